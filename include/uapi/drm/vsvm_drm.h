@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
+/*
+ * The virtual SVM device: a compute device without hardware, which runs small
+ * programs on the virtual addresses of a process.
+ *
+ *	fd = open("/dev/dri/renderD128");
+ *	ioctl(fd, DRM_IOCTL_VSVM_VM_CREATE, &vm);
+ *	queue.vm_id = vm.vm_id;
+ *	ioctl(fd, DRM_IOCTL_VSVM_QUEUE_CREATE, &queue);
+ *
+ *	op.opcode = DRM_VSVM_OP_FILL;
+ *	op.dst = (__u64)(uintptr_t)malloc(size);
+ *	op.length = size;
+ *	submit.queue_id = queue.queue_id;
+ *	submit.ops = (__u64)(uintptr_t)&op;
+ *	submit.num_ops = 1;
+ *	ioctl(fd, DRM_IOCTL_VSVM_SUBMIT, &submit);
+ *
+ *	wait.queue_id = queue.queue_id;
+ *	wait.seqno = submit.seqno;
+ *	wait.timeout_ns = INT64_MAX;
+ *	ioctl(fd, DRM_IOCTL_VSVM_WAIT, &wait);
+ *
+ * Rules for all structs: fields marked "out" are written by the kernel and
+ * ignored on the way in; every field named pad or reserved, and every flag that
+ * is not defined here, must be zero, or the call fails with EINVAL. Structs
+ * grow at the end only; what an older caller doesn't pass counts as zero.
+ *
+ * Every call fails with ENODEV once the device, or for calls on an address
+ * space one of its devices, was removed.
+ */
+
+#ifndef _UAPI_VSVM_DRM_H_
+#define _UAPI_VSVM_DRM_H_
+
+#include "drm.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/* Devices that can share one address space. */
+#define DRM_VSVM_MAX_DEVICES		8
+/* Entries of &drm_vsvm_query.chunk_sizes. */
+#define DRM_VSVM_MAX_CHUNKS		8
+/* Operations of one job. */
+#define DRM_VSVM_MAX_OPS		4096
+/* Jobs of one queue that may be unfinished at a time. */
+#define DRM_VSVM_MAX_JOBS		256
+/* Latest jobs of one queue whose outcome DRM_IOCTL_VSVM_WAIT can tell. */
+#define DRM_VSVM_JOB_HISTORY		1024
+/* Bits of a virtual address that the device's page tables translate. */
+#define DRM_VSVM_VA_BITS		47
+/* For &drm_vsvm_stats.device_index: the sum over the address space's devices. */
+#define DRM_VSVM_ALL_DEVICES		(~0U)
+
+#define DRM_VSVM_QUERY			0x00
+#define DRM_VSVM_VM_CREATE		0x01
+#define DRM_VSVM_VM_DESTROY		0x02
+#define DRM_VSVM_QUEUE_CREATE		0x03
+#define DRM_VSVM_QUEUE_DESTROY		0x04
+#define DRM_VSVM_SUBMIT			0x05
+#define DRM_VSVM_WAIT			0x06
+#define DRM_VSVM_STATS			0x07
+
+/**
+ * struct drm_vsvm_query - What the device is like
+ *
+ * For DRM_IOCTL_VSVM_QUERY.
+ */
+struct drm_vsvm_query {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @device_index: Out: the device's place in its configuration */
+	__u32 device_index;
+
+	/** @num_devices: Out: devices of the configuration */
+	__u32 num_devices;
+
+	/** @fault_workers: Out: page faults that are served at the same time */
+	__u32 fault_workers;
+
+	/** @notifier_size: Out: bytes that one MMU notifier watches */
+	__u64 notifier_size;
+
+	/** @va_bits: Out: bits of a virtual address that are translated */
+	__u32 va_bits;
+
+	/** @num_chunks: Out: entries of @chunk_sizes that are in use */
+	__u32 num_chunks;
+
+	/**
+	 * @chunk_sizes: Out: sizes in which memory is looked up and mapped, in
+	 * bytes, in descending order
+	 */
+	__u64 chunk_sizes[DRM_VSVM_MAX_CHUNKS];
+
+	/** @tlb_inval_latency_us: Out: time that a TLB invalidation takes */
+	__u32 tlb_inval_latency_us;
+
+	/** @pad: Must be zero */
+	__u32 pad;
+
+	/** @check_pages_threshold: Out: chunks up to this size need to be present */
+	__u64 check_pages_threshold;
+};
+
+/**
+ * struct drm_vsvm_vm_create - Mirror the calling process's address space
+ *
+ * For DRM_IOCTL_VSVM_VM_CREATE. The address space belongs to the file that it
+ * is created on, and all further calls on it are made on that file. It mirrors
+ * the memory of the calling process, also after fork() and when the file is
+ * passed on: only threads of this process can create queues and submit jobs.
+ *
+ * Device 0 of the address space is the one of the file. Others can join it by
+ * their open render nodes; the page tables of all are kept together, so that a
+ * page fault of one device is served for all of them. The address space ends
+ * with the first of its devices: when one is removed, all its queues stop.
+ *
+ * Errors: EINVAL for a bad window, too many devices, a device that is named
+ * twice, or a file that isn't one of this driver's render nodes; EBADF for a
+ * file descriptor that isn't open; EFAULT for a bad pointer.
+ */
+struct drm_vsvm_vm_create {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @num_fds: Number of further devices, below DRM_VSVM_MAX_DEVICES */
+	__u32 num_fds;
+
+	/**
+	 * @fds: Pointer to an array of @num_fds __s32, file descriptors of the
+	 * devices 1 and up; they may be closed when the call returns
+	 */
+	__u64 fds;
+
+	/** @va_start: First address that the devices can use; page aligned */
+	__u64 va_start;
+
+	/**
+	 * @va_size: Size of the window that they can use, in bytes; page
+	 * aligned, or zero for all up to 1 << DRM_VSVM_VA_BITS. An access
+	 * outside the window fails the job with EFAULT
+	 */
+	__u64 va_size;
+
+	/** @vm_id: Out: the address space, not zero */
+	__u32 vm_id;
+
+	/** @pad: Must be zero */
+	__u32 pad;
+};
+
+/**
+ * struct drm_vsvm_vm_destroy - End an address space
+ *
+ * For DRM_IOCTL_VSVM_VM_DESTROY. Destroys its queues first. ENOENT if there is
+ * no such address space.
+ */
+struct drm_vsvm_vm_destroy {
+	/** @vm_id: The address space */
+	__u32 vm_id;
+
+	/** @pad: Must be zero */
+	__u32 pad;
+};
+
+/**
+ * struct drm_vsvm_queue_create - Create a queue
+ *
+ * For DRM_IOCTL_VSVM_QUEUE_CREATE. Jobs of one queue run one after the other,
+ * those of different queues run at the same time.
+ *
+ * Errors: ENOENT for an unknown address space, EINVAL for a device that is not
+ * in it, EPERM in another process than the one mirrored.
+ */
+struct drm_vsvm_queue_create {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @vm_id: The address space */
+	__u32 vm_id;
+
+	/** @device_index: Which of the address space's devices runs the jobs */
+	__u32 device_index;
+
+	/** @queue_id: Out: the queue, not zero */
+	__u32 queue_id;
+};
+
+/**
+ * struct drm_vsvm_queue_destroy - Destroy a queue
+ *
+ * For DRM_IOCTL_VSVM_QUEUE_DESTROY. The running job is stopped and the waiting
+ * ones are dropped; their fences signal with ECANCELED. Returns when the device
+ * no longer touches memory for this queue. ENOENT if there is no such queue.
+ */
+struct drm_vsvm_queue_destroy {
+	/** @queue_id: The queue */
+	__u32 queue_id;
+
+	/** @pad: Must be zero */
+	__u32 pad;
+};
+
+/** enum drm_vsvm_opcode - What an operation does */
+enum drm_vsvm_opcode {
+	/** @DRM_VSVM_OP_NOP: Nothing; all other fields must be zero */
+	DRM_VSVM_OP_NOP = 0,
+
+	/**
+	 * @DRM_VSVM_OP_FILL: Write @length bytes at @dst: the eight bytes of
+	 * @value, little end first, over and over. Any alignment. Takes write
+	 * faults.
+	 */
+	DRM_VSVM_OP_FILL = 1,
+
+	/**
+	 * @DRM_VSVM_OP_COPY: Copy @length bytes from @src to @dst, which must
+	 * not overlap. Any alignment. Takes read faults on @src, write faults
+	 * on @dst.
+	 */
+	DRM_VSVM_OP_COPY = 2,
+
+	/**
+	 * @DRM_VSVM_OP_ADD: Add @value to each element of the array of @length
+	 * bytes at @dst. Not atomic. Takes write faults.
+	 */
+	DRM_VSVM_OP_ADD = 3,
+
+	/**
+	 * @DRM_VSVM_OP_ATOMIC_ADD: Add @value to @count elements, @stride bytes
+	 * apart, the first at @dst; and all that @repeat times (zero means
+	 * once). Each addition is atomic against CPUs and devices. Takes write
+	 * faults. Result: what the last element was before the last addition.
+	 */
+	DRM_VSVM_OP_ATOMIC_ADD = 4,
+
+	/**
+	 * @DRM_VSVM_OP_CAS: If the element at @dst is @compare, make it @value;
+	 * atomic against CPUs and devices. Takes write faults. Result: what the
+	 * element was before.
+	 */
+	DRM_VSVM_OP_CAS = 5,
+
+	/**
+	 * @DRM_VSVM_OP_CHASE: Begin with the address @src; @count times, load
+	 * the next address from there. Elements are 64 bits. Takes read faults.
+	 * Result: the last address that was loaded. A loaded address that isn't
+	 * aligned or lies outside the window fails the job with EFAULT when it
+	 * is followed.
+	 */
+	DRM_VSVM_OP_CHASE = 6,
+
+	/**
+	 * @DRM_VSVM_OP_SUM: Add up the array of @length bytes at @src. Takes
+	 * read faults. Result: the sum, modulo 2^64.
+	 */
+	DRM_VSVM_OP_SUM = 7,
+};
+
+/*
+ * For ADD, ATOMIC_ADD, CAS and SUM: elements are 32 bits, not 64; of @value and
+ * @compare the lower half counts.
+ */
+#define DRM_VSVM_OP_FLAG_U32		(1U << 0)
+
+/**
+ * struct drm_vsvm_op - An operation of a job
+ *
+ * All addresses are those of the mirrored process. Elements must be aligned to
+ * their size, as must @stride, and @length a multiple of it. Fields that an
+ * opcode doesn't use must be zero, @length or @count must not.
+ *
+ * An operation whose addresses are misaligned, or that reaches beyond
+ * 1 << DRM_VSVM_VA_BITS, is refused when it is submitted, with EINVAL. One that
+ * meets memory that the process itself couldn't read or write fails the job
+ * when it gets there; what it did up to there stays done.
+ */
+struct drm_vsvm_op {
+	/** @opcode: One of &enum drm_vsvm_opcode */
+	__u32 opcode;
+
+	/** @flags: DRM_VSVM_OP_FLAG_* */
+	__u32 flags;
+
+	/** @dst: Address that is written (FILL, COPY, ADD, ATOMIC_ADD, CAS) */
+	__u64 dst;
+
+	/** @src: Address that is read (COPY, CHASE, SUM) */
+	__u64 src;
+
+	/** @length: Bytes (FILL, COPY, ADD, SUM) */
+	__u64 length;
+
+	/** @count: Elements (ATOMIC_ADD) or steps (CHASE) */
+	__u64 count;
+
+	/**
+	 * @stride: Distance between elements in bytes (ATOMIC_ADD); zero puts
+	 * all on the same element
+	 */
+	__u64 stride;
+
+	/** @value: What to fill with, add, or swap in */
+	__u64 value;
+
+	/** @compare: What is expected (CAS) */
+	__u64 compare;
+
+	/** @repeat: How often to do it (ATOMIC_ADD) */
+	__u32 repeat;
+
+	/** @pad: Must be zero */
+	__u32 pad;
+};
+
+/**
+ * struct drm_vsvm_submit - Submit a job
+ *
+ * For DRM_IOCTL_VSVM_SUBMIT. The operations run in order. A job fails with its
+ * first operation that does; the jobs behind it run all the same.
+ *
+ * Errors: ENOENT for an unknown queue or syncobj; EINVAL for a bad operation or
+ * an in-syncobj without fence; EPERM in another process than the one mirrored;
+ * EBUSY if DRM_VSVM_MAX_JOBS of the queue's jobs are unfinished.
+ */
+struct drm_vsvm_submit {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @queue_id: The queue */
+	__u32 queue_id;
+
+	/** @ops: Pointer to an array of @num_ops &struct drm_vsvm_op */
+	__u64 ops;
+
+	/** @num_ops: Number of operations, 1 to DRM_VSVM_MAX_OPS */
+	__u32 num_ops;
+
+	/** @in_sync: Syncobj whose fence the job waits for, or zero */
+	__u32 in_sync;
+
+	/**
+	 * @out_sync: Syncobj that receives the job's fence, or zero. The fence
+	 * signals when the job ends, with its error if it fails
+	 */
+	__u32 out_sync;
+
+	/** @pad: Must be zero */
+	__u32 pad;
+
+	/** @seqno: Out: the job's number in its queue, from 1 */
+	__u64 seqno;
+};
+
+/**
+ * struct drm_vsvm_wait - Wait for a job and learn its outcome
+ *
+ * For DRM_IOCTL_VSVM_WAIT. The call succeeds when the job ended, even if it
+ * failed: see @status.
+ *
+ * Errors: ENOENT for an unknown queue, for one that is destroyed meanwhile, or
+ * for a job that more than DRM_VSVM_JOB_HISTORY others followed; EINVAL for a
+ * job that was not submitted yet; ETIME when the time is over.
+ */
+struct drm_vsvm_wait {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @queue_id: The queue */
+	__u32 queue_id;
+
+	/** @seqno: The job, as returned in &drm_vsvm_submit.seqno */
+	__u64 seqno;
+
+	/**
+	 * @timeout_ns: Until when to wait: an absolute time on CLOCK_MONOTONIC,
+	 * so that an interrupted call can be repeated as it is. Zero or a time
+	 * that is past: just look. INT64_MAX: for ever
+	 */
+	__s64 timeout_ns;
+
+	/**
+	 * @status: Out: 0 if the job succeeded, or a negative error number:
+	 *
+	 * * -EFAULT: nothing is mapped at @fault_addr, or nothing that a device
+	 *   can use, or the process is gone
+	 * * -EPERM: @fault_addr isn't mapped for this kind of access
+	 * * -ECANCELED: the queue, its address space or the file was destroyed
+	 * * -ENODEV: a device of the address space was removed
+	 * * -EIO: the device refused a stale translation (see
+	 *   &drm_vsvm_device_stats.stale_accesses)
+	 * * others, as -ENOMEM or -EBUSY, from serving a page fault
+	 */
+	__s32 status;
+
+	/** @pad: Must be zero */
+	__u32 pad;
+
+	/** @fault_addr: Out: where a job that failed met the page fault, or 0 */
+	__u64 fault_addr;
+
+	/** @result: Out: the result of the last operation that has one */
+	__u64 result;
+
+	/** @faults: Out: page faults that the job raised */
+	__u64 faults;
+};
+
+/**
+ * struct drm_vsvm_device_stats - Counters
+ *
+ * What a device did for an address space, and what the address space did for
+ * all its devices together. All grow from zero, but for @ranges.
+ */
+struct drm_vsvm_device_stats {
+	/** @read_faults: Page faults by reads */
+	__u64 read_faults;
+	/** @write_faults: Page faults by writes */
+	__u64 write_faults;
+	/** @upgrades: Write faults on memory that was mapped for reading */
+	__u64 upgrades;
+	/** @spurious_faults: Faults that found their memory mapped already */
+	__u64 spurious_faults;
+	/** @narrowed: Faults that were served by a page, their chunk being mixed */
+	__u64 narrowed;
+	/** @retries: Attempts that an invalidation made useless */
+	__u64 retries;
+	/** @failed_faults: Faults that failed their job */
+	__u64 failed_faults;
+	/** @pages: Pages that were bound into the device's page table */
+	__u64 pages;
+	/** @segments: Address entries that these were bound from */
+	__u64 segments;
+	/** @tlb_hits: Accesses that the queues' TLBs translated */
+	__u64 tlb_hits;
+	/** @tlb_misses: Accesses that needed a walk of the device's page table */
+	__u64 tlb_misses;
+	/** @tlb_invals: TLB invalidations that were submitted */
+	__u64 tlb_invals;
+	/** @stale_accesses: Accesses refused, their translation taken away */
+	__u64 stale_accesses;
+	/** @jobs: Jobs that ended */
+	__u64 jobs;
+	/** @failed_jobs: Those that ended with an error */
+	__u64 failed_jobs;
+
+	/** @walks: Walks of the CPU's page tables (address space) */
+	__u64 walks;
+	/** @gets: Pages objects that were mapped (address space) */
+	__u64 gets;
+	/** @invalidations: Invalidations that hit a range (address space) */
+	__u64 invalidations;
+	/** @ranges: Ranges there are now (address space) */
+	__u64 ranges;
+	/** @notifiers: Notifiers there are now (address space) */
+	__u64 notifiers;
+	/** @collected: Ranges that the garbage collector took (address space) */
+	__u64 collected;
+};
+
+/**
+ * struct drm_vsvm_stats - Read the counters of an address space
+ *
+ * For DRM_IOCTL_VSVM_STATS. ENOENT for an unknown address space, EINVAL for a
+ * device that is not in it.
+ */
+struct drm_vsvm_stats {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @vm_id: The address space */
+	__u32 vm_id;
+
+	/** @device_index: Which of its devices, or DRM_VSVM_ALL_DEVICES */
+	__u32 device_index;
+
+	/**
+	 * @size: In: size of the caller's struct. Out: how much of it the
+	 * kernel knows and wrote; the rest is zeroed
+	 */
+	__u32 size;
+
+	/** @stats: Pointer to a &struct drm_vsvm_device_stats */
+	__u64 stats;
+};
+
+#define DRM_IOCTL_VSVM_QUERY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_QUERY, struct drm_vsvm_query)
+#define DRM_IOCTL_VSVM_VM_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_VM_CREATE, struct drm_vsvm_vm_create)
+#define DRM_IOCTL_VSVM_VM_DESTROY \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_VSVM_VM_DESTROY, struct drm_vsvm_vm_destroy)
+#define DRM_IOCTL_VSVM_QUEUE_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_QUEUE_CREATE, struct drm_vsvm_queue_create)
+#define DRM_IOCTL_VSVM_QUEUE_DESTROY \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_VSVM_QUEUE_DESTROY, struct drm_vsvm_queue_destroy)
+#define DRM_IOCTL_VSVM_SUBMIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_SUBMIT, struct drm_vsvm_submit)
+#define DRM_IOCTL_VSVM_WAIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_WAIT, struct drm_vsvm_wait)
+#define DRM_IOCTL_VSVM_STATS \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_STATS, struct drm_vsvm_stats)
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* _UAPI_VSVM_DRM_H_ */
