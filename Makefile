@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0
+# Thin: each target is a command of tools/lab/lab, which explains itself.
+
+LAB := tools/lab/lab
+CONFIG ?= run
+
+.PHONY: help run test shell check bench clean distclean
+
+help:
+	@$(LAB) --help
+
+run test check bench clean distclean:
+	@$(LAB) $@
+
+shell:
+	@$(LAB) shell $(CONFIG)

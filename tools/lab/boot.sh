@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Boot a kernel in QEMU and run one command, or a shell, in it.
+#
+# The guest's root is the forky root that QEMU itself runs in, over 9p, with the
+# same /src, /out, /build and /repo, all read-only under an overlay. /results is
+# shared for writing. The kernel's log goes to a file by a serial port of its
+# own; the command's output comes by a virtio console. An Intel IOMMU with an
+# 'edu' device behind it gives the tests a device with real IOVAs.
+
+lab_hang=${LAB_HANG:-300} # seconds without a byte of output
+
+boot_usage()
+{
+	cat <<-'END'
+	lab boot CONFIG [OPTION]... [-- COMMAND [ARG]...]
+	  --name NAME       name of the logs in build/log (default: CONFIG)
+	  --smp N           virtual CPUs (default 2)
+	  --mem SIZE        memory (default 4G)
+	  --icount[=SHIFT]  one CPU, time is a count of instructions (default shift 1)
+	  --append ARGS     more kernel command line
+	  --qemu ARG        one more QEMU argument (repeat)
+	  --shell           an interactive shell on this terminal instead of a command
+	END
+}
+
+# Sets the boot_* variables from the options, boot_command from the rest
+boot_parse()
+{
+	boot_config=${1:-}
+	[[ -n $boot_config ]] || { boot_usage >&2; exit 2; }
+	shift
+	boot_name=$boot_config boot_smp=2 boot_mem=4G boot_icount='' boot_append='' boot_shell=''
+	boot_qemu=() boot_command=()
+	while (($#)); do
+		case $1 in
+		--name) boot_name=$2; shift ;;
+		--smp) boot_smp=$2; shift ;;
+		--mem) boot_mem=$2; shift ;;
+		--icount) boot_icount=1 ;;
+		--icount=*) boot_icount=${1#*=} ;;
+		--append) boot_append+=" $2"; shift ;;
+		--qemu) boot_qemu+=("$2"); shift ;;
+		--shell) boot_shell=1 ;;
+		--) shift; boot_command=("$@"); break ;;
+		*) boot_usage >&2; exit 2 ;;
+		esac
+		shift
+	done
+	[[ -n $boot_shell ]] || ((${#boot_command[@]})) || { boot_usage >&2; exit 2; }
+}
+
+boot_machine()
+{
+	local accel cpu=max,-la57 split=
+
+	if host_has_kvm && [[ -z $boot_icount ]]; then
+		accel=kvm
+		cpu=host
+		split=,kernel-irqchip=split
+	elif [[ -n $boot_icount ]]; then
+		accel=tcg,thread=single,tb-size=512
+		boot_smp=1
+		printf '%s\n' -icount "shift=$boot_icount,sleep=off"
+	else
+		accel=tcg,thread=multi,tb-size=512
+	fi
+	printf '%s\n' -machine "q35$split" -accel "$accel" -cpu "$cpu" \
+		-smp "$boot_smp" -m "$boot_mem"
+}
+
+boot_devices()
+{
+	printf '%s\n' -nodefaults -no-user-config -display none -no-reboot \
+		-device intel-iommu,intremap=off \
+		-device edu \
+		-device virtio-rng-pci \
+		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=root,mount_tag=/dev/root \
+		-fsdev local,id=results,path="$boot_dir",security_model=none \
+		-device virtio-9p-pci,fsdev=results,mount_tag=results \
+		-chardev "file,id=log,path=$boot_dir/kernel.log" -serial chardev:log \
+		-device virtio-serial-pci
+	if [[ -n $boot_shell ]]; then
+		printf '%s\n' -chardev stdio,id=out,signal=off
+	else
+		printf '%s\n' -chardev "file,id=out,path=$boot_dir/output"
+	fi
+	printf '%s\n' -device virtconsole,chardev=out
+}
+
+boot_cmdline()
+{
+	say "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=524288,cache=loose ro" \
+		"init=/repo/tools/lab/guest/init console=ttyS0 panic=-1 oops=panic" \
+		"intel_iommu=on iommu.passthrough=0 iommu.strict=1 mitigations=off" \
+		"watchdog_thresh=60 random.trust_cpu=on kunit.autorun=0$boot_append"
+}
+
+# The command travels as a script in the shared folder
+boot_write_command()
+{
+	local dir=$1
+
+	if [[ -n $boot_shell ]]; then
+		say "stty $(stty -a <&1 2>/dev/null | sed -n 's/.*rows \([0-9]*\); columns \([0-9]*\).*/rows \1 cols \2/p') 2>/dev/null" >"$dir/command"
+		say "export TERM=${TERM:-linux}; exec bash --rcfile /repo/tools/lab/guest/bashrc -i" >>"$dir/command"
+		touch "$dir/interactive"
+	else
+		printf '%q ' "${boot_command[@]}" >"$dir/command"
+	fi
+}
+
+# Sets boot_log, the base name of this run's logs
+boot_prepare()
+{
+	local id
+
+	[[ -f $lab_build/out/$boot_config/arch/x86/boot/bzImage ]] ||
+		die "there is no $boot_config kernel yet: run 'tools/lab/lab build $boot_config'"
+	id=$boot_name-$(date +%Y%m%d-%H%M%S)-$$
+	boot_dir=/build/guest/$id
+	boot_host_dir=$lab_build/guest/$id
+	boot_log=$lab_build/log/$id
+	mkdir -p "$boot_host_dir" "$lab_build/log"
+	boot_write_command "$boot_host_dir"
+	touch "$boot_host_dir/kernel.log" "$boot_host_dir/output"
+	ln -f "$boot_host_dir/kernel.log" "$boot_log.log"
+	ln -sfn "${boot_log##*/}.log" "$lab_build/log/$boot_name-latest.log"
+}
+
+boot_kernel_log_tail()
+{
+	warn "the end of the guest's kernel log, ${boot_log#"$lab_top"/}.log:"
+	tail -n 40 "$boot_log.log" | tr -d '\r' >&2
+}
+
+boot_bytes()
+{
+	cat "$boot_host_dir/kernel.log" "$boot_host_dir/output" 2>/dev/null | wc -c
+}
+
+# Wait for QEMU; kill it when nothing was printed for too long
+boot_watch()
+{
+	local pid=$1 bytes=0 now last=$SECONDS
+
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		now=$(boot_bytes)
+		if ((now != bytes)); then
+			bytes=$now
+			last=$SECONDS
+		elif ((SECONDS - last > lab_hang)); then
+			kill "$pid"
+			boot_kernel_log_tail
+			warn "the guest hangs: no output for $lab_hang s (LAB_HANG changes the limit)"
+			return
+		fi
+	done
+}
+
+# Returns the command's exit status, 125 if the guest died on the way
+boot_status()
+{
+	if [[ -s $boot_host_dir/status ]]; then
+		return "$(cat "$boot_host_dir/status")"
+	fi
+	boot_kernel_log_tail
+	warn "the guest ended without a result"
+	return 125
+}
+
+boot_run()
+{
+	local args=() pid tail status=0
+
+	boot_prepare
+	mapfile -t args < <(boot_machine; boot_devices)
+	args+=(-kernel "/out/$boot_config/arch/x86/boot/bzImage" -append "$(boot_cmdline)" "${boot_qemu[@]}")
+	if [[ -n $boot_shell ]]; then
+		stty -echo raw
+		in_root qemu-system-x86_64 "${args[@]}" || true
+		stty sane
+	else
+		in_root qemu-system-x86_64 "${args[@]}" </dev/null &
+		pid=$!
+		# shellcheck disable=SC2064 # now, with this pid
+		trap "kill $pid 2>/dev/null || true" EXIT
+		trap 'exit 130' INT TERM
+		tail -n +1 -f -s 0.2 --pid="$pid" "$boot_host_dir/output" &
+		tail=$!
+		boot_watch "$pid"
+		wait "$pid" || true
+		wait "$tail" || true
+		trap - EXIT INT TERM
+	fi
+	boot_status || status=$?
+	return "$status"
+}

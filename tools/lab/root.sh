@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The root file system: a Debian forky with compiler, checkers and QEMU, made
+# once and kept read-only in the cache. Its name carries a hash of what it is
+# made from, so that a changed package list makes a new one beside the old.
+
+lab_root_suite=forky
+
+root_packages()
+{
+	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$lab_dir/root-packages"
+}
+
+root_path()
+{
+	local hash
+
+	hash=$( { say "$lab_root_suite"; root_packages; } | sha256sum)
+	say "$lab_cache/root-${hash:0:12}"
+}
+
+root_make()
+{
+	local root=$1 tmp=$1.tmp packages mirror
+
+	packages=$(root_packages | paste -sd,)
+	mirror=$(host_mirror)
+	say "    packages: ${packages//,/ }"
+	root_remove "$tmp"
+	mkdir -p "$lab_cache"
+	host_acquire_settings >"$lab_cache/acquire.conf"
+	# shellcheck disable=SC2016 # the hook's $1
+	logged "$lab_build/log/root.log" mmdebstrap \
+		--mode="$lab_debstrap_mode" --variant=apt --format=directory \
+		--aptopt="$lab_cache/acquire.conf" \
+		--aptopt='APT::Install-Recommends "false"' \
+		--include="$packages" \
+		--customize-hook='mkdir -p "$1"/src "$1"/out "$1"/build "$1"/repo "$1"/ccache "$1"/results' \
+		"$lab_root_suite" "$tmp" "deb $mirror $lab_root_suite main"
+	mv "$tmp" "$root"
+}
+
+root_remove()
+{
+	[[ -e $1 ]] || return 0
+	"${lab_ns[@]}" rm -rf --one-file-system "$1"
+}
+
+# Sets lab_root
+root_need()
+{
+	lab_root=$(root_path)
+	[[ -d $lab_root ]] && return
+	need_space "$lab_cache" 12
+	need_package mmdebstrap mmdebstrap
+	step "making the $lab_root_suite root file system" "1 min" root_make "$lab_root"
+}
+
+# in_root COMMAND...: run in the root; see enter-root for what it finds there
+in_root()
+{
+	"${lab_ns[@]}" "$lab_dir/enter-root" "$lab_root" "$lab_top" "$lab_cache/ccache" "$@"
+}
