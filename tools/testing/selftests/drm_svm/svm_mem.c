@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "svm_mem.h"
+
+#define PAGEMAP_PRESENT		(1ULL << 63)
+#define PAGEMAP_SWAPPED		(1ULL << 62)
+#define PAGEMAP_PFN		((1ULL << 55) - 1)
+#define KPAGEFLAGS_ZERO_PAGE	(1ULL << 24)
+
+size_t svm_page_size(void)
+{
+	static size_t size;
+
+	if (!size)
+		size = sysconf(_SC_PAGESIZE);
+	return size;
+}
+
+unsigned int svm_scaled(unsigned int count)
+{
+	const char *text = getenv("SVM_SCALE");
+	double scale = text ? atof(text) : 1.0;
+
+	if (scale <= 0)
+		scale = 1.0;
+	return count * scale < 1 ? 1 : count * scale;
+}
+
+uint64_t svm_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* splitmix64: every seed, zero included, gives a full-period sequence */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+	return x ^ (x >> 31);
+}
+
+uint64_t svm_rand(struct svm_rand *r)
+{
+	r->state += 0x9e3779b97f4a7c15ULL;
+	return mix(r->state);
+}
+
+void *svm_map(size_t len, int prot)
+{
+	void *mem = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/* Map more than asked for, then cut off what stands before and after */
+void *svm_map_aligned(size_t len, size_t align)
+{
+	char *raw = svm_map(len + align, PROT_READ | PROT_WRITE);
+	char *mem;
+
+	if (!raw)
+		return NULL;
+	mem = (char *)(((uintptr_t)raw + align - 1) & ~(align - 1));
+	if (mem > raw)
+		munmap(raw, mem - raw);
+	if (mem < raw + align)
+		munmap(mem + len, raw + align - mem);
+	return mem;
+}
+
+void *svm_map_file(int fd, size_t len, int prot, int flags)
+{
+	void *mem = mmap(NULL, len, prot, flags, fd, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+static bool write_all(int fd, const char *from, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, from, len);
+
+		if (n <= 0)
+			return false;
+		from += n;
+		len -= n;
+	}
+	return true;
+}
+
+int svm_tmpfile(size_t len, uint64_t seed)
+{
+	const char *dir = getenv("TMPDIR");
+	char path[256];
+	char *data;
+	bool ok;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/drm_svm.XXXXXX", dir ? dir : "/tmp");
+	fd = mkstemp(path);
+	if (fd < 0)
+		return -1;
+	unlink(path);
+
+	data = malloc(len);
+	if (data)
+		svm_pattern_fill(data, len, seed);
+	ok = data && write_all(fd, data, len);
+	free(data);
+	if (!ok) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+uint64_t svm_pattern_word(uint64_t seed, size_t index)
+{
+	return mix(seed * 0x9e3779b97f4a7c15ULL + index + 1);
+}
+
+void svm_pattern_fill(void *mem, size_t len, uint64_t seed)
+{
+	uint64_t *word = mem;
+
+	for (size_t i = 0; i < len / sizeof(*word); i++)
+		word[i] = svm_pattern_word(seed, i);
+}
+
+long svm_pattern_check(const void *mem, size_t len, uint64_t seed)
+{
+	const uint64_t *word = mem;
+
+	for (size_t i = 0; i < len / sizeof(*word); i++)
+		if (word[i] != svm_pattern_word(seed, i))
+			return i * sizeof(*word);
+	return -1;
+}
+
+long svm_value_check(const void *mem, size_t len, uint64_t value)
+{
+	const uint64_t *word = mem;
+
+	for (size_t i = 0; i < len / sizeof(*word); i++)
+		if (word[i] != value)
+			return i * sizeof(*word);
+	return -1;
+}
+
+static bool read_word(const char *path, uint64_t index, uint64_t *word)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = pread(fd, word, sizeof(*word), index * sizeof(*word));
+		close(fd);
+	}
+	return n == sizeof(*word);
+}
+
+static bool pagemap_entry(const void *addr, uint64_t *entry)
+{
+	return read_word("/proc/self/pagemap",
+			 (uintptr_t)addr / svm_page_size(), entry);
+}
+
+uint64_t svm_pfn(const void *addr)
+{
+	uint64_t entry;
+
+	if (!pagemap_entry(addr, &entry) || !(entry & PAGEMAP_PRESENT))
+		return 0;
+	return entry & PAGEMAP_PFN;
+}
+
+enum svm_backing svm_backing(const void *addr)
+{
+	uint64_t entry, flags;
+
+	if (!pagemap_entry(addr, &entry))
+		return SVM_BACKING_UNKNOWN;
+	if (entry & PAGEMAP_SWAPPED)
+		return SVM_BACKING_SWAP;
+	if (!(entry & PAGEMAP_PRESENT))
+		return SVM_BACKING_NONE;
+	if (!(entry & PAGEMAP_PFN) ||
+	    !read_word("/proc/kpageflags", entry & PAGEMAP_PFN, &flags))
+		return SVM_BACKING_UNKNOWN;
+	return flags & KPAGEFLAGS_ZERO_PAGE ? SVM_BACKING_ZERO_PAGE :
+					      SVM_BACKING_PAGE;
+}
+
+const char *svm_backing_name(enum svm_backing backing)
+{
+	switch (backing) {
+	case SVM_BACKING_NONE:
+		return "nothing";
+	case SVM_BACKING_ZERO_PAGE:
+		return "zero page";
+	case SVM_BACKING_PAGE:
+		return "page";
+	case SVM_BACKING_SWAP:
+		return "swap";
+	default:
+		return "unknown";
+	}
+}
+
+long svm_smaps_kb(const void *addr, const char *field)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	size_t len = strlen(field);
+	bool inside = false;
+	char line[512];
+	long kb = -1;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long start, end;
+
+		/* A header line "start-end perms ..." opens each mapping */
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = (uintptr_t)addr >= start &&
+				 (uintptr_t)addr < end;
+		else if (inside && !strncmp(line, field, len) &&
+			 line[len] == ':')
+			kb = atol(line + len + 1);
+		if (kb >= 0)
+			break;
+	}
+	fclose(f);
+	return kb;
+}
+
+long svm_proc_field(const char *path, const char *field)
+{
+	FILE *f = fopen(path, "re");
+	size_t len = strlen(field);
+	char line[256];
+	long value = -1;
+
+	if (!f)
+		return -1;
+	while (value < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, field, len) && line[len] == ':')
+			value = atol(line + len + 1);
+	fclose(f);
+	return value;
+}
+
+bool svm_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write_all(fd, text, strlen(text));
+	close(fd);
+	return ok;
+}
+
+/* What mkswap writes: version and last page at 1 KiB, the magic at the end */
+static bool write_swap_header(const char *path, size_t size)
+{
+	size_t page = svm_page_size();
+	uint32_t *head = calloc(1, page);
+	bool ok = false;
+	int fd;
+
+	if (!head)
+		return false;
+	head[256] = 1;
+	head[257] = size / page - 1;
+	memcpy((char *)head + page - 10, "SWAPSPACE2", 10);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		ok = write_all(fd, (char *)head, page) && !fsync(fd);
+		close(fd);
+	}
+	free(head);
+	return ok;
+}
+
+bool svm_want_swap(void)
+{
+	if (svm_proc_field("/proc/meminfo", "SwapTotal") > 0)
+		return true;
+	return svm_write_file("/sys/block/zram0/disksize", "64M") &&
+	       write_swap_header("/dev/zram0", 64UL << 20) &&
+	       !swapon("/dev/zram0", 0);
+}
+
+bool svm_want_huge_pages(unsigned int count)
+{
+	char text[16];
+
+	if (svm_proc_field("/proc/meminfo", "HugePages_Free") >= (long)count)
+		return true;
+	snprintf(text, sizeof(text), "%u", count);
+	svm_write_file("/proc/sys/vm/nr_hugepages", text);
+	return svm_proc_field("/proc/meminfo", "HugePages_Free") >= (long)count;
+}

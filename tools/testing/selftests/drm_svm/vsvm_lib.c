@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/sync_file.h>
+
+#include "vsvm_lib.h"
+
+#define RENDER_MINOR_FIRST	128
+#define RENDER_MINOR_END	192
+
+static _Thread_local char why[256];
+
+static int __attribute__((format(printf, 2, 3)))
+failed(int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	return error;
+}
+
+const char *svm_why(void)
+{
+	return why;
+}
+
+int svm_ioctl(int fd, unsigned long request, void *arg)
+{
+	int ret;
+
+	do {
+		ret = ioctl(fd, request, arg);
+	} while (ret < 0 && (errno == EINTR || errno == EAGAIN));
+	return ret < 0 ? -errno : 0;
+}
+
+/* The same, and says which call of the device failed */
+static int call(int fd, unsigned long request, const char *name, void *arg)
+{
+	int err = svm_ioctl(fd, request, arg);
+
+	return err ? failed(err, "%s failed: %s", name, strerror(-err)) : 0;
+}
+#define CALL(fd, name, arg) call(fd, DRM_IOCTL_VSVM_ ## name, #name, arg)
+
+static bool is_vsvm(int fd)
+{
+	char name[16] = "";
+	struct drm_version version = {
+		.name = name,
+		.name_len = sizeof(name) - 1,
+	};
+
+	return !svm_ioctl(fd, DRM_IOCTL_VERSION, &version) &&
+	       !strcmp(name, "vsvm");
+}
+
+/*
+ * Walk the render nodes. Returns an open file of vsvm device number @index, or
+ * -1; @found counts the vsvm devices before it, @denied the unreadable nodes.
+ */
+static int walk_nodes(unsigned int index, unsigned int *found,
+		      unsigned int *denied)
+{
+	*found = 0;
+	*denied = 0;
+	for (int minor = RENDER_MINOR_FIRST; minor < RENDER_MINOR_END; minor++) {
+		char path[32];
+		int fd;
+
+		snprintf(path, sizeof(path), "/dev/dri/renderD%d", minor);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0) {
+			*denied += errno == EACCES || errno == EPERM;
+			continue;
+		}
+		if (is_vsvm(fd) && (*found)++ == index)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+unsigned int svm_count_devices(void)
+{
+	unsigned int found, denied;
+
+	walk_nodes(~0U, &found, &denied);
+	return found;
+}
+
+int svm_open_device(unsigned int index)
+{
+	unsigned int found, denied;
+	int fd = walk_nodes(index, &found, &denied);
+
+	if (fd >= 0)
+		return fd;
+	if (found)
+		return failed(-ENODEV,
+			      "needs %u vsvm devices, there are %u; add some: rmmod vsvm; modprobe vsvm num_devices=%u",
+			      index + 1, found, index + 1);
+	if (denied)
+		return failed(-EACCES,
+			      "no permission for %u of /dev/dri/renderD*; run as root or join the group \"render\"",
+			      denied);
+	return failed(-ENODEV,
+		      "no vsvm device in /dev/dri; load the driver: modprobe vsvm (kernel with CONFIG_DRM_VSVM)");
+}
+
+int svm_query(int fd, struct drm_vsvm_query *query)
+{
+	memset(query, 0, sizeof(*query));
+	return CALL(fd, QUERY, query);
+}
+
+static int vm_create(struct svm *svm, int *fds, unsigned int num_fds,
+		     void *start, size_t size)
+{
+	struct drm_vsvm_vm_create create = {
+		.num_fds = num_fds,
+		.fds = num_fds ? svm_addr(fds) : 0,
+		.va_start = svm_addr(start),
+		.va_size = size,
+	};
+	int err = CALL(svm->fd, VM_CREATE, &create);
+
+	svm->vm = create.vm_id;
+	svm->num_devices = num_fds + 1;
+	return err;
+}
+
+/* An address space and one queue a device; takes over @fd */
+static int setup(struct svm *svm, int fd, int *fds, unsigned int num_fds,
+		 void *start, size_t size)
+{
+	int err;
+
+	memset(svm, 0, sizeof(*svm));
+	svm->fd = fd;
+	err = vm_create(svm, fds, num_fds, start, size);
+	for (unsigned int i = 0; !err && i <= num_fds; i++)
+		err = svm_queue_create(svm, i, &svm->queue[i]);
+	if (err)
+		svm_close(svm);
+	return err;
+}
+
+int svm_open_window(struct svm *svm, unsigned int num_devices, void *start,
+		    size_t size)
+{
+	int fds[DRM_VSVM_MAX_DEVICES];
+	unsigned int opened;
+	int err = 0;
+
+	svm->fd = -1;
+	if (!num_devices || num_devices > DRM_VSVM_MAX_DEVICES)
+		return failed(-EINVAL, "%u devices asked for, %u can share",
+			      num_devices, DRM_VSVM_MAX_DEVICES);
+	for (opened = 0; opened < num_devices; opened++) {
+		fds[opened] = svm_open_device(opened);
+		if (fds[opened] < 0) {
+			err = fds[opened];
+			break;
+		}
+	}
+	if (!err)
+		err = setup(svm, fds[0], fds + 1, num_devices - 1, start, size);
+	else if (opened)
+		close(fds[0]);
+	/* The address space holds the other devices by itself */
+	for (unsigned int i = 1; i < opened; i++)
+		close(fds[i]);
+	return err;
+}
+
+int svm_open(struct svm *svm, unsigned int num_devices)
+{
+	return svm_open_window(svm, num_devices, NULL, 0);
+}
+
+int svm_open_on(struct svm *svm, int fd)
+{
+	return setup(svm, fd, NULL, 0, NULL, 0);
+}
+
+void svm_close(struct svm *svm)
+{
+	if (svm->fd >= 0)
+		close(svm->fd);
+	svm->fd = -1;
+}
+
+int svm_queue_create(struct svm *svm, unsigned int device,
+		     struct svm_queue *queue)
+{
+	struct drm_vsvm_queue_create create = {
+		.vm_id = svm->vm,
+		.device_index = device,
+	};
+	int err = CALL(svm->fd, QUEUE_CREATE, &create);
+
+	queue->fd = svm->fd;
+	queue->id = create.queue_id;
+	return err;
+}
+
+int svm_queue_destroy(struct svm_queue *queue)
+{
+	struct drm_vsvm_queue_destroy destroy = { .queue_id = queue->id };
+
+	return CALL(queue->fd, QUEUE_DESTROY, &destroy);
+}
+
+int svm_vm_destroy(struct svm *svm)
+{
+	struct drm_vsvm_vm_destroy destroy = { .vm_id = svm->vm };
+
+	return CALL(svm->fd, VM_DESTROY, &destroy);
+}
+
+int svm_submit_sync(const struct svm_queue *queue,
+		    const struct drm_vsvm_op *ops, unsigned int num_ops,
+		    uint32_t in_sync, uint32_t out_sync, uint64_t *seqno)
+{
+	struct drm_vsvm_submit submit = {
+		.queue_id = queue->id,
+		.ops = svm_addr(ops),
+		.num_ops = num_ops,
+		.in_sync = in_sync,
+		.out_sync = out_sync,
+	};
+	int err = CALL(queue->fd, SUBMIT, &submit);
+
+	*seqno = submit.seqno;
+	return err;
+}
+
+int svm_submit(const struct svm_queue *queue, const struct drm_vsvm_op *ops,
+	       unsigned int num_ops, uint64_t *seqno)
+{
+	return svm_submit_sync(queue, ops, num_ops, 0, 0, seqno);
+}
+
+static int wait_until(const struct svm_queue *queue, uint64_t seqno,
+		      int64_t deadline, struct svm_outcome *out)
+{
+	struct drm_vsvm_wait wait = {
+		.queue_id = queue->id,
+		.seqno = seqno,
+		.timeout_ns = deadline,
+	};
+	int err = CALL(queue->fd, WAIT, &wait);
+
+	if (out)
+		*out = (struct svm_outcome){
+			.status = err ? err : wait.status,
+			.fault_addr = wait.fault_addr,
+			.result = wait.result,
+			.faults = wait.faults,
+		};
+	if (!err && wait.status)
+		failed(wait.status, "job failed at %#llx: %s",
+		       (unsigned long long)wait.fault_addr,
+		       strerror(-wait.status));
+	return err ? err : wait.status;
+}
+
+int svm_wait(const struct svm_queue *queue, uint64_t seqno,
+	     struct svm_outcome *out)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return wait_until(queue, seqno,
+			  (now.tv_sec + SVM_WAIT_MS / 1000) * 1000000000LL +
+			  now.tv_nsec, out);
+}
+
+int svm_poll(const struct svm_queue *queue, uint64_t seqno,
+	     struct svm_outcome *out)
+{
+	return wait_until(queue, seqno, 0, out);
+}
+
+int svm_run_ops(const struct svm_queue *queue, const struct drm_vsvm_op *ops,
+		unsigned int num_ops, struct svm_outcome *out)
+{
+	uint64_t seqno;
+	int err = svm_submit(queue, ops, num_ops, &seqno);
+
+	if (!err)
+		return svm_wait(queue, seqno, out);
+	if (out)
+		*out = (struct svm_outcome){ .status = err };
+	return err;
+}
+
+int svm_run(const struct svm_queue *queue, struct drm_vsvm_op op,
+	    struct svm_outcome *out)
+{
+	return svm_run_ops(queue, &op, 1, out);
+}
+
+int svm_stats_of(const struct svm *svm, unsigned int device,
+		 struct drm_vsvm_device_stats *stats)
+{
+	struct drm_vsvm_stats arg = {
+		.vm_id = svm->vm,
+		.device_index = device,
+		.size = sizeof(*stats),
+		.stats = svm_addr(stats),
+	};
+
+	memset(stats, 0, sizeof(*stats));
+	return CALL(svm->fd, STATS, &arg);
+}
+
+int svm_stats(const struct svm *svm, struct drm_vsvm_device_stats *stats)
+{
+	return svm_stats_of(svm, DRM_VSVM_ALL_DEVICES, stats);
+}
+
+/* Counters grow, so the difference of two reads is what happened between */
+void svm_stats_sub(struct drm_vsvm_device_stats *to,
+		   const struct drm_vsvm_device_stats *from)
+{
+	__u64 *a = (__u64 *)to;
+	const __u64 *b = (const __u64 *)from;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*a); i++)
+		a[i] -= b[i];
+}
+
+int svm_syncobj_create(int fd, uint32_t *handle)
+{
+	struct drm_syncobj_create create = { 0 };
+	int err = svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_CREATE, &create);
+
+	*handle = create.handle;
+	return err;
+}
+
+int svm_syncobj_destroy(int fd, uint32_t handle)
+{
+	struct drm_syncobj_destroy destroy = { .handle = handle };
+
+	return svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_DESTROY, &destroy);
+}
+
+int svm_syncobj_wait(int fd, uint32_t handle)
+{
+	struct timespec now;
+	struct drm_syncobj_wait wait = {
+		.handles = svm_addr(&handle),
+		.count_handles = 1,
+	};
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	wait.timeout_nsec = (now.tv_sec + SVM_WAIT_MS / 1000) * 1000000000LL;
+	return svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_WAIT, &wait);
+}
+
+int svm_syncobj_status(int fd, uint32_t handle)
+{
+	struct drm_syncobj_handle export = {
+		.handle = handle,
+		.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE,
+		.fd = -1,
+	};
+	struct sync_file_info info = { 0 };
+	int err = svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &export);
+
+	if (err)
+		return err;
+	err = svm_ioctl(export.fd, SYNC_IOC_FILE_INFO, &info);
+	close(export.fd);
+	return err ? err : info.status;
+}
