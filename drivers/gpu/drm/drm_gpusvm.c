@@ -1,0 +1,2769 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/dma-mapping.h>
+#include <linux/export.h>
+#include <linux/hmm.h>
+#include <linux/hugetlb_inline.h>
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_gpusvm.h>
+#include <drm/drm_pagemap.h>
+#include <drm/drm_print.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/drm_gpusvm.h>
+
+/**
+ * DOC: Overview
+ *
+ * With GPU SVM a device uses the pointers of a process. Nothing is registered
+ * beforehand: the device faults on an address, the driver looks up what the CPU
+ * has there, maps it for DMA and enters it into the device's page tables, and
+ * takes it out again before the CPU changes its mind.
+ *
+ * What there is, from the large to the small:
+ *
+ * - &struct drm_gpusvm mirrors one mm, or an interval of it. It knows no
+ *   device. A driver embeds it in its VM.
+ *
+ * - &struct drm_gpusvm_notifier watches an aligned window of
+ *   &drm_gpusvm.notifier_size bytes with one MMU interval notifier. It comes
+ *   with the first range in its window and goes with the last one.
+ *
+ * - &struct drm_gpusvm_range is a chunk of address space that is faulted, bound
+ *   and invalidated as one. Its size is the largest of &drm_gpusvm.chunk_sizes
+ *   whose aligned block around the fault address lies in one CPU VMA, in what
+ *   the driver mirrors there, and on no other range. It holds no device state.
+ *
+ * - &struct drm_gpusvm_pages is the mapping of a piece of the mm for one device:
+ *   the DMA addresses and all it takes to release them. It belongs to the
+ *   driver. A driver for one device embeds one in its range; a driver whose
+ *   devices share an address space keeps an array of them, one for each device,
+ *   and gets them all with one walk of the CPU's page tables. A userptr is a
+ *   pages object with an MMU interval notifier of the driver's and no range.
+ *
+ * A mapping has an entry for each physically contiguous, naturally aligned run
+ * of pages, not for each page: a huge page takes one entry, and so do small
+ * pages that happen to lie in a row.
+ *
+ * What the driver brings: a fault handler, page tables, a garbage collector
+ * that removes ranges whose memory the CPU has unmapped (which can't be done in
+ * the notifier), and &struct drm_gpusvm_ops. Device memory is the subject of
+ * drm_pagemap; it meets GPU SVM where a walk finds device private pages.
+ */
+
+/**
+ * DOC: Locking
+ *
+ * One read-write semaphore, &drm_gpusvm.notifier_lock, stands between
+ * invalidations and everybody else. It protects the trees of notifiers and
+ * ranges, the flags of ranges and pages, and the mappings:
+ *
+ * - An invalidation takes it for writing. Insertion and removal of ranges do
+ *   so, too, so that a lookup needs it for reading only.
+ *
+ * - Mapping takes it for reading: first the MMU notifier's sequence is checked,
+ *   which tells that the walk is still good, then pages are mapped, and an
+ *   invalidation that comes later finds them mapped.
+ *
+ * - A driver commits bindings under it (drm_gpusvm_notifier_lock()), after
+ *   drm_gpusvm_pages_valid() told that there is something to bind.
+ *
+ * The order of locks is::
+ *
+ *	driver's fault and VM locks
+ *	  mmap_lock
+ *	    dma_resv, fs_reclaim
+ *	      drm_gpusvm_notifier.finish_lock
+ *	        drm_gpusvm.notifier_lock
+ *	          locks that the driver takes in its page table code
+ *
+ * An invalidation may run wherever memory is reclaimed, so under the last three
+ * no memory is allocated that waits for reclaim. drm_gpusvm_init() teaches this
+ * to lockdep.
+ *
+ * Lookup and removal work in two ways. A driver that has one lock around all
+ * faults and the garbage collector uses borrowed range pointers from
+ * drm_gpusvm_range_find_or_insert(), and may tell lockdep about the lock with
+ * drm_gpusvm_driver_set_lock(). A driver that serves faults of one address
+ * space concurrently takes references with drm_gpusvm_range_get_or_insert();
+ * then a range may be removed while it is used, which drm_gpusvm_range_get_pages()
+ * answers with -EFAULT, and the fault starts over. Either way the driver
+ * serialises what it does to one pages object, for instance with a mutex in its
+ * range.
+ */
+
+/**
+ * DOC: Invalidation
+ *
+ * When the CPU is about to change page tables, the MM calls the notifiers whose
+ * windows are hit. Once the last of them has returned, the pages may be reused,
+ * so by then no device may be able to reach them.
+ *
+ * A driver can do that in one pass: &drm_gpusvm_ops.invalidate zaps, waits for
+ * the device and unmaps, all under the notifier lock. That stops the whole
+ * address space for as long as the hardware takes.
+ *
+ * Two passes separate the waiting. &drm_gpusvm_ops.invalidate_start zaps and
+ * tells the device to flush; the pages lose their mapped state but keep the DMA
+ * addresses (drm_gpusvm_unmap_pages_deferred()). After all windows were started
+ * and the lock is free again, &drm_gpusvm_ops.invalidate_finish waits for the
+ * flush, and the core unmaps. The waits of windows and devices overlap, and the
+ * rest of the address space goes on. The pages in question can't be mapped anew
+ * meanwhile, because a walk waits until the MM has ended the invalidation.
+ *
+ * Several invalidations of one window can be on their way at once, and one of
+ * them may find that its pages were already taken by another, but not flushed.
+ * None may return before they are. Therefore the deferred pages belong to the
+ * window and not to who deferred them: a second pass finishes all there are,
+ * after waiting for one that is at it already. It never waits for a pass that
+ * has yet to begin, which is what keeps two invalidations that meet in two
+ * windows from waiting for each other.
+ *
+ * A notifier remembers where its last few invalidations were. A walk whose
+ * sequence has changed is still good if none of them touched its addresses, so
+ * that an invalidation costs only those ranges a second walk that it hit.
+ */
+
+/**
+ * DOC: Access
+ *
+ * What the device is about to do decides what it needs. With
+ * &drm_gpusvm_ctx.read_only a fault asks for read permission only: constants
+ * and read-only file mappings can be read, a copy-on-write page stays shared,
+ * an untouched page stays the zero page, and the mapping is DMA_TO_DEVICE. The
+ * driver binds it read-only.
+ *
+ * When the device then writes, the driver zaps what it has bound, calls
+ * drm_gpusvm_unmap_pages() and gets the pages again without the flag. Pages that
+ * were got for writing serve both; drm_gpusvm_pages_writable() tells.
+ */
+
+/**
+ * DOC: Partial Unmapping of Ranges
+ *
+ * The CPU can unmap a part of a range. In its notifier the driver calls
+ * drm_gpusvm_range_set_unmapped(), which notes whether all or a part is gone,
+ * and hands the range to its garbage collector. A range whose flags say
+ * unmapped can't be got any more; what is left of its addresses gets new ranges
+ * at the next faults, after the collector has removed the old one.
+ *
+ * Device memory under such a range is not lost: the pages stay where they are
+ * until something asks for them. A driver that wants the allocation back calls
+ * drm_gpusvm_range_evict(), which moves what there is and leaves holes alone.
+ */
+
+/**
+ * DOC: Examples
+ *
+ * A driver for one device, with one lock around its faults:
+ *
+ * .. code-block:: c
+ *
+ *	struct driver_range {
+ *		struct drm_gpusvm_range base;
+ *		struct drm_gpusvm_pages pages;
+ *		struct list_head gc_link;
+ *	};
+ *
+ *	struct drm_gpusvm_range *driver_range_alloc(struct drm_gpusvm *gpusvm)
+ *	{
+ *		struct driver_range *drange = kzalloc_obj(*drange);
+ *
+ *		if (!drange)
+ *			return NULL;
+ *		INIT_LIST_HEAD(&drange->gc_link);
+ *		drm_gpusvm_init_pages(&drange->pages, to_driver_drm(gpusvm));
+ *		return &drange->base;
+ *	}
+ *
+ *	void driver_range_free(struct drm_gpusvm_range *range)
+ *	{
+ *		drm_gpusvm_free_pages(range->gpusvm, &to_drange(range)->pages,
+ *				      drm_gpusvm_range_size(range) >> PAGE_SHIFT);
+ *		kfree(to_drange(range));
+ *	}
+ *
+ *	int driver_fault(struct driver_vm *vm, unsigned long addr, bool write)
+ *	{
+ *		struct drm_gpusvm_ctx ctx = { .read_only = !write };
+ *		struct drm_gpusvm_range *range;
+ *		int err, tries = 0;
+ *
+ *		guard(mutex)(&vm->fault_lock);
+ *		do {
+ *			driver_collect_garbage(vm);
+ *
+ *			range = drm_gpusvm_range_find_or_insert(&vm->gpusvm, addr,
+ *								vm->start, vm->end,
+ *								&ctx);
+ *			if (IS_ERR(range))
+ *				return PTR_ERR(range);
+ *
+ *			// A driver that migrates calls drm_pagemap_populate_mm() here.
+ *
+ *			err = drm_gpusvm_range_get_pages(range, &to_drange(range)->pages,
+ *							 1, &ctx);
+ *			if (!err)
+ *				err = driver_bind(vm, to_drange(range), write);
+ *		} while (err == -EAGAIN && ++tries < DRIVER_MAX_TRIES);
+ *
+ *		return err;
+ *	}
+ *
+ *	int driver_bind(struct driver_vm *vm, struct driver_range *drange, bool write)
+ *	{
+ *		int err = driver_prepare_page_tables(vm, drange);	// allocates
+ *
+ *		if (err)
+ *			return err;
+ *
+ *		drm_gpusvm_notifier_lock(&vm->gpusvm);
+ *		if (drm_gpusvm_pages_valid(&vm->gpusvm, &drange->pages))
+ *			driver_write_page_tables(vm, drange, write);	// does not
+ *		else
+ *			err = -EAGAIN;
+ *		drm_gpusvm_notifier_unlock(&vm->gpusvm);
+ *
+ *		return err;
+ *	}
+ *
+ *	void driver_invalidate(struct drm_gpusvm *gpusvm,
+ *			       struct drm_gpusvm_notifier *notifier,
+ *			       const struct mmu_notifier_range *mmu_range)
+ *	{
+ *		struct drm_gpusvm_ctx ctx = { .in_notifier = true };
+ *		struct drm_gpusvm_range *range = NULL;
+ *
+ *		driver_zap_and_flush(gpusvm, mmu_range->start, mmu_range->end);
+ *
+ *		drm_gpusvm_for_each_range(range, notifier, mmu_range->start,
+ *					  mmu_range->end) {
+ *			struct driver_range *drange = to_drange(range);
+ *
+ *			drm_gpusvm_unmap_pages(gpusvm, &drange->pages,
+ *					       drm_gpusvm_range_size(range) >> PAGE_SHIFT,
+ *					       &ctx);
+ *			if (mmu_range->event != MMU_NOTIFY_UNMAP)
+ *				continue;
+ *			drm_gpusvm_range_set_unmapped(range, &drange->pages, 1,
+ *						      mmu_range);
+ *			driver_queue_garbage(gpusvm, drange);
+ *		}
+ *	}
+ *
+ *	void driver_collect(struct driver_vm *vm, struct driver_range *drange)
+ *	{
+ *		struct drm_gpusvm_ctx ctx = {};
+ *
+ *		driver_unbind(vm, drange);
+ *		// Unmap first: once removed, an invalidation does not find it.
+ *		drm_gpusvm_unmap_pages(&vm->gpusvm, &drange->pages,
+ *				       drm_gpusvm_range_size(&drange->base) >> PAGE_SHIFT,
+ *				       &ctx);
+ *		drm_gpusvm_range_remove(&vm->gpusvm, &drange->base);
+ *	}
+ *
+ * Several devices in one address space, faults served concurrently, and two
+ * passes. What is different:
+ *
+ * .. code-block:: c
+ *
+ *	struct driver_range {
+ *		struct drm_gpusvm_range base;
+ *		struct mutex lock;		// serialises work on the pages
+ *		unsigned int num_pages;
+ *		struct drm_gpusvm_pages pages[] __counted_by(num_pages);
+ *	};
+ *
+ *	int driver_fault(struct driver_device *ddev, struct driver_vm *vm,
+ *			 unsigned long addr, bool write)
+ *	{
+ *		...
+ *		range = drm_gpusvm_range_get_or_insert(&vm->gpusvm, addr, vm->start,
+ *						       vm->end, &ctx);
+ *		...
+ *		mutex_lock(&drange->lock);
+ *		err = drm_gpusvm_range_get_pages(range, drange->pages,
+ *						 drange->num_pages, &ctx);
+ *		if (!err)
+ *			err = driver_bind(ddev, drange, write);
+ *		mutex_unlock(&drange->lock);
+ *		drm_gpusvm_range_put(range);
+ *		...
+ *	}
+ *
+ *	void driver_invalidate_start(struct drm_gpusvm *gpusvm,
+ *				     struct drm_gpusvm_notifier *notifier,
+ *				     const struct mmu_notifier_range *mmu_range)
+ *	{
+ *		struct drm_gpusvm_range *range = NULL;
+ *		unsigned int i;
+ *
+ *		drm_gpusvm_for_each_range(range, notifier, mmu_range->start,
+ *					  mmu_range->end) {
+ *			struct driver_range *drange = to_drange(range);
+ *
+ *			for (i = 0; i < drange->num_pages; i++) {
+ *				driver_zap(gpusvm, i, drange);
+ *				drm_gpusvm_unmap_pages_deferred(notifier,
+ *								&drange->pages[i]);
+ *			}
+ *			...
+ *		}
+ *		driver_flush_submit(gpusvm, notifier, mmu_range);
+ *	}
+ *
+ *	void driver_invalidate_finish(struct drm_gpusvm *gpusvm,
+ *				      struct drm_gpusvm_notifier *notifier)
+ *	{
+ *		driver_flush_wait(gpusvm, notifier);
+ *	}
+ */
+
+/* SVM has CPU and device at the same memory at once: no bounces, no flushes. */
+#define DRM_GPUSVM_DMA_ATTRS	DMA_ATTR_REQUIRE_COHERENT
+
+static s64 elapsed_since(ktime_t begin)
+{
+	return ktime_to_ns(ktime_sub(ktime_get(), begin));
+}
+
+/*
+ * Walks of the CPU's page tables
+ *
+ * Every lookup of what the CPU has at some addresses is a struct
+ * drm_gpusvm_walk: begin, run, use the result under the notifier lock if it is
+ * not stale, run again if it is, end. A deadline bounds the repetition.
+ */
+
+/* Walks of up to this many pages have their buffer on the stack ... */
+#define WALK_INLINE_PFNS	16
+/* ... those of up to this many use the buffer that the GPU SVM keeps. */
+#define WALK_CACHED_PFNS	(SZ_2M >> PAGE_SHIFT)
+
+/*
+ * The most small pages that become one segment. Within an aligned block of this
+ * size memory is of one kind, system or device: it is the granule at which
+ * memory is added to the memory map.
+ */
+#define SEGMENT_MERGE_ORDER	ilog2(SZ_2M >> PAGE_SHIFT)
+
+/**
+ * struct drm_gpusvm_walk - A lookup of CPU pages that can be repeated
+ *
+ * @gpusvm: The GPU SVM
+ * @hmm: The request, and after a run its result
+ * @window: The notifier of ours that @hmm uses, NULL if it is a driver's
+ * @npages: Size of @hmm.hmm_pfns
+ * @ticket: Invalidations of @window before the last run
+ * @deadline: When to give up, in jiffies
+ * @nr_segments: Segments of the result; 0: not counted yet
+ * @has_devmem: Some of the pages found are device memory
+ * @inline_pfns: The buffer of a small walk
+ */
+struct drm_gpusvm_walk {
+	struct drm_gpusvm *gpusvm;
+	struct hmm_range hmm;
+	struct drm_gpusvm_notifier *window;
+	unsigned long npages;
+	unsigned long ticket;
+	unsigned long deadline;
+	unsigned int nr_segments;
+	bool has_devmem;
+	unsigned long inline_pfns[WALK_INLINE_PFNS];
+};
+
+static const struct mmu_interval_notifier_ops drm_gpusvm_notifier_ops;
+static const struct mmu_interval_notifier_ops drm_gpusvm_notifier_two_pass_ops;
+
+static struct drm_gpusvm_notifier *to_window(struct mmu_interval_notifier *mni)
+{
+	if (mni->ops != &drm_gpusvm_notifier_ops &&
+	    mni->ops != &drm_gpusvm_notifier_two_pass_ops)
+		return NULL;
+
+	return container_of(mni, struct drm_gpusvm_notifier, notifier);
+}
+
+/* HMM carries some bits of the input over to the result, so buffers are zeroed. */
+static unsigned long *walk_buffer_get(struct drm_gpusvm *gpusvm,
+				      unsigned long npages)
+{
+	unsigned long *pfns = NULL;
+
+	if (npages > WALK_CACHED_PFNS)
+		return kvcalloc(npages, sizeof(*pfns), GFP_KERNEL);
+
+	pfns = xchg(&gpusvm->pfn_cache, NULL);
+
+	return pfns ?: kvcalloc(WALK_CACHED_PFNS, sizeof(*pfns), GFP_KERNEL);
+}
+
+static void walk_buffer_put(struct drm_gpusvm *gpusvm, unsigned long *pfns,
+			    unsigned long npages)
+{
+	if (npages <= WALK_CACHED_PFNS)
+		pfns = xchg(&gpusvm->pfn_cache, pfns);
+
+	kvfree(pfns);
+}
+
+static int walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
+		      struct mmu_interval_notifier *notifier,
+		      unsigned long start, unsigned long end,
+		      void *owner, unsigned long flags)
+{
+	walk->gpusvm = gpusvm;
+	walk->window = to_window(notifier);
+	walk->npages = (end - start) >> PAGE_SHIFT;
+	walk->deadline = jiffies + msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+	walk->nr_segments = 0;
+	walk->has_devmem = false;
+	walk->hmm = (struct hmm_range) {
+		.notifier = notifier,
+		.start = start,
+		.end = end,
+		.default_flags = flags,
+		.dev_private_owner = owner,
+	};
+
+	if (walk->npages <= WALK_INLINE_PFNS) {
+		walk->hmm.hmm_pfns = walk->inline_pfns;
+		memset(walk->inline_pfns, 0, walk->npages * sizeof(unsigned long));
+	} else {
+		walk->hmm.hmm_pfns = walk_buffer_get(gpusvm, walk->npages);
+	}
+
+	return walk->hmm.hmm_pfns ? 0 : -ENOMEM;
+}
+
+static void walk_end(struct drm_gpusvm_walk *walk)
+{
+	if (walk->hmm.hmm_pfns != walk->inline_pfns)
+		walk_buffer_put(walk->gpusvm, walk->hmm.hmm_pfns, walk->npages);
+}
+
+static bool walk_timed_out(const struct drm_gpusvm_walk *walk)
+{
+	return time_after_eq(jiffies, walk->deadline);
+}
+
+/* Pairs with log_invalidation(): what is counted is in invalidate_seq, too. */
+static void walk_take_ticket(struct drm_gpusvm_walk *walk)
+{
+	if (walk->window)
+		walk->ticket = smp_load_acquire(&walk->window->nr_invalidations);
+	walk->nr_segments = 0;
+}
+
+/* Returns -EBUSY when time is up, -EFAULT when the mm is dying, or HMM's error. */
+static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
+{
+	unsigned long now = jiffies;
+	int err;
+
+	if (time_after_eq(now, walk->deadline))
+		return -EBUSY;
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+
+	walk_take_ticket(walk);
+	atomic_long_inc(&walk->gpusvm->stats.walks);
+	err = hmm_range_fault_unlocked_timeout(&walk->hmm, walk->deadline - now);
+	mmput(mm);
+
+	return err;
+}
+
+/* Whether an invalidation has hit the addresses since the walk began its run. */
+static bool walk_stale_locked(const struct drm_gpusvm_walk *walk)
+{
+	const struct drm_gpusvm_notifier *window = walk->window;
+	unsigned long i;
+
+	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	if (!mmu_interval_read_retry(walk->hmm.notifier, walk->hmm.notifier_seq))
+		return false;
+
+	if (!window ||
+	    window->nr_invalidations - walk->ticket > DRM_GPUSVM_NOTIFIER_LOG)
+		return true;
+
+	for (i = walk->ticket; i != window->nr_invalidations; i++) {
+		unsigned int slot = i % DRM_GPUSVM_NOTIFIER_LOG;
+
+		if (window->log[slot].start < walk->hmm.end &&
+		    window->log[slot].end > walk->hmm.start)
+			return true;
+	}
+
+	return false;
+}
+
+/*
+ * The order of the naturally aligned block that begins at @index and is part of
+ * one CPU mapping, within the bounds of the walk.
+ */
+static unsigned int walk_cpu_order(const struct drm_gpusvm_walk *walk,
+				   unsigned long index)
+{
+	unsigned long pfn = walk->hmm.hmm_pfns[index];
+	unsigned int order = hmm_pfn_to_map_order(pfn);
+
+	if (!order)
+		return 0;
+
+	/* The bit at the order bounds the result and keeps it defined. */
+	order = __ffs((pfn & ~HMM_PFN_FLAGS) | BIT(order));
+
+	return min_t(unsigned int, order, ilog2(walk->npages - index));
+}
+
+/* Whether the block of the order behind @pfns continues the one at @pfns. */
+static bool pfns_continue(const unsigned long *pfns, unsigned int order)
+{
+	unsigned long i, n = 1UL << order;
+
+	for (i = n; i < 2 * n; i++)
+		if (pfns[i] != pfns[0] + i)
+			return false;
+
+	return true;
+}
+
+/* Grow a block of system pages while its buddy is next to it on both sides. */
+static unsigned int walk_merge_order(const struct drm_gpusvm_walk *walk,
+				     unsigned long index, unsigned int order)
+{
+	const unsigned long *pfns = &walk->hmm.hmm_pfns[index];
+	unsigned long where = (*pfns & ~HMM_PFN_FLAGS) |
+			      ((walk->hmm.start >> PAGE_SHIFT) + index);
+
+	while (order < SEGMENT_MERGE_ORDER && !(where & BIT(order)) &&
+	       (2UL << order) <= walk->npages - index &&
+	       pfns_continue(pfns, order))
+		order++;
+
+	return order;
+}
+
+static void walk_set_order(struct drm_gpusvm_walk *walk, unsigned long index,
+			   unsigned int order)
+{
+	unsigned long *pfn = &walk->hmm.hmm_pfns[index];
+
+	*pfn &= ~(0x1fUL << HMM_PFN_ORDER_SHIFT);
+	*pfn |= (unsigned long)order << HMM_PFN_ORDER_SHIFT;
+}
+
+/**
+ * walk_for_each_segment() - Visit the segments of a walk
+ * @walk: The walk, after walk_find_segments_locked()
+ * @index: Index of the segment's first page
+ * @order: The segment's order
+ */
+#define walk_for_each_segment(walk, index, order)			\
+	for ((index) = 0;						\
+	     (index) < (walk)->npages &&				\
+	     ((order) = hmm_pfn_to_map_order((walk)->hmm.hmm_pfns[index]), true); \
+	     (index) += 1UL << (order))
+
+/*
+ * HMM reports a device private page of the owner as it is, even where a write
+ * was asked for and the page is shared copy-on-write. Writing needs a copy then,
+ * which a CPU fault makes: no owner, no exemption.
+ */
+static bool walk_needs_copy(const struct drm_gpusvm_walk *walk, unsigned long pfn)
+{
+	return (walk->hmm.default_flags & HMM_PFN_REQ_WRITE) &&
+	       !(pfn & HMM_PFN_WRITE);
+}
+
+/*
+ * Divide the result into segments: runs that are mapped as one. The order of
+ * each goes where its first pfn is.
+ *
+ * Return: 0, or -EAGAIN if the walk has to be run again.
+ */
+static int walk_find_segments_locked(struct drm_gpusvm_walk *walk)
+{
+	unsigned long i;
+	unsigned int order, n = 0;
+
+	walk->has_devmem = false;
+	for (i = 0; i < walk->npages; i += 1UL << order, n++) {
+		unsigned long pfn = walk->hmm.hmm_pfns[i];
+
+		order = walk_cpu_order(walk, i);
+		if (unlikely(is_zone_device_page(hmm_pfn_to_page(pfn)))) {
+			if (walk_needs_copy(walk, pfn)) {
+				walk->hmm.dev_private_owner = NULL;
+				return -EAGAIN;
+			}
+			walk->has_devmem = true;
+		} else {
+			order = walk_merge_order(walk, i, order);
+		}
+		walk_set_order(walk, i, order);
+	}
+	walk->nr_segments = n;
+
+	return 0;
+}
+
+/*
+ * The mapping of a pages object
+ */
+
+/* Flags have one writer, since they are read without the lock as a whole. */
+static void pages_set_flags(struct drm_gpusvm_pages *pages,
+			    struct drm_gpusvm_pages_flags flags)
+{
+	WRITE_ONCE(pages->flags.__flags, flags.__flags);
+}
+
+static struct drm_gpusvm_pages_flags
+pages_flags(const struct drm_gpusvm_pages *pages)
+{
+	return (struct drm_gpusvm_pages_flags) {
+		.__flags = READ_ONCE(pages->flags.__flags),
+	};
+}
+
+static void pages_set_mapped(struct drm_gpusvm_pages *pages, bool devmem,
+			     bool writable)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+
+	flags.has_dma_mapping = true;
+	flags.has_devmem_pages = devmem;
+	flags.writable = writable;
+	pages_set_flags(pages, flags);
+}
+
+static void pages_clear_mapped(struct drm_gpusvm_pages *pages)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+
+	flags.has_dma_mapping = false;
+	flags.has_devmem_pages = false;
+	flags.writable = false;
+	pages_set_flags(pages, flags);
+}
+
+/* Whether the pages are mapped such that they serve the request. */
+static bool pages_serve(const struct drm_gpusvm_pages *pages,
+			const struct drm_gpusvm_ctx *ctx)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+
+	return flags.has_dma_mapping && (ctx->read_only || flags.writable);
+}
+
+static void pages_free_addrs(struct drm_gpusvm_pages *pages)
+{
+	if (pages->dma_addr != &pages->single_addr)
+		kvfree(pages->dma_addr);
+	pages->dma_addr = NULL;
+	pages->max_addrs = 0;
+}
+
+/*
+ * Room for @n entries, and not for many more: what was mapped by small pages
+ * and is now by a huge one gives its memory back.
+ */
+static bool pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n)
+{
+	if (n == 1 && !pages->max_addrs) {
+		pages->dma_addr = &pages->single_addr;
+		pages->max_addrs = 1;
+	}
+
+	return n <= pages->max_addrs && pages->max_addrs / 4 < n;
+}
+
+static int pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n)
+{
+	struct drm_pagemap_addr *addrs;
+
+	if (pages_have_room(pages, n))
+		return 0;
+
+	if (n == 1) {
+		pages_free_addrs(pages);
+		return 0;
+	}
+
+	addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL);
+	if (!addrs)
+		return -ENOMEM;
+
+	pages_free_addrs(pages);
+	pages->dma_addr = addrs;
+	pages->max_addrs = n;
+
+	return 0;
+}
+
+static void pages_unmap_iova(struct drm_gpusvm_pages *pages)
+{
+	struct device *dev = pages->drm->dev;
+
+	if (pages->state_offset) {
+		unsigned int i = 0;
+
+		while (pages->dma_addr[i].proto != DRM_INTERCONNECT_SYSTEM)
+			i++;
+		dma_iova_unlink(dev, &pages->state, 0, pages->state_offset,
+				pages->dma_addr[i].dir, DRM_GPUSVM_DMA_ATTRS);
+	}
+	dma_iova_free(dev, &pages->state);
+	pages->state = (struct dma_iova_state) {};
+	pages->state_offset = 0;
+}
+
+static void pages_unmap_entries(struct drm_gpusvm_pages *pages, bool unmap_system)
+{
+	struct drm_pagemap *dpagemap = pages->dpagemap;
+	struct device *dev = pages->drm->dev;
+	unsigned int i;
+
+	for (i = 0; i < pages->nr_addrs; i++) {
+		const struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+
+		if (addr->proto == DRM_INTERCONNECT_SYSTEM) {
+			if (unmap_system)
+				dma_unmap_page_attrs(dev, addr->addr,
+						     PAGE_SIZE << addr->order,
+						     addr->dir,
+						     DRM_GPUSVM_DMA_ATTRS);
+		} else if (dpagemap->ops->device_unmap) {
+			dpagemap->ops->device_unmap(dpagemap, dev, addr);
+		}
+	}
+}
+
+/* Release what is mapped, all or as far as mapping has come. */
+static void pages_unmap_addrs(struct drm_gpusvm_pages *pages)
+{
+	bool iova = dma_use_iova(&pages->state);
+	bool unmap_system = !iova && dma_need_unmap(pages->drm->dev);
+
+	if (iova)
+		pages_unmap_iova(pages);
+	if (unmap_system || pages->dpagemap)
+		pages_unmap_entries(pages, unmap_system);
+
+	pages->nr_addrs = 0;
+	drm_pagemap_put(pages->dpagemap);
+	pages->dpagemap = NULL;
+}
+
+static void pages_unmap_locked(struct drm_gpusvm *gpusvm,
+			       struct drm_gpusvm_pages *pages)
+{
+	lockdep_assert_held(&gpusvm->notifier_lock);
+
+	if (!pages->flags.has_dma_mapping)
+		return;
+
+	pages_clear_mapped(pages);
+	pages_unmap_addrs(pages);
+	atomic_long_inc(&gpusvm->stats.unmaps);
+}
+
+/**
+ * struct drm_gpusvm_mapper - Maps the segments of a walk for one device
+ *
+ * @pages: What is being mapped
+ * @walk: Where the pages are
+ * @ctx: What may be mapped
+ * @zdd: The device memory allocation of the last segment, NULL for system
+ * @dir: What the device may do
+ * @iova_tried: Whether an IOVA space was asked for
+ */
+struct drm_gpusvm_mapper {
+	struct drm_gpusvm_pages *pages;
+	const struct drm_gpusvm_walk *walk;
+	const struct drm_gpusvm_ctx *ctx;
+	struct drm_pagemap_zdd *zdd;
+	enum dma_data_direction dir;
+	bool iova_tried;
+};
+
+static int map_system_iova(struct drm_gpusvm_mapper *map, phys_addr_t phys,
+			   unsigned int order, struct drm_pagemap_addr *addr)
+{
+	struct drm_gpusvm_pages *pages = map->pages;
+	int err;
+
+	err = dma_iova_link(pages->drm->dev, &pages->state, phys,
+			    pages->state_offset, PAGE_SIZE << order, map->dir,
+			    DRM_GPUSVM_DMA_ATTRS);
+	if (err)
+		return err;
+
+	*addr = drm_pagemap_addr_encode(pages->state.addr + pages->state_offset,
+					DRM_INTERCONNECT_SYSTEM, order, map->dir);
+	pages->state_offset += PAGE_SIZE << order;
+
+	return 0;
+}
+
+/* The first system page decides on an IOVA space, for it and all behind it. */
+static bool map_use_iova(struct drm_gpusvm_mapper *map, unsigned long index)
+{
+	struct drm_gpusvm_pages *pages = map->pages;
+
+	if (!map->iova_tried) {
+		map->iova_tried = true;
+		dma_iova_try_alloc(pages->drm->dev, &pages->state, 0,
+				   (map->walk->npages - index) << PAGE_SHIFT);
+	}
+
+	return dma_use_iova(&pages->state);
+}
+
+static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
+		      unsigned int order, struct drm_pagemap_addr *addr)
+{
+	unsigned long pfn = map->walk->hmm.hmm_pfns[index];
+	struct device *dev = map->pages->drm->dev;
+	dma_addr_t dma;
+
+	if (map_use_iova(map, index))
+		return map_system_iova(map, hmm_pfn_to_phys(pfn), order, addr);
+
+	dma = dma_map_page_attrs(dev, hmm_pfn_to_page(pfn), 0,
+				 PAGE_SIZE << order, map->dir,
+				 DRM_GPUSVM_DMA_ATTRS);
+	if (dma_mapping_error(dev, dma))
+		return -EFAULT;
+
+	*addr = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM, order,
+					map->dir);
+
+	return 0;
+}
+
+static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
+		      unsigned int order, struct drm_pagemap_addr *addr)
+{
+	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
+	struct drm_pagemap_zdd *zdd = drm_pagemap_page_zone_device_data(page);
+	struct drm_pagemap *dpagemap = drm_pagemap_page_to_dpagemap(page);
+	struct drm_gpusvm_pages *pages = map->pages;
+
+	/* A page whose device is going away: the next walk brings it to RAM. */
+	if (drm_WARN_ON(pages->drm, !dpagemap))
+		return -EAGAIN;
+
+	if (index && zdd != map->zdd && !map->ctx->allow_mixed)
+		return -EOPNOTSUPP;
+	if (pages->dpagemap && pages->dpagemap != dpagemap)
+		return -EOPNOTSUPP;
+
+	map->zdd = zdd;
+	if (!pages->dpagemap)
+		pages->dpagemap = drm_pagemap_get(dpagemap);
+
+	*addr = dpagemap->ops->device_map(dpagemap, pages->drm->dev, page, order,
+					  map->dir);
+
+	return dma_mapping_error(pages->drm->dev, addr->addr) ? -EFAULT : 0;
+}
+
+/* Map a segment of a walk that has found device memory somewhere. */
+static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
+		   unsigned int order, struct drm_pagemap_addr *addr)
+{
+	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
+
+	if (is_device_private_page(page) || is_device_coherent_page(page))
+		return map_devmem(map, index, order, addr);
+
+	if (is_zone_device_page(page) ||
+	    (map->pages->dpagemap && !map->ctx->allow_mixed))
+		return -EOPNOTSUPP;
+
+	map->zdd = NULL;
+
+	return map->ctx->devmem_only ? -EFAULT :
+				       map_system(map, index, order, addr);
+}
+
+static int map_segments(struct drm_gpusvm_mapper *map)
+{
+	const struct drm_gpusvm_walk *walk = map->walk;
+	struct drm_gpusvm_pages *pages = map->pages;
+	unsigned int order;
+	unsigned long i;
+	int err;
+
+	walk_for_each_segment(walk, i, order) {
+		struct drm_pagemap_addr *addr = &pages->dma_addr[pages->nr_addrs];
+
+		err = walk->has_devmem ? map_any(map, i, order, addr) :
+					 map_system(map, i, order, addr);
+		if (err)
+			return err;
+		pages->nr_addrs++;
+	}
+
+	if (!dma_use_iova(&pages->state))
+		return 0;
+
+	return dma_iova_sync(pages->drm->dev, &pages->state, 0,
+			     pages->state_offset);
+}
+
+/*
+ * Map the pages of a walk. They are not marked as mapped yet, so that those of
+ * other devices can be mapped, too, before the request is known to succeed.
+ */
+static int pages_map_locked(struct drm_gpusvm_pages *pages,
+			    const struct drm_gpusvm_walk *walk,
+			    const struct drm_gpusvm_ctx *ctx)
+{
+	struct drm_gpusvm_mapper map = {
+		.pages = pages,
+		.walk = walk,
+		.ctx = ctx,
+		.dir = ctx->read_only ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL,
+	};
+	int err;
+
+	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	if (ctx->devmem_only && !walk->has_devmem)
+		return -EFAULT;
+
+	err = map_segments(&map);
+	if (err)
+		pages_unmap_addrs(pages);
+
+	return err;
+}
+
+/*
+ * Notifiers
+ */
+
+/**
+ * drm_gpusvm_notifier_find() - Find the first notifier in an interval
+ * @gpusvm: The GPU SVM
+ * @start: First address of the interval
+ * @end: Address behind the last one
+ *
+ * Context: The notifier lock, or the driver's lock for ranges where it has one.
+ *
+ * Return: the notifier, or NULL if there is none.
+ */
+struct drm_gpusvm_notifier *
+drm_gpusvm_notifier_find(struct drm_gpusvm *gpusvm, unsigned long start,
+			 unsigned long end)
+{
+	struct interval_tree_node *node;
+
+	node = interval_tree_iter_first(&gpusvm->root, start, end - 1);
+
+	return node ? container_of(node, struct drm_gpusvm_notifier, itree) : NULL;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_notifier_find);
+
+/**
+ * drm_gpusvm_range_find() - Find the first range of a notifier in an interval
+ * @notifier: The notifier
+ * @start: First address of the interval
+ * @end: Address behind the last one
+ *
+ * Context: The notifier lock, or the driver's lock for ranges where it has one.
+ *
+ * Return: the range, or NULL if there is none.
+ */
+struct drm_gpusvm_range *
+drm_gpusvm_range_find(struct drm_gpusvm_notifier *notifier, unsigned long start,
+		      unsigned long end)
+{
+	struct interval_tree_node *node;
+
+	node = interval_tree_iter_first(&notifier->root, start, end - 1);
+
+	return node ? container_of(node, struct drm_gpusvm_range, itree) : NULL;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_find);
+
+/* Insert an interval in the tree, and its owner in the list that follows it. */
+static void tree_insert(struct interval_tree_node *node, struct list_head *entry,
+			struct rb_root_cached *root, struct list_head *list,
+			ptrdiff_t entry_offset)
+{
+	struct rb_node *prev;
+
+	interval_tree_insert(node, root);
+	prev = rb_prev(&node->rb);
+	if (prev)
+		list = (void *)rb_entry(prev, struct interval_tree_node, rb) +
+		       entry_offset;
+	list_add(entry, list);
+}
+
+#define TREE_INSERT(owner, root, list)					\
+	tree_insert(&(owner)->itree, &(owner)->entry, root, list,	\
+		    offsetof(typeof(*(owner)), entry) -			\
+		    offsetof(typeof(*(owner)), itree))
+
+static void notifier_link_locked(struct drm_gpusvm_notifier *notifier)
+{
+	struct drm_gpusvm *gpusvm = notifier->gpusvm;
+
+	lockdep_assert_held_write(&gpusvm->notifier_lock);
+
+	TREE_INSERT(notifier, &gpusvm->root, &gpusvm->notifier_list);
+	atomic_long_inc(&gpusvm->stats.notifiers);
+}
+
+static void notifier_unlink_locked(struct drm_gpusvm_notifier *notifier)
+{
+	struct drm_gpusvm *gpusvm = notifier->gpusvm;
+
+	lockdep_assert_held_write(&gpusvm->notifier_lock);
+
+	interval_tree_remove(&notifier->itree, &gpusvm->root);
+	list_del_init(&notifier->entry);
+	notifier->flags.removed = true;
+	atomic_long_dec(&gpusvm->stats.notifiers);
+}
+
+static void notifier_free(struct drm_gpusvm *gpusvm,
+			  struct drm_gpusvm_notifier *notifier)
+{
+	mutex_destroy(&notifier->finish_lock);
+	if (gpusvm->ops->notifier_free)
+		gpusvm->ops->notifier_free(notifier);
+	else
+		kfree(notifier);
+}
+
+static void notifier_release(struct kref *ref)
+{
+	struct drm_gpusvm_notifier *notifier =
+		container_of(ref, struct drm_gpusvm_notifier, refcount);
+
+	WARN_ON(!RB_EMPTY_ROOT(&notifier->root.rb_root));
+	WARN_ON(!list_empty(&notifier->deferred));
+	notifier_free(notifier->gpusvm, notifier);
+}
+
+static void notifier_put(struct drm_gpusvm_notifier *notifier)
+{
+	kref_put(&notifier->refcount, notifier_release);
+}
+
+/* Undo notifier_create(). The notifier is in no tree, or not any more. */
+static void notifier_retire(struct drm_gpusvm_notifier *notifier)
+{
+	mmu_interval_notifier_remove(&notifier->notifier);
+	notifier_put(notifier);
+}
+
+/* The second pass runs in reclaim and takes the notifier lock inside. */
+static void notifier_teach_lockdep(struct drm_gpusvm_notifier *notifier)
+{
+	if (!IS_ENABLED(CONFIG_PROVE_LOCKING))
+		return;
+
+	fs_reclaim_acquire(GFP_KERNEL);
+	mutex_lock(&notifier->finish_lock);
+	might_lock(&notifier->gpusvm->notifier_lock);
+	mutex_unlock(&notifier->finish_lock);
+	fs_reclaim_release(GFP_KERNEL);
+}
+
+/* Make a notifier for the window of @addr and have the MM call it. */
+static struct drm_gpusvm_notifier *
+notifier_create(struct drm_gpusvm *gpusvm, unsigned long addr)
+{
+	const struct drm_gpusvm_ops *ops = gpusvm->ops;
+	struct drm_gpusvm_notifier *notifier;
+	int err;
+
+	notifier = ops->notifier_alloc ? ops->notifier_alloc() :
+					 kzalloc_obj(*notifier);
+	if (!notifier)
+		return ERR_PTR(-ENOMEM);
+
+	notifier->gpusvm = gpusvm;
+	notifier->itree.start = ALIGN_DOWN(addr, gpusvm->notifier_size);
+	notifier->itree.last = notifier->itree.start + gpusvm->notifier_size - 1;
+	notifier->root = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&notifier->entry);
+	INIT_LIST_HEAD(&notifier->range_list);
+	INIT_LIST_HEAD(&notifier->deferred);
+	mutex_init(&notifier->finish_lock);
+	kref_init(&notifier->refcount);
+	notifier_teach_lockdep(notifier);
+
+	err = mmu_interval_notifier_insert(&notifier->notifier, gpusvm->mm,
+					   drm_gpusvm_notifier_start(notifier),
+					   drm_gpusvm_notifier_size(notifier),
+					   ops->invalidate_start ?
+					   &drm_gpusvm_notifier_two_pass_ops :
+					   &drm_gpusvm_notifier_ops);
+	if (err) {
+		notifier_free(gpusvm, notifier);
+		return ERR_PTR(err);
+	}
+
+	return notifier;
+}
+
+/*
+ * Ranges: life cycle
+ */
+
+static void range_set_flags_locked(struct drm_gpusvm_range *range,
+				   struct drm_gpusvm_range_flags flags)
+{
+	lockdep_assert_held_write(&range->gpusvm->notifier_lock);
+
+	WRITE_ONCE(range->flags.__flags, flags.__flags);
+}
+
+static struct drm_gpusvm_range_flags
+range_flags(const struct drm_gpusvm_range *range)
+{
+	return (struct drm_gpusvm_range_flags) {
+		.__flags = READ_ONCE(range->flags.__flags),
+	};
+}
+
+static struct drm_gpusvm_range *
+range_alloc(struct drm_gpusvm *gpusvm, unsigned long start, unsigned long size,
+	    bool migrate_devmem)
+{
+	struct drm_gpusvm_range *range;
+
+	range = gpusvm->ops->range_alloc ? gpusvm->ops->range_alloc(gpusvm) :
+					   kzalloc_obj(*range);
+	if (!range)
+		return NULL;
+
+	kref_init(&range->refcount);
+	range->gpusvm = gpusvm;
+	range->itree.start = start;
+	range->itree.last = start + size - 1;
+	INIT_LIST_HEAD(&range->entry);
+	range->flags.__flags = 0;
+	range->flags.migrate_devmem = migrate_devmem;
+
+	return range;
+}
+
+static void range_release(struct kref *ref)
+{
+	struct drm_gpusvm_range *range =
+		container_of(ref, struct drm_gpusvm_range, refcount);
+	struct drm_gpusvm_notifier *notifier = range->notifier;
+	const struct drm_gpusvm_ops *ops = range->gpusvm->ops;
+
+	if (ops->range_free)
+		ops->range_free(range);
+	else
+		kfree(range);
+
+	if (notifier)
+		notifier_put(notifier);
+}
+
+/**
+ * drm_gpusvm_range_get() - Take a reference to a range
+ * @range: The range
+ *
+ * Return: the range.
+ */
+struct drm_gpusvm_range *
+drm_gpusvm_range_get(struct drm_gpusvm_range *range)
+{
+	kref_get(&range->refcount);
+
+	return range;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_get);
+
+/**
+ * drm_gpusvm_range_put() - Drop a reference to a range
+ * @range: The range
+ *
+ * The last reference frees the range, and its notifier if that has no other
+ * range and was removed. The &struct drm_gpusvm must still be there.
+ *
+ * Context: May sleep. Not with the notifier lock held.
+ */
+void drm_gpusvm_range_put(struct drm_gpusvm_range *range)
+{
+	kref_put(&range->refcount, range_release);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_put);
+
+static void range_link_locked(struct drm_gpusvm_notifier *notifier,
+			      struct drm_gpusvm_range *range)
+{
+	lockdep_assert_held_write(&notifier->gpusvm->notifier_lock);
+
+	kref_get(&notifier->refcount);
+	range->notifier = notifier;
+	TREE_INSERT(range, &notifier->root, &notifier->range_list);
+	atomic_long_inc(&notifier->gpusvm->stats.ranges);
+}
+
+static void range_unlink_locked(struct drm_gpusvm_range *range)
+{
+	struct drm_gpusvm_range_flags flags = range_flags(range);
+
+	flags.removed = true;
+	range_set_flags_locked(range, flags);
+	interval_tree_remove(&range->itree, &range->notifier->root);
+	list_del_init(&range->entry);
+	atomic_long_dec(&range->gpusvm->stats.ranges);
+}
+
+#ifdef CONFIG_LOCKDEP
+static void assert_driver_lock_held(struct drm_gpusvm *gpusvm)
+{
+	if (gpusvm->lock_dep_map)
+		lockdep_assert(lock_is_held_type(gpusvm->lock_dep_map, 0));
+}
+#else
+static void assert_driver_lock_held(struct drm_gpusvm *gpusvm)
+{
+}
+#endif
+
+/**
+ * drm_gpusvm_range_remove() - Take a range out of the address space
+ * @gpusvm: The GPU SVM
+ * @range: The range
+ *
+ * Drops the reference that the tree holds, and removes the notifier with its
+ * last range. Pages are the driver's: they are to be unmapped before, since an
+ * invalidation does not find the range afterwards, and are freed by
+ * &drm_gpusvm_ops.range_free. A range that was removed already is left alone.
+ *
+ * Context: May sleep. Not with the notifier lock held. With the driver's lock
+ * for ranges where it has one, otherwise with a reference.
+ */
+void drm_gpusvm_range_remove(struct drm_gpusvm *gpusvm,
+			     struct drm_gpusvm_range *range)
+{
+	struct drm_gpusvm_notifier *notifier = range->notifier;
+	bool retire = false;
+
+	assert_driver_lock_held(gpusvm);
+
+	down_write(&gpusvm->notifier_lock);
+	if (range->flags.removed) {
+		up_write(&gpusvm->notifier_lock);
+		return;
+	}
+	trace_drm_gpusvm_range_remove(range);
+	range_unlink_locked(range);
+	if (list_empty(&notifier->range_list)) {
+		retire = !notifier->flags.removed;
+		notifier_unlink_locked(notifier);
+	}
+	up_write(&gpusvm->notifier_lock);
+
+	if (retire)
+		notifier_retire(notifier);
+	drm_gpusvm_range_put(range);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_remove);
+
+/*
+ * The GPU SVM
+ */
+
+static bool chunk_sizes_valid(const unsigned long *sizes, int num)
+{
+	int i;
+
+	for (i = 0; i < num; i++)
+		if (!is_power_of_2(sizes[i]) || (i && sizes[i] >= sizes[i - 1]))
+			return false;
+
+	return num > 0;
+}
+
+static bool init_args_valid(struct mm_struct *mm, unsigned long mm_start,
+			    unsigned long mm_range, unsigned long notifier_size,
+			    const struct drm_gpusvm_ops *ops,
+			    const unsigned long *chunk_sizes, int num_chunks)
+{
+	if (!mm)
+		return !ops && !num_chunks && !mm_range && !notifier_size;
+
+	if (!ops || (!ops->invalidate && !ops->invalidate_start) ||
+	    !ops->invalidate_start != !ops->invalidate_finish)
+		return false;
+
+	return chunk_sizes && chunk_sizes_valid(chunk_sizes, num_chunks) &&
+	       is_power_of_2(notifier_size) && notifier_size >= PAGE_SIZE &&
+	       notifier_size >= chunk_sizes[0] &&
+	       mm_range && mm_start + mm_range > mm_start;
+}
+
+/**
+ * drm_gpusvm_init() - Set up a GPU SVM
+ * @gpusvm: The GPU SVM
+ * @name: Name for messages, traces and debugfs; not copied
+ * @mm: The mm to mirror, or NULL for userptr mode
+ * @mm_start: First address to mirror
+ * @mm_range: Size of what is mirrored, in bytes
+ * @notifier_size: Size of a notifier's window; a power of two, at least the
+ *		   largest chunk
+ * @ops: The driver's operations
+ * @chunk_sizes: Sizes that ranges can have; powers of two in descending order,
+ *		 not copied. Sizes below PAGE_SIZE count as PAGE_SIZE
+ * @num_chunks: Number of entries in @chunk_sizes
+ *
+ * In userptr mode only the functions for pages are used, with notifiers of the
+ * driver's, and all arguments but @gpusvm and @name are zero. A GPU SVM with an
+ * mm serves userptrs as well.
+ *
+ * Return: 0, or -EINVAL if the arguments do not fit one another.
+ */
+int drm_gpusvm_init(struct drm_gpusvm *gpusvm,
+		    const char *name,
+		    struct mm_struct *mm,
+		    unsigned long mm_start, unsigned long mm_range,
+		    unsigned long notifier_size,
+		    const struct drm_gpusvm_ops *ops,
+		    const unsigned long *chunk_sizes, int num_chunks)
+{
+	if (!init_args_valid(mm, mm_start, mm_range, notifier_size, ops,
+			     chunk_sizes, num_chunks))
+		return -EINVAL;
+
+	*gpusvm = (struct drm_gpusvm) {
+		.name = name,
+		.mm = mm,
+		.mm_start = mm_start,
+		.mm_range = mm_range,
+		.notifier_size = notifier_size,
+		.ops = ops,
+		.chunk_sizes = chunk_sizes,
+		.num_chunks = num_chunks,
+		.root = RB_ROOT_CACHED,
+	};
+	INIT_LIST_HEAD(&gpusvm->notifier_list);
+	init_rwsem(&gpusvm->notifier_lock);
+
+	fs_reclaim_acquire(GFP_KERNEL);
+	might_lock(&gpusvm->notifier_lock);
+	fs_reclaim_release(GFP_KERNEL);
+
+	if (mm)
+		mmgrab(mm);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_init);
+
+/**
+ * drm_gpusvm_fini() - Tear a GPU SVM down
+ * @gpusvm: The GPU SVM
+ *
+ * Removes all ranges and notifiers, and lets go of the mm. The driver has
+ * unmapped all pages and stopped its faults before. References to ranges that
+ * others hold stay good as long as the structure itself does.
+ *
+ * Context: May sleep. Without the mmap lock.
+ */
+void drm_gpusvm_fini(struct drm_gpusvm *gpusvm)
+{
+	struct drm_gpusvm_notifier *notifier, *next;
+
+	drm_gpusvm_for_each_notifier_safe(notifier, next, gpusvm, 0, ULONG_MAX) {
+		struct drm_gpusvm_range *range, *__next;
+
+		/* From here on no invalidation can meet the removal. */
+		mmu_interval_notifier_remove(&notifier->notifier);
+		notifier->flags.removed = true;
+
+		drm_gpusvm_for_each_range_safe(range, __next, notifier, 0, ULONG_MAX)
+			drm_gpusvm_range_remove(gpusvm, range);
+		notifier_put(notifier);
+	}
+
+	WARN_ON(!RB_EMPTY_ROOT(&gpusvm->root.rb_root));
+	kvfree(gpusvm->pfn_cache);
+	gpusvm->pfn_cache = NULL;
+	if (gpusvm->mm)
+		mmdrop(gpusvm->mm);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_fini);
+
+/**
+ * drm_gpusvm_find_vma_start() - Find where CPU memory begins in an interval
+ * @gpusvm: The GPU SVM
+ * @start: First address of the interval
+ * @end: Address behind the last one
+ *
+ * Context: Takes the mmap lock for reading.
+ *
+ * Return: the start of the first VMA that overlaps the interval, which may be
+ * below @start; ULONG_MAX if there is none or the mm is dying.
+ */
+unsigned long
+drm_gpusvm_find_vma_start(struct drm_gpusvm *gpusvm,
+			  unsigned long start,
+			  unsigned long end)
+{
+	struct mm_struct *mm = gpusvm->mm;
+	unsigned long addr = ULONG_MAX;
+	struct vm_area_struct *vma;
+
+	if (!mmget_not_zero(mm))
+		return ULONG_MAX;
+
+	mmap_read_lock(mm);
+	vma = find_vma_intersection(mm, start, end);
+	if (vma)
+		addr = vma->vm_start;
+	mmap_read_unlock(mm);
+	mmput(mm);
+
+	return addr;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_find_vma_start);
+
+/**
+ * drm_gpusvm_has_mapping() - Whether there are ranges in an interval
+ * @gpusvm: The GPU SVM
+ * @start: First address of the interval
+ * @end: Address behind the last one
+ *
+ * Context: The notifier lock, or the driver's lock for ranges where it has one.
+ *
+ * Return: true if a range overlaps the interval.
+ */
+bool drm_gpusvm_has_mapping(struct drm_gpusvm *gpusvm, unsigned long start,
+			    unsigned long end)
+{
+	struct drm_gpusvm_notifier *notifier;
+
+	drm_gpusvm_for_each_notifier(notifier, gpusvm, start, end)
+		if (drm_gpusvm_range_find(notifier, start, end))
+			return true;
+
+	return false;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_has_mapping);
+
+/*
+ * Finding the range of a fault, or making it
+ */
+
+/**
+ * struct drm_gpusvm_fault - A device fault on its way to a range
+ *
+ * @gpusvm: The GPU SVM
+ * @ctx: How the fault is to be served
+ * @addr: The fault address
+ * @start: First address that the range may have
+ * @end: Address behind the last one
+ * @notifier: The notifier that a new range belongs to, with a reference
+ * @spare: @notifier was made for this fault and is in no tree
+ * @get: The caller wants a reference
+ */
+struct drm_gpusvm_fault {
+	struct drm_gpusvm *gpusvm;
+	const struct drm_gpusvm_ctx *ctx;
+	unsigned long addr;
+	unsigned long start;
+	unsigned long end;
+	struct drm_gpusvm_notifier *notifier;
+	bool spare;
+	bool get;
+};
+
+/* The VMA of the fault, or why the access is not allowed. */
+static struct vm_area_struct *fault_vma(const struct drm_gpusvm_fault *fault)
+{
+	struct vm_area_struct *vma = vma_lookup(fault->gpusvm->mm, fault->addr);
+
+	if (!vma)
+		return ERR_PTR(-ENOENT);
+	if (!(vma->vm_flags & VM_READ) ||
+	    (!fault->ctx->read_only && !(vma->vm_flags & VM_WRITE)))
+		return ERR_PTR(-EPERM);
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
+		return ERR_PTR(-EIO);
+
+	return vma;
+}
+
+/* Find the range at the fault address, and where there is none its notifier. */
+static struct drm_gpusvm_range *fault_find(struct drm_gpusvm_fault *fault)
+{
+	struct drm_gpusvm *gpusvm = fault->gpusvm;
+	struct drm_gpusvm_notifier *notifier;
+	struct drm_gpusvm_range *range = NULL;
+	void *owner = fault->ctx->device_private_page_owner;
+
+	drm_gpusvm_notifier_lock(gpusvm);
+	notifier = drm_gpusvm_notifier_find(gpusvm, fault->addr, fault->addr + 1);
+	if (notifier)
+		range = drm_gpusvm_range_find(notifier, fault->addr,
+					      fault->addr + 1);
+	if (range) {
+		if (owner)
+			WRITE_ONCE(range->device_private_owner, owner);
+		if (fault->get)
+			drm_gpusvm_range_get(range);
+	} else if (notifier && !fault->notifier) {
+		kref_get(&notifier->refcount);
+		fault->notifier = notifier;
+	}
+	drm_gpusvm_notifier_unlock(gpusvm);
+
+	return range;
+}
+
+/* Whether the CPU has all the pages; advisory, nothing is faulted in. */
+static bool fault_chunk_present(const struct drm_gpusvm_fault *fault,
+				unsigned long start, unsigned long end)
+{
+	struct mmu_interval_notifier *mni = &fault->notifier->notifier;
+	struct drm_gpusvm_walk walk;
+	unsigned long i;
+	int err;
+
+	mmap_assert_locked(fault->gpusvm->mm);
+
+	if (walk_begin(&walk, fault->gpusvm, mni, start, end,
+		       fault->ctx->device_private_page_owner, 0))
+		return false;
+
+	do {
+		walk.hmm.notifier_seq = mmu_interval_read_begin(mni);
+		err = hmm_range_fault(&walk.hmm);
+	} while (err == -EBUSY && !walk_timed_out(&walk));
+
+	for (i = 0; !err && i < walk.npages; i += 1UL << walk_cpu_order(&walk, i))
+		if (!(walk.hmm.hmm_pfns[i] & HMM_PFN_VALID))
+			err = -ENOENT;
+	walk_end(&walk);
+
+	return !err;
+}
+
+static bool fault_chunk_free(const struct drm_gpusvm_fault *fault,
+			     unsigned long start, unsigned long end)
+{
+	struct drm_gpusvm *gpusvm = fault->gpusvm;
+	bool mapped;
+
+	drm_gpusvm_notifier_lock(gpusvm);
+	mapped = drm_gpusvm_has_mapping(gpusvm, start, end);
+	drm_gpusvm_notifier_unlock(gpusvm);
+
+	return !mapped;
+}
+
+/*
+ * The largest chunk around the fault address that lies in the VMA, in the
+ * notifier's window and in the fault's bounds, and overlaps no range. Small ones
+ * have to be present: that keeps memory which the process never touched, next
+ * to what it uses, from being populated and migrated.
+ *
+ * Return: the size, or 0 if not even the smallest chunk fits.
+ */
+static unsigned long fault_chunk_size(const struct drm_gpusvm_fault *fault,
+				      const struct vm_area_struct *vma)
+{
+	unsigned long low = max3(fault->start, vma->vm_start,
+				 drm_gpusvm_notifier_start(fault->notifier));
+	unsigned long high = min3(fault->end, vma->vm_end,
+				  drm_gpusvm_notifier_end(fault->notifier));
+	int i;
+
+	for (i = 0; i < fault->gpusvm->num_chunks; i++) {
+		unsigned long size = max(fault->gpusvm->chunk_sizes[i], PAGE_SIZE);
+		unsigned long start = ALIGN_DOWN(fault->addr, size);
+		unsigned long end = start + size;
+
+		if (start < low || end > high)
+			continue;
+		if (size == PAGE_SIZE)
+			return size;
+		if (!fault_chunk_free(fault, start, end))
+			continue;
+		if (size <= fault->ctx->check_pages_threshold &&
+		    !fault_chunk_present(fault, start, end))
+			continue;
+
+		return size;
+	}
+
+	return 0;
+}
+
+/*
+ * Put the range in the tree. Another fault may have been faster: -EAGAIN if it
+ * has made a range here, or has removed the notifier with its last range.
+ */
+static int fault_link(struct drm_gpusvm_fault *fault, struct drm_gpusvm_range *range)
+{
+	struct drm_gpusvm *gpusvm = fault->gpusvm;
+	unsigned long start = drm_gpusvm_range_start(range);
+	unsigned long end = drm_gpusvm_range_end(range);
+	struct drm_gpusvm_notifier *notifier;
+	int err = 0;
+
+	down_write(&gpusvm->notifier_lock);
+	notifier = drm_gpusvm_notifier_find(gpusvm, start, end);
+	if (!notifier && fault->spare) {
+		notifier = fault->notifier;
+		notifier_link_locked(notifier);
+		fault->spare = false;
+	}
+	if (!notifier || drm_gpusvm_range_find(notifier, start, end)) {
+		err = -EAGAIN;
+	} else {
+		range_link_locked(notifier, range);
+		if (fault->get)
+			drm_gpusvm_range_get(range);
+		trace_drm_gpusvm_range_insert(range);
+	}
+	up_write(&gpusvm->notifier_lock);
+
+	return err;
+}
+
+static struct drm_gpusvm_range *fault_insert(struct drm_gpusvm_fault *fault,
+					     const struct vm_area_struct *vma)
+{
+	bool migrate_devmem = fault->ctx->devmem_possible &&
+			      vma_is_anonymous(vma) && !is_vm_hugetlb_page(vma);
+	struct drm_gpusvm_range *range;
+	unsigned long size;
+	int err;
+
+	size = fault_chunk_size(fault, vma);
+	if (!size)
+		return ERR_PTR(-EINVAL);
+
+	range = range_alloc(fault->gpusvm, ALIGN_DOWN(fault->addr, size), size,
+			    migrate_devmem);
+	if (!range)
+		return ERR_PTR(-ENOMEM);
+	range->device_private_owner = fault->ctx->device_private_page_owner;
+
+	err = fault_link(fault, range);
+	if (err) {
+		drm_gpusvm_range_put(range);
+		return ERR_PTR(err);
+	}
+
+	return range;
+}
+
+/* Returns NULL if it takes a notifier that is not there yet. */
+static struct drm_gpusvm_range *
+fault_find_or_insert_locked(struct drm_gpusvm_fault *fault)
+{
+	struct drm_gpusvm_range *range;
+	struct vm_area_struct *vma;
+
+	mmap_assert_locked(fault->gpusvm->mm);
+
+	vma = fault_vma(fault);
+	if (IS_ERR(vma))
+		return ERR_CAST(vma);
+
+	range = fault_find(fault);
+	if (range || !fault->notifier)
+		return range;
+
+	return fault_insert(fault, vma);
+}
+
+static void fault_drop_notifier(struct drm_gpusvm_fault *fault)
+{
+	if (!fault->notifier)
+		return;
+
+	if (fault->spare)
+		notifier_retire(fault->notifier);
+	notifier_put(fault->notifier);
+	fault->notifier = NULL;
+	fault->spare = false;
+}
+
+/* Needs the mmap lock for writing, perhaps, so it is done without it. */
+static int fault_make_notifier(struct drm_gpusvm_fault *fault)
+{
+	struct drm_gpusvm_notifier *notifier;
+
+	notifier = notifier_create(fault->gpusvm, fault->addr);
+	if (IS_ERR(notifier))
+		return PTR_ERR(notifier);
+
+	kref_get(&notifier->refcount);
+	fault->notifier = notifier;
+	fault->spare = true;
+
+	return 0;
+}
+
+/*
+ * A notifier is made only after the access was found to be allowed, and the
+ * access is looked at again afterwards. Each -EAGAIN means that another fault
+ * has made progress.
+ */
+static struct drm_gpusvm_range *fault_to_range(struct drm_gpusvm_fault *fault)
+{
+	struct mm_struct *mm = fault->gpusvm->mm;
+	struct drm_gpusvm_range *range;
+	int err = 0;
+
+	do {
+		mmap_read_lock(mm);
+		range = fault_find_or_insert_locked(fault);
+		mmap_read_unlock(mm);
+
+		if (range == ERR_PTR(-EAGAIN))
+			fault_drop_notifier(fault);
+		else if (!range)
+			err = fault_make_notifier(fault);
+	} while (!err && (!range || range == ERR_PTR(-EAGAIN)));
+	fault_drop_notifier(fault);
+
+	return err ? ERR_PTR(err) : range;
+}
+
+static struct drm_gpusvm_range *
+fault_handle(struct drm_gpusvm *gpusvm, unsigned long addr, unsigned long start,
+	     unsigned long end, const struct drm_gpusvm_ctx *ctx, bool get)
+{
+	unsigned long mm_end = gpusvm->mm_start + gpusvm->mm_range;
+	struct drm_gpusvm_fault fault = {
+		.gpusvm = gpusvm,
+		.ctx = ctx,
+		.addr = addr,
+		.start = max(start, gpusvm->mm_start),
+		.end = min(end, mm_end),
+		.get = get,
+	};
+	ktime_t begin = trace_drm_gpusvm_fault_enabled() ? ktime_get() : 0;
+	struct drm_gpusvm_range *range;
+
+	if (addr < gpusvm->mm_start || addr >= mm_end) {
+		range = ERR_PTR(-EINVAL);
+	} else if (!mmget_not_zero(gpusvm->mm)) {
+		range = ERR_PTR(-EFAULT);
+	} else {
+		range = fault_to_range(&fault);
+		mmput(gpusvm->mm);
+	}
+
+	if (trace_drm_gpusvm_fault_enabled())
+		trace_drm_gpusvm_fault(gpusvm, addr, ctx->read_only,
+				       PTR_ERR_OR_ZERO(range),
+				       elapsed_since(begin));
+
+	return range;
+}
+
+/**
+ * drm_gpusvm_range_find_or_insert() - Find the range of a fault or make one
+ * @gpusvm: The GPU SVM
+ * @fault_addr: The fault address
+ * @gpuva_start: First address of what the driver mirrors around it
+ * @gpuva_end: Address behind the last one
+ * @ctx: How the fault is to be served: &drm_gpusvm_ctx.read_only,
+ *	 &drm_gpusvm_ctx.devmem_possible, &drm_gpusvm_ctx.check_pages_threshold
+ *	 and &drm_gpusvm_ctx.device_private_page_owner
+ *
+ * The pointer is borrowed: it is good while the driver holds the lock that it
+ * removes ranges under.
+ *
+ * Context: May sleep; takes the mmap lock, for writing when it makes the mm's
+ * first notifier.
+ *
+ * Return: the range, or an error pointer: -EINVAL outside of what is mirrored or
+ * where no chunk fits, -EFAULT if the mm is dying, -ENOENT without a VMA, -EPERM
+ * if the VMA does not allow the access, -EIO for VM_IO and VM_PFNMAP, -ENOMEM.
+ */
+struct drm_gpusvm_range *
+drm_gpusvm_range_find_or_insert(struct drm_gpusvm *gpusvm,
+				unsigned long fault_addr,
+				unsigned long gpuva_start,
+				unsigned long gpuva_end,
+				const struct drm_gpusvm_ctx *ctx)
+{
+	assert_driver_lock_held(gpusvm);
+
+	return fault_handle(gpusvm, fault_addr, gpuva_start, gpuva_end, ctx, false);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_find_or_insert);
+
+/**
+ * drm_gpusvm_range_get_or_insert() - Same, with a reference
+ * @gpusvm: The GPU SVM
+ * @fault_addr: The fault address
+ * @gpuva_start: First address of what the driver mirrors around it
+ * @gpuva_end: Address behind the last one
+ * @ctx: How the fault is to be served, see drm_gpusvm_range_find_or_insert()
+ *
+ * For drivers that serve faults of one address space concurrently. The range may
+ * be removed by others at any time; what the caller does with it then fails with
+ * -EFAULT, and it asks again.
+ *
+ * Context: May sleep; needs no lock. Takes the mmap lock, for writing when it
+ * makes the mm's first notifier.
+ *
+ * Return: the range, to be released with drm_gpusvm_range_put(), or an error
+ * pointer as drm_gpusvm_range_find_or_insert() returns it.
+ */
+struct drm_gpusvm_range *
+drm_gpusvm_range_get_or_insert(struct drm_gpusvm *gpusvm,
+			       unsigned long fault_addr,
+			       unsigned long gpuva_start,
+			       unsigned long gpuva_end,
+			       const struct drm_gpusvm_ctx *ctx)
+{
+	return fault_handle(gpusvm, fault_addr, gpuva_start, gpuva_end, ctx, true);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_get_or_insert);
+
+/*
+ * Getting pages
+ */
+
+/**
+ * struct drm_gpusvm_request - A request to map a piece of an mm
+ *
+ * @gpusvm: The GPU SVM
+ * @range: The range that the pages belong to, NULL for bare pages
+ * @pages: The pages objects, one for each device
+ * @count: Number of @pages
+ * @mm: The mm
+ * @notifier: The MMU interval notifier that covers the addresses
+ * @start: First address
+ * @end: Address behind the last one
+ * @ctx: How to map
+ */
+struct drm_gpusvm_request {
+	struct drm_gpusvm *gpusvm;
+	struct drm_gpusvm_range *range;
+	struct drm_gpusvm_pages *pages;
+	unsigned int count;
+	struct mm_struct *mm;
+	struct mmu_interval_notifier *notifier;
+	unsigned long start;
+	unsigned long end;
+	const struct drm_gpusvm_ctx *ctx;
+};
+
+/*
+ * Whether the pages serve the request and no invalidation has come since they
+ * were known to. Needs no lock: the answer is as good as one given a moment ago
+ * under it, and the driver checks before it commits.
+ */
+static bool request_is_current(const struct drm_gpusvm_request *req)
+{
+	unsigned long seq = READ_ONCE(req->notifier->invalidate_seq);
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (!pages_serve(&req->pages[i], req->ctx) ||
+		    READ_ONCE(req->pages[i].notifier_seq) != seq)
+			return false;
+
+	return true;
+}
+
+/* Whether the pages still serve after invalidations, which hit others then. */
+static bool request_refresh(const struct drm_gpusvm_request *req)
+{
+	unsigned long seq;
+	bool serve = true;
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (!pages_serve(&req->pages[i], req->ctx))
+			return false;
+
+	/* Waits for an invalidation that has not got to the pages yet. */
+	seq = mmu_interval_read_begin(req->notifier);
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	for (i = 0; serve && i < req->count; i++)
+		serve = pages_serve(&req->pages[i], req->ctx);
+	for (i = 0; serve && i < req->count; i++)
+		req->pages[i].notifier_seq = seq;
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return serve;
+}
+
+/* Nothing to map, whoever asks: it went away on the CPU side. */
+static bool request_is_unmapped(const struct drm_gpusvm_request *req)
+{
+	unsigned int i;
+
+	if (req->range) {
+		struct drm_gpusvm_range_flags flags = range_flags(req->range);
+
+		if (flags.unmapped || flags.removed)
+			return true;
+	}
+
+	for (i = 0; i < req->count; i++)
+		if (pages_flags(&req->pages[i]).unmapped)
+			return true;
+
+	return false;
+}
+
+/* Drop mappings that do not serve: got for reading, and now for writing. */
+static void request_drop_unfit(const struct drm_gpusvm_request *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++) {
+		if (!pages_flags(&req->pages[i]).has_dma_mapping ||
+		    pages_serve(&req->pages[i], req->ctx))
+			continue;
+
+		drm_gpusvm_notifier_lock(req->gpusvm);
+		pages_unmap_locked(req->gpusvm, &req->pages[i]);
+		drm_gpusvm_notifier_unlock(req->gpusvm);
+	}
+}
+
+static int request_make_room(const struct drm_gpusvm_request *req, unsigned int n)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < req->count; i++)
+		if (!pages_flags(&req->pages[i]).has_dma_mapping)
+			err = pages_make_room(&req->pages[i], n);
+
+	return err;
+}
+
+static bool request_has_room_locked(const struct drm_gpusvm_request *req,
+				    unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (!req->pages[i].flags.has_dma_mapping &&
+		    !pages_have_room(&req->pages[i], n))
+			return false;
+
+	return true;
+}
+
+/* Map all pages that are not, or none. */
+static int request_map_locked(const struct drm_gpusvm_request *req,
+			      const struct drm_gpusvm_walk *walk)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < req->count; i++) {
+		if (req->pages[i].flags.has_dma_mapping)
+			continue;
+		err = pages_map_locked(&req->pages[i], walk, req->ctx);
+		if (err)
+			goto err_unmap;
+	}
+
+	return 0;
+
+err_unmap:
+	while (i--)
+		if (!req->pages[i].flags.has_dma_mapping)
+			pages_unmap_addrs(&req->pages[i]);
+	return err;
+}
+
+static void request_publish_locked(const struct drm_gpusvm_request *req,
+				   const struct drm_gpusvm_walk *walk)
+{
+	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+
+		pages->notifier_seq = walk->hmm.notifier_seq;
+		if (pages->flags.has_dma_mapping)
+			continue;
+		pages_set_mapped(pages, walk->has_devmem, !req->ctx->read_only);
+		atomic_long_inc(&stats->gets);
+		atomic_long_add(walk->nr_segments, &stats->segments);
+		atomic_long_add(walk->npages, &stats->pages);
+	}
+}
+
+/* Return: 0, a negative error, or 1 if there is not enough room for addresses. */
+static int request_commit_locked(const struct drm_gpusvm_request *req,
+				 struct drm_gpusvm_walk *walk)
+{
+	int err;
+
+	if (request_is_unmapped(req))
+		return -EFAULT;
+
+	if (walk_stale_locked(walk)) {
+		atomic_long_inc(&req->gpusvm->stats.retries);
+		return -EAGAIN;
+	}
+
+	if (!walk->nr_segments) {
+		err = walk_find_segments_locked(walk);
+		if (err)
+			return err;
+	}
+
+	if (!request_has_room_locked(req, walk->nr_segments))
+		return 1;
+
+	err = request_map_locked(req, walk);
+	if (!err)
+		request_publish_locked(req, walk);
+
+	return err;
+}
+
+/* Memory for addresses is allocated without the lock; then the walk may be stale. */
+static int request_commit(const struct drm_gpusvm_request *req,
+			  struct drm_gpusvm_walk *walk)
+{
+	int err;
+
+	for (;;) {
+		drm_gpusvm_notifier_lock(req->gpusvm);
+		err = request_commit_locked(req, walk);
+		drm_gpusvm_notifier_unlock(req->gpusvm);
+		if (err <= 0)
+			return err;
+
+		err = request_make_room(req, walk->nr_segments);
+		if (err)
+			return err;
+	}
+}
+
+static int request_walk_and_map(const struct drm_gpusvm_request *req,
+				unsigned int *segments)
+{
+	const struct drm_gpusvm_ctx *ctx = req->ctx;
+	unsigned long flags = HMM_PFN_REQ_FAULT;
+	struct drm_gpusvm_walk walk;
+	int err;
+
+	if (request_is_unmapped(req))
+		return -EFAULT;
+
+	request_drop_unfit(req);
+
+	if (!ctx->read_only)
+		flags |= HMM_PFN_REQ_WRITE;
+	err = walk_begin(&walk, req->gpusvm, req->notifier, req->start, req->end,
+			 ctx->device_private_page_owner, flags);
+	if (err)
+		return err;
+
+	/* Ends at the latest with the walk's deadline, as -EBUSY. */
+	do {
+		err = walk_run(&walk, req->mm);
+		if (!err)
+			err = request_commit(req, &walk);
+	} while (err == -EAGAIN);
+
+	*segments = walk.nr_segments;
+	walk_end(&walk);
+
+	return err;
+}
+
+static bool request_is_sound(const struct drm_gpusvm_request *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (!req->pages[i].drm)
+			return false;
+
+	return req->count && req->start < req->end &&
+	       PAGE_ALIGNED(req->start | req->end) &&
+	       (req->end - req->start) >> PAGE_SHIFT <= UINT_MAX;
+}
+
+static int request_get(const struct drm_gpusvm_request *req)
+{
+	unsigned int segments = 0;
+	ktime_t begin;
+	int err;
+
+	if (!request_is_sound(req))
+		return -EINVAL;
+
+	if (request_is_current(req) || request_refresh(req)) {
+		atomic_long_inc(&req->gpusvm->stats.gets_valid);
+		return 0;
+	}
+
+	begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
+	err = request_walk_and_map(req, &segments);
+	if (trace_drm_gpusvm_get_pages_enabled())
+		trace_drm_gpusvm_get_pages(req->gpusvm, req->start, req->end,
+					   req->count, segments,
+					   req->ctx->read_only, err,
+					   elapsed_since(begin));
+
+	return err;
+}
+
+/**
+ * drm_gpusvm_get_pages() - Find the CPU's pages and map them for one device
+ * @gpusvm: The GPU SVM
+ * @svm_pages: The pages object
+ * @mm: The mm
+ * @notifier: The MMU interval notifier that covers the addresses: that of the
+ *	      range's notifier, or the driver's for a userptr
+ * @pages_start: First address, page aligned
+ * @pages_end: Address behind the last one, page aligned
+ * @ctx: How to map: &drm_gpusvm_ctx.read_only, &drm_gpusvm_ctx.devmem_only,
+ *	 &drm_gpusvm_ctx.allow_mixed, &drm_gpusvm_ctx.device_private_page_owner
+ *
+ * Pages that are mapped already, and for writing if that is asked for, only have
+ * their sequence refreshed. A mapping that was got for reading is replaced when
+ * it is asked for writing; the driver has zapped it by then.
+ *
+ * Context: May sleep; takes the mmap lock and the notifier lock for reading.
+ *
+ * Return: 0; or an error, with nothing mapped that was not before: -EINVAL for
+ * pages without a device or addresses that are not page aligned, -EFAULT if the
+ * mm is dying, the memory was unmapped or can't be faulted in or mapped, or is
+ * in RAM with devmem_only, -EPERM if the CPU mapping does not allow the access,
+ * -EOPNOTSUPP for a mix of memory that is not allowed, -EBUSY if invalidations
+ * did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
+ */
+int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
+			 struct drm_gpusvm_pages *svm_pages,
+			 struct mm_struct *mm,
+			 struct mmu_interval_notifier *notifier,
+			 unsigned long pages_start, unsigned long pages_end,
+			 const struct drm_gpusvm_ctx *ctx)
+{
+	const struct drm_gpusvm_request req = {
+		.gpusvm = gpusvm,
+		.pages = svm_pages,
+		.count = 1,
+		.mm = mm,
+		.notifier = notifier,
+		.start = pages_start,
+		.end = pages_end,
+		.ctx = ctx,
+	};
+
+	return request_get(&req);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_get_pages);
+
+/**
+ * drm_gpusvm_range_get_pages() - Map a range for one or more devices
+ * @range: The range
+ * @pages: Array of pages objects, one for each device
+ * @pages_count: Number of @pages
+ * @ctx: How to map, as for drm_gpusvm_get_pages()
+ *
+ * Walks the CPU's page tables once, however many devices there are. Pages of the
+ * array that are mapped already are left as they are.
+ *
+ * Context: May sleep; takes the mmap lock and the notifier lock for reading.
+ *
+ * Return: 0 with all pages mapped; or an error as drm_gpusvm_get_pages() returns
+ * it, with none mapped that were not before. -EFAULT also if the range was
+ * removed.
+ */
+int drm_gpusvm_range_get_pages(struct drm_gpusvm_range *range,
+			       struct drm_gpusvm_pages *pages,
+			       unsigned int pages_count,
+			       const struct drm_gpusvm_ctx *ctx)
+{
+	const struct drm_gpusvm_request req = {
+		.gpusvm = range->gpusvm,
+		.range = range,
+		.pages = pages,
+		.count = pages_count,
+		.mm = range->gpusvm->mm,
+		.notifier = &range->notifier->notifier,
+		.start = drm_gpusvm_range_start(range),
+		.end = drm_gpusvm_range_end(range),
+		.ctx = ctx,
+	};
+
+	return request_get(&req);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_get_pages);
+
+/**
+ * drm_gpusvm_pages_valid() - Whether pages can be bound
+ * @gpusvm: The GPU SVM
+ * @svm_pages: The pages object
+ *
+ * The last check before a driver commits a binding, under the same hold of the
+ * notifier lock. The sequence number would be too coarse for it, since a
+ * notifier spans many ranges.
+ *
+ * Context: The notifier lock is held, for reading or writing.
+ *
+ * Return: true if the pages are mapped.
+ */
+bool drm_gpusvm_pages_valid(struct drm_gpusvm *gpusvm,
+			    struct drm_gpusvm_pages *svm_pages)
+{
+	lockdep_assert_held(&gpusvm->notifier_lock);
+
+	return svm_pages->flags.has_dma_mapping;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_pages_valid);
+
+/*
+ * Invalidation
+ */
+
+/*
+ * Unmap all that first passes in the window have deferred. See the section on
+ * invalidation for why it is all, and why it may wait for finish_lock.
+ */
+static void notifier_finish(struct drm_gpusvm_notifier *notifier)
+{
+	struct drm_gpusvm *gpusvm = notifier->gpusvm;
+	ktime_t begin = trace_drm_gpusvm_invalidate_finish_enabled() ? ktime_get() : 0;
+	struct drm_gpusvm_pages *pages, *next;
+	unsigned int n = 0;
+	LIST_HEAD(taken);
+
+	mutex_lock(&notifier->finish_lock);
+	drm_gpusvm_notifier_lock(gpusvm);
+	list_splice_init(&notifier->deferred, &taken);
+	drm_gpusvm_notifier_unlock(gpusvm);
+
+	if (!list_empty(&taken))
+		gpusvm->ops->invalidate_finish(gpusvm, notifier);
+
+	list_for_each_entry_safe(pages, next, &taken, deferred_link) {
+		pages_unmap_addrs(pages);
+		/* The owner may free the pages from here on. */
+		smp_store_release(&pages->deferred_by, NULL);
+		n++;
+	}
+	atomic_sub(n, &notifier->nr_deferred);
+	mutex_unlock(&notifier->finish_lock);
+
+	atomic_long_add(n, &gpusvm->stats.unmaps);
+	if (trace_drm_gpusvm_invalidate_finish_enabled())
+		trace_drm_gpusvm_invalidate_finish(notifier, n,
+						   elapsed_since(begin));
+}
+
+/* Wait until a deferred unmap is done, by doing it. */
+static void pages_settle(struct drm_gpusvm_pages *pages)
+{
+	struct drm_gpusvm_notifier *notifier = smp_load_acquire(&pages->deferred_by);
+
+	if (notifier)
+		notifier_finish(notifier);
+}
+
+/* Pairs with walk_take_ticket(). */
+static void log_invalidation(struct drm_gpusvm_notifier *notifier,
+			     const struct mmu_notifier_range *mmu_range)
+{
+	unsigned long n = notifier->nr_invalidations;
+	unsigned int slot = n % DRM_GPUSVM_NOTIFIER_LOG;
+
+	notifier->log[slot].start = mmu_range->start;
+	notifier->log[slot].end = mmu_range->end;
+	smp_store_release(&notifier->nr_invalidations, n + 1);
+}
+
+/* What both kinds of driver have in common. Returns whether a range was hit. */
+static bool notifier_invalidate_locked(struct drm_gpusvm_notifier *notifier,
+				       const struct mmu_notifier_range *mmu_range,
+				       unsigned long cur_seq)
+{
+	struct drm_gpusvm *gpusvm = notifier->gpusvm;
+
+	mmu_interval_set_seq(&notifier->notifier, cur_seq);
+	log_invalidation(notifier, mmu_range);
+
+	if (!drm_gpusvm_range_find(notifier, mmu_range->start, mmu_range->end)) {
+		atomic_long_inc(&gpusvm->stats.invalidations_idle);
+		return false;
+	}
+
+	atomic_long_inc(&gpusvm->stats.invalidations);
+	if (gpusvm->ops->invalidate_start)
+		gpusvm->ops->invalidate_start(gpusvm, notifier, mmu_range);
+	else
+		gpusvm->ops->invalidate(gpusvm, notifier, mmu_range);
+
+	return true;
+}
+
+static bool notifier_invalidate(struct mmu_interval_notifier *mni,
+				const struct mmu_notifier_range *mmu_range,
+				unsigned long cur_seq)
+{
+	ktime_t begin = trace_drm_gpusvm_invalidate_enabled() ? ktime_get() : 0;
+	struct drm_gpusvm_notifier *notifier =
+		container_of(mni, struct drm_gpusvm_notifier, notifier);
+	bool hit;
+
+	if (!mmu_notifier_range_blockable(mmu_range))
+		return false;
+
+	down_write(&notifier->gpusvm->notifier_lock);
+	hit = notifier_invalidate_locked(notifier, mmu_range, cur_seq);
+	up_write(&notifier->gpusvm->notifier_lock);
+
+	if (trace_drm_gpusvm_invalidate_enabled())
+		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit, false,
+					    elapsed_since(begin));
+
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops drm_gpusvm_notifier_ops = {
+	.invalidate = notifier_invalidate,
+};
+
+static bool notifier_invalidate_start(struct mmu_interval_notifier *mni,
+				      const struct mmu_notifier_range *mmu_range,
+				      unsigned long cur_seq,
+				      struct mmu_interval_notifier_finish **finish)
+{
+	ktime_t begin = trace_drm_gpusvm_invalidate_enabled() ? ktime_get() : 0;
+	struct drm_gpusvm_notifier *notifier =
+		container_of(mni, struct drm_gpusvm_notifier, notifier);
+	bool hit, pending;
+
+	if (!mmu_notifier_range_blockable(mmu_range))
+		return false;
+
+	down_write(&notifier->gpusvm->notifier_lock);
+	hit = notifier_invalidate_locked(notifier, mmu_range, cur_seq);
+	pending = hit && atomic_read(&notifier->nr_deferred);
+	up_write(&notifier->gpusvm->notifier_lock);
+
+	if (trace_drm_gpusvm_invalidate_enabled())
+		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit, pending,
+					    elapsed_since(begin));
+
+	if (!pending)
+		return true;
+
+	if (test_and_set_bit_lock(0, &notifier->finish_busy))
+		notifier_finish(notifier);
+	else
+		*finish = &notifier->finish;
+
+	return true;
+}
+
+static void notifier_invalidate_finish(struct mmu_interval_notifier_finish *finish)
+{
+	struct drm_gpusvm_notifier *notifier =
+		container_of(finish, struct drm_gpusvm_notifier, finish);
+
+	notifier_finish(notifier);
+	clear_bit_unlock(0, &notifier->finish_busy);
+}
+
+static const struct mmu_interval_notifier_ops drm_gpusvm_notifier_two_pass_ops = {
+	.invalidate_start = notifier_invalidate_start,
+	.invalidate_finish = notifier_invalidate_finish,
+};
+
+/**
+ * drm_gpusvm_unmap_pages() - Unmap pages
+ * @gpusvm: The GPU SVM
+ * @svm_pages: The pages object
+ * @npages: Number of pages that it was got for; the mapping knows itself how
+ *	    much of it there is
+ * @ctx: &drm_gpusvm_ctx.in_notifier tells where the call comes from
+ *
+ * When it returns the device can't reach the memory any more, as far as the
+ * IOMMU can see to that. Pages that are not mapped are left alone.
+ *
+ * Context: With in_notifier set the notifier lock is held for writing.
+ * Otherwise it is taken here, and the call may wait for a second pass of an
+ * invalidation that took the pages.
+ */
+void drm_gpusvm_unmap_pages(struct drm_gpusvm *gpusvm,
+			    struct drm_gpusvm_pages *svm_pages,
+			    unsigned long npages,
+			    const struct drm_gpusvm_ctx *ctx)
+{
+	if (ctx->in_notifier) {
+		lockdep_assert_held_write(&gpusvm->notifier_lock);
+		pages_unmap_locked(gpusvm, svm_pages);
+		return;
+	}
+
+	pages_settle(svm_pages);
+	drm_gpusvm_notifier_lock(gpusvm);
+	pages_unmap_locked(gpusvm, svm_pages);
+	drm_gpusvm_notifier_unlock(gpusvm);
+	/* An invalidation may have been there between the two. */
+	pages_settle(svm_pages);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_pages);
+
+/**
+ * drm_gpusvm_unmap_pages_deferred() - Take pages away, unmap in the second pass
+ * @notifier: The notifier that is being invalidated
+ * @svm_pages: The pages object
+ *
+ * The pages are not valid any more when it returns, and unmapped once
+ * &drm_gpusvm_ops.invalidate_finish has returned. Pages that are not mapped are
+ * left alone.
+ *
+ * Context: Called from &drm_gpusvm_ops.invalidate_start, with the notifier lock
+ * held for writing.
+ */
+void drm_gpusvm_unmap_pages_deferred(struct drm_gpusvm_notifier *notifier,
+				     struct drm_gpusvm_pages *svm_pages)
+{
+	lockdep_assert_held_write(&notifier->gpusvm->notifier_lock);
+
+	if (!svm_pages->flags.has_dma_mapping)
+		return;
+
+	pages_clear_mapped(svm_pages);
+	svm_pages->deferred_by = notifier;
+	list_add_tail(&svm_pages->deferred_link, &notifier->deferred);
+	atomic_inc(&notifier->nr_deferred);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_pages_deferred);
+
+/**
+ * drm_gpusvm_free_pages() - Free what a pages object holds
+ * @gpusvm: The GPU SVM
+ * @svm_pages: The pages object
+ * @npages: Number of pages that it was got for
+ *
+ * Unmaps what is still mapped. The object may be got again afterwards.
+ *
+ * Context: May sleep; takes the notifier lock.
+ */
+void drm_gpusvm_free_pages(struct drm_gpusvm *gpusvm,
+			   struct drm_gpusvm_pages *svm_pages,
+			   unsigned long npages)
+{
+	const struct drm_gpusvm_ctx ctx = {};
+
+	drm_gpusvm_unmap_pages(gpusvm, svm_pages, npages, &ctx);
+	pages_free_addrs(svm_pages);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_free_pages);
+
+/**
+ * drm_gpusvm_range_set_unmapped() - Note that the CPU unmaps memory of a range
+ * @range: The range
+ * @pages: Array of the range's pages objects
+ * @pages_count: Number of @pages
+ * @mmu_range: What is being unmapped
+ *
+ * Context: Called from an invalidation, with the notifier lock held for writing.
+ */
+void drm_gpusvm_range_set_unmapped(struct drm_gpusvm_range *range,
+				   struct drm_gpusvm_pages *pages,
+				   unsigned int pages_count,
+				   const struct mmu_notifier_range *mmu_range)
+{
+	struct drm_gpusvm_range_flags flags = range_flags(range);
+	unsigned int i;
+
+	lockdep_assert_held_write(&range->gpusvm->notifier_lock);
+
+	flags.unmapped = true;
+	if (mmu_range->start > drm_gpusvm_range_start(range) ||
+	    mmu_range->end < drm_gpusvm_range_end(range))
+		flags.partial_unmap = true;
+	range_set_flags_locked(range, flags);
+
+	for (i = 0; i < pages_count; i++) {
+		struct drm_gpusvm_pages_flags pflags = pages_flags(&pages[i]);
+
+		pflags.unmapped = true;
+		pages_set_flags(&pages[i], pflags);
+	}
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_set_unmapped);
+
+/*
+ * Where the memory is, and moving it back
+ */
+
+/* Run a walk over a range that takes pages as they are, until it is not stale. */
+static int range_snapshot_lock(struct drm_gpusvm_range *range,
+			       struct drm_gpusvm_walk *walk)
+{
+	struct drm_gpusvm *gpusvm = range->gpusvm;
+	int err;
+
+	for (;;) {
+		err = walk_run(walk, gpusvm->mm);
+		if (err)
+			return err;
+
+		drm_gpusvm_notifier_lock(gpusvm);
+		if (!walk_stale_locked(walk))
+			return 0;
+		drm_gpusvm_notifier_unlock(gpusvm);
+	}
+}
+
+/* Whether a page has to be faulted in to be in RAM. */
+static bool pfn_needs_eviction(unsigned long pfn, void *owner)
+{
+	if (pfn & HMM_PFN_VALID)
+		return is_device_private_page(hmm_pfn_to_page(pfn));
+
+	/* Without an owner device memory looks like memory that is not there. */
+	return !owner && !(pfn & HMM_PFN_ERROR);
+}
+
+/* Turn a snapshot into a request for the pages that are not in RAM. */
+static unsigned long walk_request_eviction(struct drm_gpusvm_walk *walk)
+{
+	void *owner = walk->hmm.dev_private_owner;
+	unsigned long i, n = 0;
+
+	for (i = 0; i < walk->npages; i++) {
+		bool evict = pfn_needs_eviction(walk->hmm.hmm_pfns[i], owner);
+
+		walk->hmm.hmm_pfns[i] = evict ? HMM_PFN_REQ_FAULT : 0;
+		n += evict;
+	}
+	walk->hmm.pfn_flags_mask = HMM_PFN_REQ_FAULT;
+	walk->hmm.dev_private_owner = NULL;
+
+	return n;
+}
+
+static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
+{
+	struct drm_gpusvm *gpusvm = range->gpusvm;
+	struct drm_gpusvm_walk walk;
+	int err;
+
+	err = walk_begin(&walk, gpusvm, &range->notifier->notifier,
+			 drm_gpusvm_range_start(range),
+			 drm_gpusvm_range_end(range),
+			 READ_ONCE(range->device_private_owner), 0);
+	if (err)
+		return err;
+
+	err = range_snapshot_lock(range, &walk);
+	if (!err) {
+		*pages = walk_request_eviction(&walk);
+		drm_gpusvm_notifier_unlock(gpusvm);
+		if (*pages)
+			err = walk_run(&walk, gpusvm->mm);
+	}
+	walk_end(&walk);
+
+	return err == -EBUSY ? -ETIME : err;
+}
+
+/**
+ * drm_gpusvm_range_evict() - Move a range's device memory back to RAM
+ * @gpusvm: The GPU SVM
+ * @range: The range
+ *
+ * Moves what there is: holes and memory that was never touched stay as they are,
+ * provided that the range was looked up with the owner of its device memory.
+ * What moves goes through the MMU notifiers, so mappings are invalidated.
+ *
+ * Context: May sleep; takes the mmap lock and the notifier lock for reading.
+ *
+ * Return: 0; -EFAULT if the mm is dying, -ETIME if invalidations did not leave
+ * enough time, -ENOMEM, or the error of the CPU fault.
+ */
+int drm_gpusvm_range_evict(struct drm_gpusvm *gpusvm,
+			   struct drm_gpusvm_range *range)
+{
+	ktime_t begin = trace_drm_gpusvm_evict_enabled() ? ktime_get() : 0;
+	unsigned long pages = 0;
+	int err;
+
+	err = range_evict(range, &pages);
+	if (!err)
+		atomic_long_inc(&gpusvm->stats.evictions);
+	if (trace_drm_gpusvm_evict_enabled())
+		trace_drm_gpusvm_evict(range, pages, err, elapsed_since(begin));
+
+	return err;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_range_evict);
+
+static enum drm_gpusvm_scan_result
+walk_scan_locked(const struct drm_gpusvm_walk *walk,
+		 const struct dev_pagemap *pagemap)
+{
+	const struct dev_pagemap *first = NULL;
+	bool system = false, several = false;
+	unsigned long i;
+
+	for (i = 0; i < walk->npages; i += 1UL << walk_cpu_order(walk, i)) {
+		unsigned long pfn = walk->hmm.hmm_pfns[i];
+		const struct dev_pagemap *pgmap;
+		struct page *page;
+
+		if (!(pfn & HMM_PFN_VALID))
+			return DRM_GPUSVM_SCAN_UNPOPULATED;
+
+		page = hmm_pfn_to_page(pfn);
+		if (!is_device_private_page(page) && !is_device_coherent_page(page)) {
+			system = true;
+			continue;
+		}
+		pgmap = page_pgmap(page);
+		several |= first && pgmap != first;
+		first = pgmap;
+	}
+
+	if (!first)
+		return DRM_GPUSVM_SCAN_SYSTEM;
+	if (system)
+		return DRM_GPUSVM_SCAN_MIXED;
+	if (several)
+		return DRM_GPUSVM_SCAN_MIXED_DEVICE;
+
+	return first == pagemap ? DRM_GPUSVM_SCAN_EQUAL : DRM_GPUSVM_SCAN_OTHER;
+}
+
+/**
+ * drm_gpusvm_scan_mm() - Find out where the memory of a range is
+ * @range: The range
+ * @dev_private_owner: The owner whose device private pages count as present
+ * @pagemap: The pagemap that %DRM_GPUSVM_SCAN_EQUAL is about
+ *
+ * Nothing is faulted in. The answer may be out of date when it is given.
+ *
+ * Context: May sleep; takes the mmap lock and the notifier lock for reading.
+ *
+ * Return: where the memory is; %DRM_GPUSVM_SCAN_UNPOPULATED also if there was
+ * no memory or not enough time to find out, or the mm is dying.
+ */
+enum drm_gpusvm_scan_result drm_gpusvm_scan_mm(struct drm_gpusvm_range *range,
+					       void *dev_private_owner,
+					       const struct dev_pagemap *pagemap)
+{
+	enum drm_gpusvm_scan_result result = DRM_GPUSVM_SCAN_UNPOPULATED;
+	struct drm_gpusvm_walk walk;
+
+	if (walk_begin(&walk, range->gpusvm, &range->notifier->notifier,
+		       drm_gpusvm_range_start(range),
+		       drm_gpusvm_range_end(range), dev_private_owner, 0))
+		return result;
+
+	if (!range_snapshot_lock(range, &walk)) {
+		result = walk_scan_locked(&walk, pagemap);
+		drm_gpusvm_notifier_unlock(range->gpusvm);
+	}
+	walk_end(&walk);
+
+	return result;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_scan_mm);
+
+/*
+ * debugfs
+ */
+
+static void show_stats(struct seq_file *m, struct drm_gpusvm_stats *stats)
+{
+#define SHOW(field) \
+	seq_printf(m, "  %-18s %ld\n", #field, atomic_long_read(&stats->field))
+	SHOW(ranges);
+	SHOW(notifiers);
+	SHOW(gets);
+	SHOW(gets_valid);
+	SHOW(walks);
+	SHOW(retries);
+	SHOW(segments);
+	SHOW(pages);
+	SHOW(unmaps);
+	SHOW(invalidations);
+	SHOW(invalidations_idle);
+	SHOW(evictions);
+#undef SHOW
+}
+
+/**
+ * drm_gpusvm_debugfs_info() - Show the state of a GPU SVM
+ * @m: Where to write
+ * @gpusvm: The GPU SVM
+ *
+ * Writes counters, notifiers and ranges. For a driver's debugfs files.
+ *
+ * Context: Takes the notifier lock for reading.
+ */
+void drm_gpusvm_debugfs_info(struct seq_file *m, struct drm_gpusvm *gpusvm)
+{
+	struct drm_gpusvm_notifier *notifier;
+	struct drm_gpusvm_range *range;
+
+	seq_printf(m, "%s: [0x%lx-0x%lx), windows of %lu KiB\n", gpusvm->name,
+		   gpusvm->mm_start, gpusvm->mm_start + gpusvm->mm_range,
+		   gpusvm->notifier_size / SZ_1K);
+	show_stats(m, &gpusvm->stats);
+
+	drm_gpusvm_notifier_lock(gpusvm);
+	list_for_each_entry(notifier, &gpusvm->notifier_list, entry) {
+		seq_printf(m, "  notifier [0x%lx-0x%lx) invalidations=%lu\n",
+			   drm_gpusvm_notifier_start(notifier),
+			   drm_gpusvm_notifier_end(notifier),
+			   notifier->nr_invalidations);
+		list_for_each_entry(range, &notifier->range_list, entry)
+			seq_printf(m, "    range [0x%lx-0x%lx) %lu KiB%s%s%s\n",
+				   drm_gpusvm_range_start(range),
+				   drm_gpusvm_range_end(range),
+				   drm_gpusvm_range_size(range) / SZ_1K,
+				   range->flags.migrate_devmem ? " migratable" : "",
+				   range->flags.unmapped ? " unmapped" : "",
+				   range->flags.partial_unmap ? " partly" : "");
+	}
+	drm_gpusvm_notifier_unlock(gpusvm);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_debugfs_info);
+
+MODULE_DESCRIPTION("GPU shared virtual memory");
+MODULE_LICENSE("Dual MIT/GPL");
