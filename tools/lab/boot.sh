@@ -102,12 +102,13 @@ boot_write_command()
 {
 	local dir=$1
 
+	say "PATH=\$PATH:/out/$boot_config/selftests:/repo/tools/lab/guest" >"$dir/command"
 	if [[ -n $boot_shell ]]; then
-		say "stty $(stty -a <&1 2>/dev/null | sed -n 's/.*rows \([0-9]*\); columns \([0-9]*\).*/rows \1 cols \2/p') 2>/dev/null" >"$dir/command"
+		say "stty $(stty -a <&1 2>/dev/null | sed -n 's/.*rows \([0-9]*\); columns \([0-9]*\).*/rows \1 cols \2/p') 2>/dev/null" >>"$dir/command"
 		say "export TERM=${TERM:-linux}; exec bash --rcfile /repo/tools/lab/guest/bashrc -i" >>"$dir/command"
 		touch "$dir/interactive"
 	else
-		printf '%q ' "${boot_command[@]}" >"$dir/command"
+		printf '%q ' "${boot_command[@]}" >>"$dir/command"
 	fi
 }
 

@@ -46,14 +46,32 @@ root_remove()
 	"${lab_ns[@]}" rm -rf --one-file-system "$1"
 }
 
-# Sets lab_root
+# Older roots go, except those that a running command holds
+root_prune()
+{
+	local other
+
+	for other in "$lab_cache"/root-????????????; do
+		[[ $other != "$lab_root" && -d $other ]] || continue
+		if flock -n "$other.lock" true; then
+			root_remove "$other"
+			rm -f "$other.lock"
+		fi
+	done
+}
+
+# Sets lab_root, and holds it against root_prune while this process lives
 root_need()
 {
 	lab_root=$(root_path)
-	[[ -d $lab_root ]] && return
-	need_space "$lab_cache" 12
-	need_package mmdebstrap mmdebstrap
-	step "making the $lab_root_suite root file system" "1 min" root_make "$lab_root"
+	if [[ ! -d $lab_root ]]; then
+		need_space "$lab_cache" 12
+		need_package mmdebstrap mmdebstrap
+		step "making the $lab_root_suite root file system" "1 min" root_make "$lab_root"
+		root_prune
+	fi
+	exec {lab_root_fd}>"$lab_root.lock"
+	flock -s "$lab_root_fd"
 }
 
 # in_root COMMAND...: run in the root; see enter-root for what it finds there
