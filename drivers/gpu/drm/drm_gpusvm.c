@@ -458,12 +458,17 @@ static bool walk_timed_out(const struct drm_gpusvm_walk *walk)
 	return time_after_eq(jiffies, walk->deadline);
 }
 
-/* Pairs with log_invalidation(): what is counted is in invalidate_seq, too. */
 static void walk_take_ticket(struct drm_gpusvm_walk *walk)
 {
-	if (walk->window)
-		walk->ticket = smp_load_acquire(&walk->window->nr_invalidations);
 	walk->nr_segments = 0;
+	if (!walk->window)
+		return;
+
+	/*
+	 * Pairs with log_invalidation(): the sequence that HMM reads next
+	 * includes what is counted here.
+	 */
+	walk->ticket = smp_load_acquire(&walk->window->nr_invalidations);
 }
 
 /* Returns -EBUSY when time is up, -EFAULT when the mm is dying, or HMM's error. */
@@ -2277,7 +2282,7 @@ static void notifier_finish(struct drm_gpusvm_notifier *notifier)
 
 	list_for_each_entry_safe(pages, next, &taken, deferred_link) {
 		pages_unmap_addrs(pages);
-		/* The owner may free the pages from here on. */
+		/* Pairs with pages_settle(); the owner may free the pages now. */
 		smp_store_release(&pages->deferred_by, NULL);
 		n++;
 	}
@@ -2293,13 +2298,15 @@ static void notifier_finish(struct drm_gpusvm_notifier *notifier)
 /* Wait until a deferred unmap is done, by doing it. */
 static void pages_settle(struct drm_gpusvm_pages *pages)
 {
-	struct drm_gpusvm_notifier *notifier = smp_load_acquire(&pages->deferred_by);
+	struct drm_gpusvm_notifier *notifier;
 
+	/* Pairs with notifier_finish(): nothing of the unmap is left to be done. */
+	notifier = smp_load_acquire(&pages->deferred_by);
 	if (notifier)
 		notifier_finish(notifier);
 }
 
-/* Pairs with walk_take_ticket(). */
+/* Remember where an invalidation was, for walk_stale_locked(). */
 static void log_invalidation(struct drm_gpusvm_notifier *notifier,
 			     const struct mmu_notifier_range *mmu_range)
 {
@@ -2308,6 +2315,7 @@ static void log_invalidation(struct drm_gpusvm_notifier *notifier,
 
 	notifier->log[slot].start = mmu_range->start;
 	notifier->log[slot].end = mmu_range->end;
+	/* Pairs with walk_take_ticket(), which does not take the lock. */
 	smp_store_release(&notifier->nr_invalidations, n + 1);
 }
 
