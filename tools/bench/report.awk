@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# Turn the lines that user/bench.c prints into tables of at most 100 columns.
+#
+# Targets: a get costs at most 1.2 times the floor, a get of valid pages at most
+# half of what it costs in the base, and no row more than in the base.
+
+BEGIN {
+	FS = "\t"
+	label["fail"] = "failed fault"
+	label["insert"] = "insert"
+	label["get"] = "get pages"
+	label["get-valid"] = "get pages, valid"
+	label["invalidate"] = "invalidate"
+	label["invalidate-2pass"] = "invalidate, two passes"
+	label["invalidate-idle"] = "invalidate, no range hit"
+	label["get-again"] = "get pages again"
+	label["fini"] = "fini"
+}
+
+function ratio(a, b)
+{
+	return b + 0 > 0 ? sprintf("%.2f", a / b) : "-"
+}
+
+function verdict(row, ours, base, floor)
+{
+	if (row == "get" || row == "get-again")
+		return ours <= 1.2 * floor ? "ok, <= 1.2 floor" : "MISS, > 1.2 floor"
+	if (row == "get-valid")
+		return ours <= 0.5 * base ? "ok, <= 0.5 base" : "MISS, > 0.5 base"
+
+	return ours <= base ? "ok, <= base" : "above base"
+}
+
+$1 == "calibration" {
+	printf "Calibration: a loop of %d instructions counts as %d (%.4f)\n", $2, $3, $3 / $2
+	if ($3 / $2 < 0.995 || $3 / $2 > 1.005) {
+		print "The clock does not count instructions: the figures below are no counts."
+		bad = 1
+	}
+}
+
+$1 == "count" {
+	if ($2 != shape) {
+		if (shape == "")
+			printf "\nInstructions a range\n\n"
+		printf "%-26s %8s %8s %8s %9s %10s\n", $2, "ours", "base", "floor",
+			"ours/base", "ours/floor"
+		shape = $2
+	}
+	printf "  %-24s %8d %8d %8s %9s %10s  %s\n", label[$3], $4, $5, ($6 > 0 ? $6 : "-"),
+		ratio($4, $5), ratio($4, $6), verdict($3, $4, $5, $6)
+}
+
+$1 == "bytes" {
+	if (!bytes++)
+		printf "\nBytes held, a mapped range\n\n%-26s %8s %8s %18s\n", "", "ours",
+			"base", "ours/base"
+	printf "%-14s  %-10s %8d %8d %18s\n", $2, $3, $4, $5, ratio($4, $5)
+}
+
+$1 == "time" {
+	if (!times++)
+		printf "\nReal time, two CPUs\n\n%-48s %10s %10s %10s\n", "", "ours", "base",
+			"ours/base"
+	printf "%-48s %10.1f %10.1f %10s\n", $2, $3, $4, ratio($3, $4)
+}
+
+END {
+	exit bad
+}

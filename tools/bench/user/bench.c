@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Drive the benchmark's two modules over the same memory and print results.
+ *
+ *   bench count	instructions and bytes; wants one CPU and -icount shift=0
+ *   bench time		concurrency in real time; wants two CPUs
+ *
+ * Ours, the base's and the floor take turns; each figure is a median over the
+ * turns. The output is one result a line, its fields separated by tabs.
+ */
+
+#include <err.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../module/gpusvm_bench.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define TURNS		9
+#define WINDOW		(512UL << 20)
+
+enum side { OURS, BASE, FLOOR, SIDES };
+
+static const char *const devices[] = {
+	[OURS] = "/dev/gpusvm-bench-ours",
+	[BASE] = "/dev/gpusvm-bench-base",
+	/* The floor is the same code in both. */
+	[FLOOR] = "/dev/gpusvm-bench-ours",
+};
+
+/* Memory */
+
+/* A free piece of the address space of @windows windows, at a window's start. */
+static char *reserve(unsigned int windows)
+{
+	size_t bytes = (windows + 1) * WINDOW;
+	char *mem = mmap(NULL, bytes, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mem == MAP_FAILED)
+		err(1, "mmap");
+	munmap(mem, bytes);
+
+	return (char *)(((uintptr_t)mem + WINDOW - 1) & ~(WINDOW - 1));
+}
+
+static size_t huge_bytes(const char *mem)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long start, end, kb, sum = 0;
+	bool inside = false;
+	char line[256];
+
+	if (!f)
+		err(1, "smaps");
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start == (uintptr_t)mem;
+		else if (inside && sscanf(line, "AnonHugePages: %lu", &kb) == 1)
+			sum += kb << 10;
+	}
+	fclose(f);
+
+	return sum;
+}
+
+static void populate(char *mem, size_t bytes, bool huge)
+{
+	size_t i, huge_now;
+
+	if (mmap(mem, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != mem)
+		err(1, "mmap of %zu bytes", bytes);
+	if (madvise(mem, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
+		err(1, "madvise");
+	for (i = 0; i < bytes; i += 4096)
+		mem[i] = 1;
+
+	huge_now = huge_bytes(mem);
+	if (huge_now != (huge ? bytes : 0))
+		errx(1, "%zu of %zu bytes are huge pages", huge_now, bytes);
+}
+
+/* Steps */
+
+static int setup(enum side side, const struct gpusvm_bench_setup *s)
+{
+	int fd = open(devices[side], O_RDWR);
+
+	if (fd < 0)
+		err(1, "%s", devices[side]);
+	if (ioctl(fd, GPUSVM_BENCH_SETUP, s))
+		err(1, "%s, first call", devices[side]);
+
+	return fd;
+}
+
+static __u64 step(int fd, unsigned int op, unsigned int first,
+		  unsigned int count)
+{
+	struct gpusvm_bench_step s = { .op = op, .first = first, .count = count };
+
+	if (ioctl(fd, GPUSVM_BENCH_STEP, &s))
+		err(1, "operation %u on %u ranges from %u", op, count, first);
+
+	return s.result;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *values, unsigned int n)
+{
+	qsort(values, n, sizeof(*values), compare);
+
+	return values[n / 2];
+}
+
+/* Instructions */
+
+enum row {
+	FAIL, INSERT, GET, VALID, INVALIDATE, GET_AGAIN, IDLE, FINI, TWO_PASS,
+	ROWS
+};
+
+static const char *const row_names[] = {
+	[FAIL] = "fail",
+	[INSERT] = "insert",
+	[GET] = "get",
+	[VALID] = "get-valid",
+	[INVALIDATE] = "invalidate",
+	[GET_AGAIN] = "get-again",
+	[IDLE] = "invalidate-idle",
+	[FINI] = "fini",
+	[TWO_PASS] = "invalidate-2pass",
+};
+
+static const struct shape {
+	const char *name;
+	unsigned int size, ranges, devices;
+	bool huge;
+} shapes[] = {
+	{ "4K",			4 << 10,	512,	1, false },
+	{ "64K small",		64 << 10,	256,	1, false },
+	{ "2M small",		2 << 20,	32,	1, false },
+	{ "2M huge",		2 << 20,	64,	1, true },
+	{ "64K small x4",	64 << 10,	256,	4, false },
+	{ "2M huge x4",		2 << 20,	64,	4, true },
+};
+
+/* Sums over all ranges of a shape */
+struct figures {
+	double v[SIDES][ROWS][TURNS];
+};
+
+static void count_floor(const struct gpusvm_bench_setup *s, struct figures *f, int turn)
+{
+	int fd = setup(FLOOR, s);
+
+	f->v[FLOOR][GET][turn] = step(fd, GPUSVM_BENCH_FLOOR_GET, 0, s->ranges);
+	f->v[FLOOR][INVALIDATE][turn] =
+		step(fd, GPUSVM_BENCH_FLOOR_UNMAP, 0, s->ranges);
+	f->v[FLOOR][GET_AGAIN][turn] = f->v[FLOOR][GET][turn];
+	f->v[FLOOR][TWO_PASS][turn] = f->v[FLOOR][INVALIDATE][turn];
+	close(fd);
+}
+
+static void count_two_pass(enum side side, const struct gpusvm_bench_setup *s,
+			   struct figures *f, int turn)
+{
+	struct gpusvm_bench_setup two = *s;
+	int fd;
+
+	two.two_pass = 1;
+	fd = setup(side, &two);
+	step(fd, GPUSVM_BENCH_INSERT, 0, s->ranges);
+	step(fd, GPUSVM_BENCH_GET, 0, s->ranges);
+	f->v[side][TWO_PASS][turn] =
+		step(fd, GPUSVM_BENCH_INVALIDATE, 0, s->ranges);
+	close(fd);
+}
+
+static void count_side(enum side side, const struct gpusvm_bench_setup *s,
+		       struct figures *f, int turn)
+{
+	unsigned int n = s->ranges;
+	int fd = setup(side, s);
+
+	f->v[side][FAIL][turn] = step(fd, GPUSVM_BENCH_FAIL, 0, n);
+	/* The first insertion also makes the notifier. */
+	step(fd, GPUSVM_BENCH_INSERT, 0, 1);
+	f->v[side][INSERT][turn] =
+		step(fd, GPUSVM_BENCH_INSERT, 1, n - 1) * n / (n - 1);
+	f->v[side][GET][turn] = step(fd, GPUSVM_BENCH_GET, 0, n);
+	f->v[side][VALID][turn] = step(fd, GPUSVM_BENCH_GET, 0, n);
+	f->v[side][INVALIDATE][turn] = step(fd, GPUSVM_BENCH_INVALIDATE, 0, n);
+	f->v[side][GET_AGAIN][turn] = step(fd, GPUSVM_BENCH_GET, 0, n);
+	f->v[side][IDLE][turn] = step(fd, GPUSVM_BENCH_IDLE, 0, n);
+	f->v[side][FINI][turn] = step(fd, GPUSVM_BENCH_FINI, 0, n);
+	close(fd);
+
+	count_two_pass(side, s, f, turn);
+}
+
+static void print_counts(const struct shape *shape, struct figures *f)
+{
+	int side, row;
+
+	for (row = 0; row < ROWS; row++) {
+		printf("count\t%s\t%s", shape->name, row_names[row]);
+		for (side = 0; side < SIDES; side++)
+			printf("\t%.0f",
+			       median(f->v[side][row], TURNS) / shape->ranges);
+		printf("\n");
+	}
+}
+
+static void print_bytes(const struct shape *shape,
+			const struct gpusvm_bench_setup *s)
+{
+	static const char *const names[] = { "addresses", "range", "notifier" };
+	__u64 bytes[ARRAY_SIZE(names)][FLOOR];
+	unsigned int i;
+	int side, fd;
+
+	for (side = 0; side < FLOOR; side++) {
+		fd = setup(side, s);
+		step(fd, GPUSVM_BENCH_INSERT, 0, 1);
+		step(fd, GPUSVM_BENCH_GET, 0, 1);
+		for (i = 0; i < ARRAY_SIZE(names); i++)
+			bytes[i][side] =
+				step(fd, GPUSVM_BENCH_BYTES_PAGES + i, 0, 1);
+		close(fd);
+	}
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		printf("bytes\t%s\t%s\t%llu\t%llu\n", shape->name, names[i],
+		       bytes[i][OURS], bytes[i][BASE]);
+}
+
+static void count_shape(const struct shape *shape)
+{
+	size_t bytes = (size_t)shape->size * shape->ranges;
+	char *mem = reserve(2);
+	struct gpusvm_bench_setup s = {
+		.addr = (uintptr_t)mem,
+		.bytes = 2 * WINDOW,
+		.size = shape->size,
+		.ranges = shape->ranges,
+		.devices = shape->devices,
+	};
+	static struct figures f;
+	int turn, first;
+
+	populate(mem, bytes, shape->huge);
+	/* The turn before the first one warms up, and is overwritten. */
+	for (turn = -1; turn < TURNS; turn++) {
+		first = turn < 0 ? 0 : turn;
+		count_side(OURS, &s, &f, first);
+		count_side(BASE, &s, &f, first);
+		count_floor(&s, &f, first);
+	}
+	print_counts(shape, &f);
+	print_bytes(shape, &s);
+	munmap(mem, bytes);
+}
+
+static void calibrate(void)
+{
+	const unsigned int loops = 1000;
+	struct gpusvm_bench_setup s = {
+		.bytes = WINDOW, .size = 4096, .ranges = loops, .devices = 1,
+	};
+	int fd = setup(OURS, &s);
+
+	/* Each loop is 1000 instructions, and one to set its counter. */
+	printf("calibration\t%u\t%llu\n", loops * 1001,
+	       step(fd, GPUSVM_BENCH_CALIBRATE, 0, loops));
+	close(fd);
+}
+
+static void count(void)
+{
+	unsigned int i;
+
+	calibrate();
+	for (i = 0; i < ARRAY_SIZE(shapes); i++)
+		count_shape(&shapes[i]);
+}
+
+/* Real time: latency of one window while another is invalidated */
+
+#define SAMPLES		1000
+#define TIME_SIZE	(64U << 10)
+#define TIME_RANGES	64
+#define TIME_FLUSH_US	200
+
+static const unsigned int window_b = WINDOW / TIME_SIZE;
+
+static void *disturb(void *fd)
+{
+	step(*(int *)fd, GPUSVM_BENCH_DISTURB, window_b, TIME_RANGES);
+
+	return NULL;
+}
+
+static void latency(int fd, double *mean_us, double *p99_us)
+{
+	static __u32 samples[SAMPLES];
+	static double sorted[SAMPLES];
+	struct gpusvm_bench_step s = {
+		.op = GPUSVM_BENCH_LATENCY,
+		.count = TIME_RANGES,
+		.samples = (uintptr_t)samples,
+		.nr_samples = SAMPLES,
+	};
+	unsigned int i;
+
+	if (ioctl(fd, GPUSVM_BENCH_STEP, &s))
+		err(1, "latency");
+	for (i = 0; i < SAMPLES; i++)
+		sorted[i] = samples[i] / 1e3;
+	qsort(sorted, SAMPLES, sizeof(*sorted), compare);
+	*mean_us = s.result / 1e3 / SAMPLES;
+	*p99_us = sorted[SAMPLES * 99 / 100];
+}
+
+enum { QUIET_MEAN, QUIET_P99, BUSY_MEAN, BUSY_P99, LATENCIES };
+
+static const char *const latency_names[] = {
+	[QUIET_MEAN] = "get, nothing else: mean us",
+	[QUIET_P99] = "get, nothing else: p99 us",
+	[BUSY_MEAN] = "get, other window flushes 200 us: mean us",
+	[BUSY_P99] = "get, other window flushes 200 us: p99 us",
+};
+
+static void time_latency_turn(enum side side, char *mem,
+			      double v[LATENCIES][TURNS], int turn)
+{
+	struct gpusvm_bench_setup s = {
+		.addr = (uintptr_t)mem,
+		.bytes = 2 * WINDOW,
+		.size = TIME_SIZE,
+		.ranges = window_b + TIME_RANGES,
+		.devices = 1,
+		.flush_us = TIME_FLUSH_US,
+		.two_pass = 1,
+	};
+	int fd = setup(side, &s);
+	pthread_t thread;
+
+	step(fd, GPUSVM_BENCH_INSERT, 0, TIME_RANGES);
+	step(fd, GPUSVM_BENCH_INSERT, window_b, TIME_RANGES);
+	latency(fd, &v[QUIET_MEAN][turn], &v[QUIET_P99][turn]);
+
+	if (pthread_create(&thread, NULL, disturb, &fd))
+		errx(1, "pthread_create");
+	usleep(10000);
+	latency(fd, &v[BUSY_MEAN][turn], &v[BUSY_P99][turn]);
+	step(fd, GPUSVM_BENCH_STOP, 0, 1);
+	pthread_join(thread, NULL);
+	close(fd);
+}
+
+static void time_latency(void)
+{
+	static double v[FLOOR][LATENCIES][TURNS];
+	char *mem = reserve(2);
+	int turn, side, i;
+
+	populate(mem, TIME_SIZE * TIME_RANGES, false);
+	populate(mem + WINDOW, TIME_SIZE * TIME_RANGES, false);
+	for (turn = 0; turn < TURNS; turn++)
+		for (side = 0; side < FLOOR; side++)
+			time_latency_turn(side, mem, v[side], turn);
+	for (i = 0; i < LATENCIES; i++)
+		printf("time\t%s\t%.1f\t%.1f\n", latency_names[i],
+		       median(v[OURS][i], TURNS), median(v[BASE][i], TURNS));
+	munmap(mem, TIME_SIZE * TIME_RANGES);
+	munmap(mem + WINDOW, TIME_SIZE * TIME_RANGES);
+}
+
+/* Real time: faults of several threads */
+
+#define FAULT_RANGES	1024
+
+struct faulter {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	unsigned int first, count;
+	int fd;
+};
+
+static void *faulter(void *arg)
+{
+	struct faulter *f = arg;
+
+	pthread_barrier_wait(f->start);
+	step(f->fd, GPUSVM_BENCH_FAULT, f->first, f->count);
+
+	return NULL;
+}
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* Returns faults per second. */
+static double fault_all(int fd, unsigned int threads)
+{
+	struct faulter f[8];
+	pthread_barrier_t barrier;
+	unsigned int i;
+	double start;
+
+	pthread_barrier_init(&barrier, NULL, threads + 1);
+	for (i = 0; i < threads; i++) {
+		f[i].start = &barrier;
+		f[i].count = FAULT_RANGES / threads;
+		f[i].first = i * f[i].count;
+		f[i].fd = fd;
+		if (pthread_create(&f[i].thread, NULL, faulter, &f[i]))
+			errx(1, "pthread_create");
+	}
+	start = now_s();
+	pthread_barrier_wait(&barrier);
+	for (i = 0; i < threads; i++)
+		pthread_join(f[i].thread, NULL);
+	pthread_barrier_destroy(&barrier);
+
+	return FAULT_RANGES / (now_s() - start);
+}
+
+static void time_faults(char *mem, unsigned int threads, unsigned int bind_us)
+{
+	struct gpusvm_bench_setup s = {
+		.addr = (uintptr_t)mem,
+		.bytes = WINDOW,
+		.size = TIME_SIZE,
+		.ranges = FAULT_RANGES,
+		.devices = 1,
+		.bind_us = bind_us,
+	};
+	double v[FLOOR][TURNS];
+	int turn, side, fd;
+
+	for (turn = 0; turn < TURNS; turn++) {
+		for (side = 0; side < FLOOR; side++) {
+			fd = setup(side, &s);
+			v[side][turn] = fault_all(fd, threads);
+			close(fd);
+		}
+	}
+	printf("time\tfaults a second, %u threads, bind takes %u us\t%.0f\t%.0f\n",
+	       threads, bind_us, median(v[OURS], TURNS), median(v[BASE], TURNS));
+}
+
+static void time_all(void)
+{
+	char *mem = reserve(1);
+	unsigned int threads;
+
+	time_latency();
+	populate(mem, TIME_SIZE * FAULT_RANGES, false);
+	for (threads = 1; threads <= 4; threads *= 2)
+		time_faults(mem, threads, 0);
+	for (threads = 1; threads <= 4; threads *= 2)
+		time_faults(mem, threads, 100);
+	munmap(mem, TIME_SIZE * FAULT_RANGES);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "count"))
+		count();
+	else if (argc == 2 && !strcmp(argv[1], "time"))
+		time_all();
+	else
+		errx(2, "usage: bench count|time");
+
+	return 0;
+}
