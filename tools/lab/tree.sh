@@ -154,7 +154,6 @@ tree_update()
 
 tree_need()
 {
-	source_need
 	if [[ ! -d $lab_tree || $(cat "$lab_tree_state.base" 2>/dev/null) != "$lab_source" ]]; then
 		step "copying the kernel source to build/linux" "10 s" tree_copy_pristine
 	fi

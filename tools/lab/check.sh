@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Static checks of our own files. Each check of each file is one line of KTAP in
+# build/check; what a tool says about a file of the base is not our concern.
+
+lab_check=$lab_build/check
+
+# Kernel files of ours in the merged tree
+check_files()
+{
+	tree_overlay_files | grep -E "$1" || true
+}
+
+check_objects()
+{
+	check_files '^(drivers|mm|lib|kernel|fs|arch)/.*\.c$' | sed 's/\.c$/.o/'
+}
+
+# check_verdicts LOG < file names: one line of KTAP a file; what LOG says of the
+# file, as "file:line: message", comes before it and makes it fail
+check_verdicts()
+{
+	local file messages
+
+	while read -r file; do
+		messages=$(grep -F -- "$file:" "$1" | grep -E "^$file:" | sort -u || true)
+		if [[ -z $messages ]]; then
+			say "ok $file"
+		else
+			printf '%s\n' "$messages" | sed 's/^/# /'
+			say "not ok $file"
+		fi
+	done
+}
+
+# W=1 and sparse, in an output folder of their own: other flags, other objects
+check_compile()
+{
+	local log=$lab_build/log/check-compile.log config=check file messages
+	local objects=()
+
+	mkdir -p "$lab_build/out/$config"
+	mapfile -t objects < <(check_objects)
+	((${#objects[@]})) || return 0
+	if ! cmp -s "$lab_build/out/test/.config" "$lab_build/out/$config/copied.config"; then
+		cp "$lab_build/out/test/.config" "$lab_build/out/$config/.config"
+		logged "$lab_build/log/check-prepare.log" \
+			kernel_make "$config" -j"$lab_jobs" olddefconfig prepare
+		cp "$lab_build/out/test/.config" "$lab_build/out/$config/copied.config"
+	fi
+	(cd "$lab_build/out/$config" && rm -f "${objects[@]}")
+	kernel_make "$config" -k -j"$lab_jobs" W=1 C=2 CF=-D__CHECK_ENDIAN__ "${objects[@]}" \
+		>"$log.all" 2>&1 || true
+	sed 's,^/src/,,' "$log.all" | grep -E '^[^ ]+:[0-9:]* *(warning|error|fatal error)' >"$log" || true
+	for file in "${objects[@]}"; do
+		[[ -f $lab_build/out/$config/$file ]] || say "${file%.o}.c:0: does not compile" >>"$log"
+	done
+	check_files '^(drivers|mm|lib|kernel|fs|arch|include)/.*\.[ch]$' | check_verdicts "$log"
+}
+
+# Style findings that are right not to follow, each with its reason
+check_style_exceptions()
+{
+	sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$lab_dir/checkpatch-exceptions"
+}
+
+check_style_excepted()
+{
+	local type=$1 file=$2 t glob
+
+	while read -r t glob; do
+		# shellcheck disable=SC2053 # a glob on purpose
+		[[ $t == "$type" && $file == ${glob:-*} ]] && return
+	done < <(check_style_exceptions)
+	return 1
+}
+
+check_style()
+{
+	local log=$lab_build/log/check-style.log files line type
+
+	mapfile -t files < <(check_files '^(drivers|mm|lib|kernel|fs|arch|include|tools)/.*(\.[chS]|Kconfig|Makefile)$')
+	((${#files[@]})) || return 0
+	in_root env -C /repo perl /src/scripts/checkpatch.pl --strict --no-tree --terse \
+		--show-types --no-summary -f "${files[@]}" >"$log.all" 2>&1 || true
+	while read -r line; do
+		type=$(sed -nE 's/^[^ ]+:[0-9]+: (ERROR|WARNING|CHECK):([A-Z0-9_]+):.*/\2/p' <<<"$line")
+		[[ -n $type ]] || continue
+		check_style_excepted "$type" "${line%%:*}" || say "$line"
+	done <"$log.all" >"$log"
+	printf '%s\n' "${files[@]}" | check_verdicts "$log"
+}
+
+check_kernel_doc()
+{
+	local log=$lab_build/log/check-kernel-doc.log files
+
+	mapfile -t files < <(check_files '^(drivers|mm|lib|kernel|fs|include)/.*\.[ch]$')
+	((${#files[@]})) || return 0
+	in_root env -C /repo /src/scripts/kernel-doc -none -Wall "${files[@]}" >"$log.all" 2>&1 || true
+	sed -E 's/^(Warning|Error|Info): //' "$log.all" >"$log"
+	printf '%s\n' "${files[@]}" | check_verdicts "$log"
+}
+
+# Prose and code, but not the base's lines that a patch quotes
+check_spelling()
+{
+	local log=$lab_build/log/check-spelling.log files
+
+	cd "$lab_top"
+	mapfile -t files < <(
+		{ tree_overlay_files; git_here ls-files; } | sort -u | grep -v '\.patch$' |
+			while read -r file; do [[ ! -f $file ]] || say "$file"; done)
+	in_root env -C /repo codespell -I /repo/tools/lab/spelling-exceptions \
+		"${files[@]}" >"$log" 2>&1 || true
+	printf '%s\n' "${files[@]}" | check_verdicts "$log"
+}
+
+# check_one NAME: run it, number its lines, say what failed
+check_one()
+{
+	local name=$1 ktap=$lab_check/$2-check-$1
+
+	"check_${name//-/_}" >"$ktap.lines"
+	awk -v name="$name" '
+		/^(not )?ok / { n++; sub(/ok /, "ok " n " " name " ") }
+		{ print }
+		END { if (n) print "1.." n }' "$ktap.lines" >"$ktap"
+	rm "$ktap.lines"
+	grep -B 20 '^not ok' "$ktap" || true
+	say "    $(grep -c '^ok' "$ktap" || true) ok, $(grep -c '^not ok' "$ktap" || true) not ok"
+}
+
+check_all()
+{
+	rm -rf "$lab_check"
+	mkdir -p "$lab_check"
+	step "checking: W=1 and sparse" "1 min" check_one compile 001
+	step "checking: checkpatch --strict" "30 s" check_one style 002
+	step "checking: kernel-doc" "10 s" check_one kernel-doc 003
+	step "checking: spelling" "10 s" check_one spelling 004
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The whole test run: what to run in the guest, and the report of everything.
+
+# The names of the KUnit suites in our sources: a suite that the kernel then
+# does not have is a failure, not a shorter list
+test_suites()
+{
+	tree_overlay_files | grep '\.c$' | while read -r file; do
+		sed -n '/struct kunit_suite .*= *{/,/^}/s/.*\.name = "\([^"]*\)".*/\1/p' "$lab_top/$file"
+	done
+}
+
+test_list()
+{
+	test_suites | sed 's/^/kunit /'
+	[[ ! -f $lab_top/$lab_selftests/Makefile ]] || selftests_programs test | sed 's/^/selftest /'
+}
+
+test_guest()
+{
+	local list=$lab_build/guest/tests status=0
+
+	mkdir -p "${list%/*}"
+	test_list >"$list"
+	grep -q . "$list" || die "there is no KUnit suite and no selftest to run"
+	boot_parse test --name test -- bash -c \
+		'run-tests /out/test/selftests </build/guest/tests'
+	boot_run || status=$?
+	# A guest that died is one more failed test; the log says why
+	((status == 0)) || test_note_death "$status"
+}
+
+test_note_death()
+{
+	mkdir -p "$boot_host_dir/ktap"
+	printf '1..1\nnot ok 1 guest # ended with status %s\n' "$1" >"$boot_host_dir/ktap/999-guest-run"
+}
+
+# report_run KERNEL_LOG KTAP...: print the result; the last line is the count
+report_run()
+{
+	local ktap=$lab_build/log/report.ktap text=$lab_build/log/report.txt
+
+	in_root /repo/tools/lab/report "${@/#"$lab_build"//build}" >"$ktap"
+	in_root python3 tools/testing/kunit/kunit.py parse "${ktap/#"$lab_build"//build}" >"$text" 2>&1 || true
+	report_show "$text"
+	report_count "$text"
+}
+
+# Only what did not pass is worth reading again
+report_show()
+{
+	in_root python3 tools/testing/kunit/kunit.py parse --failed \
+		/build/log/report.ktap 2>&1 | grep -vE '^\[[0-9:]*\] =+$' || true
+	say "every result: ${1#"$lab_top"/}"
+}
+
+report_count()
+{
+	local line passed failed crashed errors skipped
+
+	line=$(sed -n 's/.*Testing complete\. *//p' "$1" | tail -n 1)
+	passed=$(report_number passed "$line")
+	failed=$(report_number failed "$line")
+	crashed=$(report_number crashed "$line")
+	errors=$(report_number errors "$line")
+	skipped=$(report_number skipped "$line")
+	failed=$((failed + crashed + errors))
+	say "$passed passed, $failed failed, $skipped skipped"
+	((failed == 0 && passed > 0))
+}
+
+# The log of a run without tests: show what is wrong in it
+run_log_is_clean()
+{
+	local ktap=$lab_build/log/run.ktap
+
+	in_root /repo/tools/lab/report "$boot_dir/kernel.log" >"$ktap"
+	! grep -q '^not ok' "$ktap" && return
+	cat "$ktap" >&2
+	die "the kernel's log is not clean: ${boot_log#"$lab_top"/}.log"
+}
+
+report_number()
+{
+	local n
+
+	n=$(grep -oE "$1: [0-9]+" <<<"$2" | grep -oE '[0-9]+' || true)
+	say "${n:-0}"
+}
