@@ -8,7 +8,7 @@
 # own; the command's output comes by a virtio console. An Intel IOMMU with an
 # 'edu' device behind it gives the tests a device with real IOVAs.
 
-lab_hang=${LAB_HANG:-300} # seconds without a byte of output
+lab_hang=${LAB_HANG:-600} # seconds without a byte of output
 
 boot_usage()
 {
@@ -136,9 +136,10 @@ boot_kernel_log_tail()
 	tail -n 40 "$boot_log.log" | tr -d '\r' >&2
 }
 
+# All that the guest wrote: its log, its output, its results
 boot_bytes()
 {
-	cat "$boot_host_dir/kernel.log" "$boot_host_dir/output" 2>/dev/null | wc -c
+	du -sb "$boot_host_dir" | cut -f 1
 }
 
 # Wait for QEMU; kill it when nothing was printed for too long
@@ -180,11 +181,10 @@ boot_run()
 	mapfile -t args < <(boot_machine; boot_devices)
 	args+=(-kernel "/out/$boot_config/arch/x86/boot/bzImage" -append "$(boot_cmdline)" "${boot_qemu[@]}")
 	if [[ -n $boot_shell ]]; then
-		stty -echo raw
 		in_root qemu-system-x86_64 "${args[@]}" || true
 		stty sane
 	else
-		in_root qemu-system-x86_64 "${args[@]}" </dev/null &
+		exec_in_root qemu-system-x86_64 "${args[@]}" </dev/null &
 		pid=$!
 		# shellcheck disable=SC2064 # now, with this pid
 		trap "kill $pid 2>/dev/null || true" EXIT

@@ -77,5 +77,11 @@ root_need()
 # in_root COMMAND...: run in the root; see enter-root for what it finds there
 in_root()
 {
-	"${lab_ns[@]}" "$lab_dir/enter-root" "$lab_root" "$lab_top" "$lab_cache/ccache" "$@"
+	(exec_in_root "$@")
+}
+
+# The same for '&': the process id is that of the command itself
+exec_in_root()
+{
+	exec "${lab_ns[@]}" "$lab_dir/enter-root" "$lab_root" "$lab_top" "$lab_cache/ccache" "$@"
 }

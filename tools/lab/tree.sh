@@ -72,7 +72,8 @@ tree_copy_pristine()
 {
 	local tmp=$lab_tree.tmp
 
-	rm -rf "$tmp" "$lab_tree" "$lab_tree_state".*
+	# Objects of another base are newer than its files: make would keep them
+	rm -rf "$tmp" "$lab_tree" "$lab_tree_state".* "$lab_build/out"
 	mkdir -p "$lab_build"
 	# A user's own tree is not ours to link to
 	if [[ $lab_source != "$lab_cache"/* ]] || ! cp -al "$lab_source" "$tmp" 2>/dev/null; then
