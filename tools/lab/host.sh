@@ -8,11 +8,9 @@ host_namespace()
 {
 	if ((EUID == 0)); then
 		lab_ns=(unshare --mount)
-		lab_debstrap_mode=root
 		return
 	fi
 	lab_ns=(unshare --user --map-root-user --map-auto --mount)
-	lab_debstrap_mode=unshare
 	"${lab_ns[@]}" true 2>/dev/null ||
 		die "run this as root, or allow user namespaces: 'sudo apt-get install uidmap' and a line for $(id -un) in /etc/subuid and /etc/subgid"
 }

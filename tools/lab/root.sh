@@ -19,6 +19,8 @@ root_path()
 	say "$lab_cache/root-${hash:0:12}"
 }
 
+# A tar file, unpacked by the user namespace that later uses it: mmdebstrap's own
+# mapping of owners is another one, and cannot write below a private home
 root_make()
 {
 	local root=$1 tmp=$1.tmp packages mirror
@@ -27,16 +29,19 @@ root_make()
 	mirror=$(host_mirror)
 	say "    packages: ${packages//,/ }"
 	root_remove "$tmp"
-	mkdir -p "$lab_cache"
+	mkdir -p "$tmp" "$lab_cache"
 	host_acquire_settings >"$lab_cache/acquire.conf"
 	# shellcheck disable=SC2016 # the hook's $1
 	logged "$lab_build/log/root.log" mmdebstrap \
-		--mode="$lab_debstrap_mode" --variant=apt --format=directory \
-		--aptopt="$lab_cache/acquire.conf" \
+		--variant=apt --format=tar \
+		--aptopt="$(<"$lab_cache/acquire.conf")" \
 		--aptopt='APT::Install-Recommends "false"' \
+		--dpkgopt=force-unsafe-io \
 		--include="$packages" \
 		--customize-hook='mkdir -p "$1"/src "$1"/out "$1"/build "$1"/repo "$1"/ccache "$1"/results' \
-		"$lab_root_suite" "$tmp" "deb $mirror $lab_root_suite main"
+		"$lab_root_suite" "$tmp.tar" "deb $mirror $lab_root_suite main"
+	"${lab_ns[@]}" tar -x -f "$tmp.tar" -C "$tmp" --numeric-owner --exclude='./dev/*'
+	rm -f "$tmp.tar"
 	mv "$tmp" "$root"
 }
 
