@@ -11,21 +11,26 @@ test_suites()
 	done
 }
 
+# test_list [NAME]...: all tests, or those of the names
 test_list()
 {
-	test_suites | sed 's/^/kunit /'
-	[[ ! -f $lab_top/$lab_selftests/Makefile ]] || selftests_programs test | sed 's/^/selftest /'
+	{
+		test_suites | sed 's/^/kunit:/'
+		[[ ! -f $lab_top/$lab_selftests/Makefile ]] ||
+			selftests_programs test | sed 's/^/selftest:/'
+	} | while read -r test; do
+		(($# == 0)) || [[ " $* " == *" ${test#*:} "* ]] || continue
+		say "$test"
+	done
 }
 
 test_guest()
 {
-	local list=$lab_build/guest/tests status=0
+	local tests status=0
 
-	mkdir -p "${list%/*}"
-	test_list >"$list"
-	grep -q . "$list" || die "there is no KUnit suite and no selftest to run"
-	boot_parse test --name test -- bash -c \
-		'run-tests /out/test/selftests </build/guest/tests'
+	mapfile -t tests < <(test_list "$@")
+	((${#tests[@]})) || die "there is no such KUnit suite or selftest: ${*:-none at all}"
+	boot_parse test --name test -- run-tests "${tests[@]}"
 	boot_run || status=$?
 	# A guest that died is one more failed test; the log says why
 	((status == 0)) || test_note_death "$status"
