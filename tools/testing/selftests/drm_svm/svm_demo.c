@@ -502,7 +502,7 @@ static bool show_rates(void)
 
 int main(void)
 {
-	unsigned int devices = svm_count_devices();
+	unsigned int devices = svm_want_devices(MANY);
 	struct total total = { 0 };
 	bool ok;
 

@@ -631,12 +631,12 @@ static bool setup_thread(struct thread *t, unsigned int number, char *arena)
 static bool setup(struct thread *threads)
 {
 	size_t arena, file_len;
-	unsigned int devices = svm_count_devices();
+	unsigned int devices = svm_want_devices(run.devices);
 	char *arenas;
 
 	run.page = svm_page_size();
 	if (run.devices > devices)
-		run.devices = devices ?: 1;
+		run.devices = devices;
 	if (svm_open(&run.svm, run.devices))
 		return false;
 

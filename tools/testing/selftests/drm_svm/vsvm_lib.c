@@ -3,15 +3,22 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/sync_file.h>
 
+#include "svm_mem.h"
 #include "vsvm_lib.h"
 
+#define CONFIGFS		"/sys/kernel/config"
+#define CONFIGFS_VSVM		CONFIGFS "/vsvm"
 #define RENDER_MINOR_FIRST	128
 #define RENDER_MINOR_END	192
 
@@ -107,7 +114,7 @@ int svm_open_device(unsigned int index)
 		return fd;
 	if (found)
 		return failed(-ENODEV,
-			      "needs %u vsvm devices, there are %u; add some: rmmod vsvm; modprobe vsvm num_devices=%u",
+			      "needs %u vsvm devices, there are %u; root can add some, or the driver: modprobe vsvm devices=%u",
 			      index + 1, found, index + 1);
 	if (denied)
 		return failed(-EACCES,
@@ -115,6 +122,98 @@ int svm_open_device(unsigned int index)
 			      denied);
 	return failed(-ENODEV,
 		      "no vsvm device in /dev/dri; load the driver: modprobe vsvm (kernel with CONFIG_DRM_VSVM)");
+}
+
+static int write_setting(const char *name, const char *setting)
+{
+	const char *equals = strchr(setting, '=');
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s/%.*s", CONFIGFS_VSVM, name,
+		 (int)(equals - setting), setting);
+	return svm_write_file(path, equals + 1) ? 0 : -errno;
+}
+
+int svm_set_make(const char *name, const char *const *settings)
+{
+	char path[128];
+	int err = 0;
+
+	if (access(CONFIGFS_VSVM, F_OK))
+		mount("configfs", CONFIGFS, "configfs", 0, NULL);
+	snprintf(path, sizeof(path), "%s/%s", CONFIGFS_VSVM, name);
+	if (mkdir(path, 0700))
+		return failed(-errno, "mkdir %s: %s", path, strerror(errno));
+	while (!err && *settings)
+		err = write_setting(name, *settings++);
+	if (!err)
+		err = write_setting(name, "enabled=1");
+	if (err) {
+		failed(err, "no devices by %s: %s", path, strerror(-err));
+		svm_set_remove(name);
+	}
+	return err;
+}
+
+int svm_set_open(const char *name, unsigned int index)
+{
+	char path[128], node[32] = "";
+	FILE *f;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/render_nodes", CONFIGFS_VSVM, name);
+	f = fopen(path, "re");
+	for (unsigned int i = 0; f && i <= index; i++)
+		if (fscanf(f, "%31s", node) != 1)
+			node[0] = '\0';
+	if (f)
+		fclose(f);
+	snprintf(path, sizeof(path), "/dev/dri/%s", node);
+	fd = node[0] ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	return fd >= 0 ? fd : failed(-ENODEV, "no device %u of %s", index, name);
+}
+
+void svm_set_remove(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", CONFIGFS_VSVM, name);
+	rmdir(path);
+}
+
+#define WANTED_SET	"drm_svm"
+
+static pid_t wanted_by;
+
+static void remove_wanted(void)
+{
+	if (getpid() == wanted_by)
+		svm_set_remove(WANTED_SET);
+}
+
+unsigned int svm_want_devices(unsigned int num)
+{
+	unsigned int found = svm_count_devices();
+	char setting[24];
+	const char *const settings[] = { setting, NULL };
+
+	if (found >= num)
+		return found;
+	snprintf(setting, sizeof(setting), "devices=%u", num - found);
+	if (!svm_set_make(WANTED_SET, settings)) {
+		wanted_by = getpid();
+		atexit(remove_wanted);
+	}
+	return svm_count_devices();
+}
+
+void svm_debugfs_path(int fd, const char *file, char *path, size_t size)
+{
+	struct stat st = { 0 };
+
+	fstat(fd, &st);
+	snprintf(path, size, "/sys/kernel/debug/dri/%u/%s", minor(st.st_rdev),
+		 file);
 }
 
 int svm_query(int fd, struct drm_vsvm_query *query)

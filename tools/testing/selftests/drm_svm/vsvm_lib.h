@@ -51,6 +51,23 @@ unsigned int svm_count_devices(void);
 int svm_open_device(unsigned int index);
 int svm_query(int fd, struct drm_vsvm_query *query);
 
+/*
+ * Have @num devices, if need be by making some. Those end with the process that
+ * asked. Returns how many there are: without root it may be fewer.
+ */
+unsigned int svm_want_devices(unsigned int num);
+
+/*
+ * A set of devices of one's own, by configfs (root only). @settings is a list of
+ * "attribute=value", NULL at its end; see the driver for their names.
+ */
+int svm_set_make(const char *name, const char *const *settings);
+int svm_set_open(const char *name, unsigned int index);
+void svm_set_remove(const char *name);
+
+/* The path of a file of the device in debugfs */
+void svm_debugfs_path(int fd, const char *file, char *path, size_t size);
+
 /* ioctl() that goes on when a signal interrupts it */
 int svm_ioctl(int fd, unsigned long request, void *arg);
 
@@ -58,7 +75,7 @@ int svm_open(struct svm *svm, unsigned int num_devices);
 int svm_open_window(struct svm *svm, unsigned int num_devices, void *start,
 		    size_t size);
 
-/* The same on an open file; svm_close() closes it */
+/* The same on an open file, one device; svm_close() closes it */
 int svm_open_on(struct svm *svm, int fd);
 void svm_close(struct svm *svm);
 
