@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1143,6 +1143,7 @@ SVM_TEST(device, same_page_merging)
 	while (svm_pfn(mem) != svm_pfn(mem + page) && !svm_past(deadline))
 		sched_yield();
 	svm_write_file(run, "0");
+	svm_write_file("/sys/kernel/mm/ksm/sleep_millisecs", "20");
 	if (svm_pfn(mem) != svm_pfn(mem + page))
 		SKIP(return, "the merger didn't come by in time");
 
@@ -1804,7 +1805,8 @@ static void disturb(enum disturbance kind, char *mem, struct svm_rand *rand)
 			waitpid(pid, NULL, 0);
 		break;
 	case DISTURB_PROTECT:
-		mprotect(mem + at, page, PROT_READ | PROT_WRITE | PROT_EXEC);
+		mprotect(mem + at, 16 * page, PROT_READ | PROT_WRITE |
+			 (svm_rand_below(rand, 2) ? PROT_EXEC : 0));
 		break;
 	}
 }
@@ -2742,6 +2744,28 @@ SVM_TEST(device, queue_destroy_wakes_waiters)
 	/* Cancelled, or gone already when it looked */
 	EXPECT_TRUE(w.len == ECANCELED || w.len == ENOENT)
 		TH_LOG("%s", strerror(w.len));
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+SVM_TEST(device, signals_interrupt_waits)
+{
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never = { };
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct svm_queue queue;
+	uint64_t word = 0, seqno;
+	struct drm_vsvm_op op = svm_atomic_add(&word, 1000000, 0, 1);
+
+	ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue));
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
+	ASSERT_EQ(0, svm_submit(&queue, &op, 1, &seqno));
+	EXPECT_EQ(0, svm_wait(&queue, seqno, NULL)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &never, NULL));
+	ASSERT_EQ(1000000, word);
 }
 
 SVM_TEST(device, jobs_of_a_queue_run_in_order)
