@@ -63,7 +63,7 @@ $1 == "time" {
 	if (!times++)
 		printf "\nReal time, two CPUs\n\n%-48s %10s %10s %10s\n", "", "ours", "base",
 			"ours/base"
-	printf "%-48s %10.1f %10.1f %10s\n", $2, $3, $4, ratio($3, $4)
+	printf "%-48s %10.1f %10.1f %10.2f\n", $2, $3, $4, $5
 }
 
 END {

@@ -490,8 +490,8 @@ static u64 bench_range_bytes(struct bench_vm *vm, enum gpusvm_bench_op op)
 
 /* Real time */
 
-static int bench_fault_locked(struct bench_vm *vm, struct drm_gpusvm_range *range,
-			      const struct drm_gpusvm_ctx *ctx)
+static int bench_bind(struct bench_vm *vm, struct drm_gpusvm_range *range,
+		      const struct drm_gpusvm_ctx *ctx)
 {
 	struct bench_range *br = to_bench_range(range);
 	bool valid;
@@ -523,7 +523,7 @@ static int bench_fault(struct bench_vm *vm, unsigned int i)
 	if (IS_ERR(range))
 		return PTR_ERR(range);
 
-	err = bench_fault_locked(vm, range, &ctx);
+	err = bench_bind(vm, range, &ctx);
 	side_fault_end(range, &vm->lock);
 
 	return err;
@@ -563,6 +563,8 @@ static int bench_latency(struct bench_vm *vm, struct gpusvm_bench_step *step)
 
 		step->result += took;
 		bench_range_unmap(vm->ranges[i], &ctx);
+		/* Faults come one by one, and invalidations in between. */
+		ndelay(15 * NSEC_PER_USEC);
 	}
 
 	return 0;

@@ -25,7 +25,7 @@
 #include "../module/gpusvm_bench.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define TURNS		9
+#define TURNS		11
 #define WINDOW		(512UL << 20)
 
 enum side { OURS, BASE, FLOOR, SIDES };
@@ -73,20 +73,59 @@ static size_t huge_bytes(const char *mem)
 	return sum;
 }
 
-static void populate(char *mem, size_t bytes, bool huge)
+/*
+ * What lies where in physical memory decides how much a GPU SVM can map at a
+ * time, and the page allocator's free lists would decide that differently in
+ * each boot. So nothing is left to it.
+ */
+enum layout {
+	SCATTERED,	/* small pages, no two of them adjacent */
+	ADJACENT,	/* small pages, adjacent up to 2 MiB */
+	HUGE,		/* huge pages */
+};
+
+/* Virtual neighbours are touched, and so allocated, far from each other. */
+static void touch(char *mem, size_t bytes)
 {
-	size_t i, huge_now;
+	size_t i, pages = bytes / 4096;
+
+	for (i = 0; i < pages; i++)
+		mem[i * 7919 % pages * 4096] = 1;
+}
+
+/*
+ * Changing one page's protection makes the CPU map all by small pages, and
+ * khugepaged is told to leave it at that.
+ */
+static void split(char *mem, size_t bytes)
+{
+	size_t i;
+
+	for (i = 0; i < bytes; i += 2 << 20)
+		if (mprotect(mem + i, 4096, PROT_READ) ||
+		    mprotect(mem + i, 4096, PROT_READ | PROT_WRITE))
+			err(1, "mprotect");
+	if (madvise(mem, bytes, MADV_NOHUGEPAGE))
+		err(1, "madvise");
+	touch(mem, bytes);
+}
+
+static void populate(char *mem, size_t bytes, enum layout layout)
+{
+	bool huge = layout != SCATTERED;
+	size_t huge_now;
 
 	if (mmap(mem, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 		 MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != mem)
 		err(1, "mmap of %zu bytes", bytes);
 	if (madvise(mem, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
 		err(1, "madvise");
-	for (i = 0; i < bytes; i += 4096)
-		mem[i] = 1;
+	touch(mem, bytes);
+	if (layout == ADJACENT)
+		split(mem, bytes);
 
 	huge_now = huge_bytes(mem);
-	if (huge_now != (huge ? bytes : 0))
+	if (huge_now != (layout == HUGE ? bytes : 0))
 		errx(1, "%zu of %zu bytes are huge pages", huge_now, bytes);
 }
 
@@ -151,14 +190,15 @@ static const char *const row_names[] = {
 static const struct shape {
 	const char *name;
 	unsigned int size, ranges, devices;
-	bool huge;
+	enum layout layout;
 } shapes[] = {
-	{ "4K",			4 << 10,	512,	1, false },
-	{ "64K small",		64 << 10,	256,	1, false },
-	{ "2M small",		2 << 20,	32,	1, false },
-	{ "2M huge",		2 << 20,	64,	1, true },
-	{ "64K small x4",	64 << 10,	256,	4, false },
-	{ "2M huge x4",		2 << 20,	64,	4, true },
+	{ "4K",			4 << 10,	512,	1, SCATTERED },
+	{ "64K small",		64 << 10,	256,	1, SCATTERED },
+	{ "2M small",		2 << 20,	32,	1, SCATTERED },
+	{ "2M adjacent",	2 << 20,	32,	1, ADJACENT },
+	{ "2M huge",		2 << 20,	64,	1, HUGE },
+	{ "64K small x4",	64 << 10,	256,	4, SCATTERED },
+	{ "2M huge x4",		2 << 20,	64,	4, HUGE },
 };
 
 /* Sums over all ranges of a shape */
@@ -264,7 +304,7 @@ static void count_shape(const struct shape *shape)
 	static struct figures f;
 	int turn, first;
 
-	populate(mem, bytes, shape->huge);
+	populate(mem, bytes, shape->layout);
 	/* The turn before the first one warms up, and is overwritten. */
 	for (turn = -1; turn < TURNS; turn++) {
 		first = turn < 0 ? 0 : turn;
@@ -283,12 +323,16 @@ static void calibrate(void)
 	struct gpusvm_bench_setup s = {
 		.bytes = WINDOW, .size = 4096, .ranges = loops, .devices = 1,
 	};
-	int fd = setup(OURS, &s);
+	int turn, fd = setup(OURS, &s);
+	double counts[TURNS];
+
+	for (turn = 0; turn < TURNS; turn++)
+		counts[turn] = step(fd, GPUSVM_BENCH_CALIBRATE, 0, loops);
+	close(fd);
 
 	/* Each loop is 1000 instructions, and one to set its counter. */
-	printf("calibration\t%u\t%llu\n", loops * 1001,
-	       step(fd, GPUSVM_BENCH_CALIBRATE, 0, loops));
-	close(fd);
+	printf("calibration\t%u\t%.0f\n", loops * 1001,
+	       median(counts, TURNS));
 }
 
 static void count(void)
@@ -300,54 +344,79 @@ static void count(void)
 		count_shape(&shapes[i]);
 }
 
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 /* Real time: latency of one window while another is invalidated */
 
-#define SAMPLES		1000
+#define BATCH		64
+#define BATCHES		2000
 #define TIME_SIZE	(64U << 10)
 #define TIME_RANGES	64
 #define TIME_FLUSH_US	200
+#define TIME_S		0.3
 
 static const unsigned int window_b = WINDOW / TIME_SIZE;
 
-static void *disturb(void *fd)
+struct disturber {
+	pthread_t thread;
+	int fd;
+	__u64 invalidations;
+};
+
+static void *disturb(void *arg)
 {
-	step(*(int *)fd, GPUSVM_BENCH_DISTURB, window_b, TIME_RANGES);
+	struct disturber *d = arg;
+
+	d->invalidations = step(d->fd, GPUSVM_BENCH_DISTURB, window_b,
+				TIME_RANGES);
 
 	return NULL;
 }
 
-static void latency(int fd, double *mean_us, double *p99_us)
+enum { MEAN, P99, MAX, RATE, INVALIDATIONS, LATENCIES };
+
+/* Gets one range after the other for a while. */
+static void latency(int fd, double v[LATENCIES][TURNS], int turn)
 {
-	static __u32 samples[SAMPLES];
-	static double sorted[SAMPLES];
+	static __u32 samples[BATCHES * BATCH];
+	static double sorted[BATCHES * BATCH];
 	struct gpusvm_bench_step s = {
 		.op = GPUSVM_BENCH_LATENCY,
 		.count = TIME_RANGES,
-		.samples = (uintptr_t)samples,
-		.nr_samples = SAMPLES,
+		.nr_samples = BATCH,
 	};
-	unsigned int i;
+	unsigned int i, n = 0;
+	double start = now_s(), took, sum = 0;
 
-	if (ioctl(fd, GPUSVM_BENCH_STEP, &s))
-		err(1, "latency");
-	for (i = 0; i < SAMPLES; i++)
+	do {
+		s.samples = (uintptr_t)&samples[n];
+		if (ioctl(fd, GPUSVM_BENCH_STEP, &s))
+			err(1, "latency");
+		n += BATCH;
+		took = now_s() - start;
+	} while (took < TIME_S && n < BATCHES * BATCH);
+
+	for (i = 0; i < n; i++) {
 		sorted[i] = samples[i] / 1e3;
-	qsort(sorted, SAMPLES, sizeof(*sorted), compare);
-	*mean_us = s.result / 1e3 / SAMPLES;
-	*p99_us = sorted[SAMPLES * 99 / 100];
+		sum += sorted[i];
+	}
+	qsort(sorted, n, sizeof(*sorted), compare);
+	v[MEAN][turn] = sum / n;
+	v[P99][turn] = sorted[n * 99UL / 100];
+	v[MAX][turn] = sorted[n - 1];
+	v[RATE][turn] = n / took;
 }
 
-enum { QUIET_MEAN, QUIET_P99, BUSY_MEAN, BUSY_P99, LATENCIES };
-
-static const char *const latency_names[] = {
-	[QUIET_MEAN] = "get, nothing else: mean us",
-	[QUIET_P99] = "get, nothing else: p99 us",
-	[BUSY_MEAN] = "get, other window flushes 200 us: mean us",
-	[BUSY_P99] = "get, other window flushes 200 us: p99 us",
-};
-
 static void time_latency_turn(enum side side, char *mem,
-			      double v[LATENCIES][TURNS], int turn)
+			      double quiet[LATENCIES][TURNS],
+			      double busy[LATENCIES][TURNS], int turn)
 {
 	struct gpusvm_bench_setup s = {
 		.addr = (uintptr_t)mem,
@@ -358,43 +427,72 @@ static void time_latency_turn(enum side side, char *mem,
 		.flush_us = TIME_FLUSH_US,
 		.two_pass = 1,
 	};
-	int fd = setup(side, &s);
-	pthread_t thread;
+	struct disturber d = { .fd = setup(side, &s) };
+	double start;
 
-	step(fd, GPUSVM_BENCH_INSERT, 0, TIME_RANGES);
-	step(fd, GPUSVM_BENCH_INSERT, window_b, TIME_RANGES);
-	latency(fd, &v[QUIET_MEAN][turn], &v[QUIET_P99][turn]);
+	step(d.fd, GPUSVM_BENCH_INSERT, 0, TIME_RANGES);
+	step(d.fd, GPUSVM_BENCH_INSERT, window_b, TIME_RANGES);
+	latency(d.fd, quiet, turn);
 
-	if (pthread_create(&thread, NULL, disturb, &fd))
+	start = now_s();
+	if (pthread_create(&d.thread, NULL, disturb, &d))
 		errx(1, "pthread_create");
-	usleep(10000);
-	latency(fd, &v[BUSY_MEAN][turn], &v[BUSY_P99][turn]);
-	step(fd, GPUSVM_BENCH_STOP, 0, 1);
-	pthread_join(thread, NULL);
-	close(fd);
+	latency(d.fd, busy, turn);
+	step(d.fd, GPUSVM_BENCH_STOP, 0, 1);
+	pthread_join(d.thread, NULL);
+	busy[INVALIDATIONS][turn] = d.invalidations / (now_s() - start);
+	close(d.fd);
+}
+
+/*
+ * The machine may have other things to do, and then is slow for both sides of a
+ * turn: so the ratio is the median of the turns' ratios.
+ */
+static void print_time(const char *what, const char *unit,
+		       double ours[TURNS], double base[TURNS])
+{
+	double ratios[TURNS];
+	int turn;
+
+	for (turn = 0; turn < TURNS; turn++)
+		ratios[turn] = ours[turn] / base[turn];
+	printf("time\t%s: %s\t%.1f\t%.1f\t%.3f\n", what, unit,
+	       median(ours, TURNS), median(base, TURNS), median(ratios, TURNS));
 }
 
 static void time_latency(void)
 {
-	static double v[FLOOR][LATENCIES][TURNS];
+	static const char alone[] = "get, alone";
+	static const char disturbed[] = "get, other window flushes 200 us";
+	static double quiet[FLOOR][LATENCIES][TURNS];
+	static double busy[FLOOR][LATENCIES][TURNS];
 	char *mem = reserve(2);
-	int turn, side, i;
+	int turn, side;
 
-	populate(mem, TIME_SIZE * TIME_RANGES, false);
-	populate(mem + WINDOW, TIME_SIZE * TIME_RANGES, false);
+	populate(mem, TIME_SIZE * TIME_RANGES, SCATTERED);
+	populate(mem + WINDOW, TIME_SIZE * TIME_RANGES, SCATTERED);
 	for (turn = 0; turn < TURNS; turn++)
 		for (side = 0; side < FLOOR; side++)
-			time_latency_turn(side, mem, v[side], turn);
-	for (i = 0; i < LATENCIES; i++)
-		printf("time\t%s\t%.1f\t%.1f\n", latency_names[i],
-		       median(v[OURS][i], TURNS), median(v[BASE][i], TURNS));
+			time_latency_turn(side, mem, quiet[side], busy[side], turn);
+
+	print_time(alone, "mean us", quiet[OURS][MEAN], quiet[BASE][MEAN]);
+	print_time(alone, "p99 us", quiet[OURS][P99], quiet[BASE][P99]);
+	print_time(disturbed, "mean us", busy[OURS][MEAN], busy[BASE][MEAN]);
+	print_time(disturbed, "p99 us", busy[OURS][P99], busy[BASE][P99]);
+	print_time(disturbed, "max us", busy[OURS][MAX], busy[BASE][MAX]);
+	print_time(disturbed, "gets/s", busy[OURS][RATE], busy[BASE][RATE]);
+	print_time(disturbed, "flushes/s", busy[OURS][INVALIDATIONS],
+		   busy[BASE][INVALIDATIONS]);
+
 	munmap(mem, TIME_SIZE * TIME_RANGES);
 	munmap(mem + WINDOW, TIME_SIZE * TIME_RANGES);
 }
 
 /* Real time: faults of several threads */
 
-#define FAULT_RANGES	1024
+#define FAULT_RANGES	4096
+/* Fewer where each takes its time. */
+#define BIND_RANGES	512
 
 struct faulter {
 	pthread_t thread;
@@ -413,17 +511,8 @@ static void *faulter(void *arg)
 	return NULL;
 }
 
-static double now_s(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 /* Returns faults per second. */
-static double fault_all(int fd, unsigned int threads)
+static double fault_all(int fd, unsigned int ranges, unsigned int threads)
 {
 	struct faulter f[8];
 	pthread_barrier_t barrier;
@@ -433,7 +522,7 @@ static double fault_all(int fd, unsigned int threads)
 	pthread_barrier_init(&barrier, NULL, threads + 1);
 	for (i = 0; i < threads; i++) {
 		f[i].start = &barrier;
-		f[i].count = FAULT_RANGES / threads;
+		f[i].count = ranges / threads;
 		f[i].first = i * f[i].count;
 		f[i].fd = fd;
 		if (pthread_create(&f[i].thread, NULL, faulter, &f[i]))
@@ -445,7 +534,7 @@ static double fault_all(int fd, unsigned int threads)
 		pthread_join(f[i].thread, NULL);
 	pthread_barrier_destroy(&barrier);
 
-	return FAULT_RANGES / (now_s() - start);
+	return ranges / (now_s() - start);
 }
 
 static void time_faults(char *mem, unsigned int threads, unsigned int bind_us)
@@ -454,22 +543,24 @@ static void time_faults(char *mem, unsigned int threads, unsigned int bind_us)
 		.addr = (uintptr_t)mem,
 		.bytes = WINDOW,
 		.size = TIME_SIZE,
-		.ranges = FAULT_RANGES,
+		.ranges = bind_us ? BIND_RANGES : FAULT_RANGES,
 		.devices = 1,
 		.bind_us = bind_us,
 	};
 	double v[FLOOR][TURNS];
 	int turn, side, fd;
+	char what[64];
 
 	for (turn = 0; turn < TURNS; turn++) {
 		for (side = 0; side < FLOOR; side++) {
 			fd = setup(side, &s);
-			v[side][turn] = fault_all(fd, threads);
+			v[side][turn] = fault_all(fd, s.ranges, threads);
 			close(fd);
 		}
 	}
-	printf("time\tfaults a second, %u threads, bind takes %u us\t%.0f\t%.0f\n",
-	       threads, bind_us, median(v[OURS], TURNS), median(v[BASE], TURNS));
+	snprintf(what, sizeof(what), "%u threads fault, bind takes %u us",
+		 threads, bind_us);
+	print_time(what, "faults/s", v[OURS], v[BASE]);
 }
 
 static void time_all(void)
@@ -478,7 +569,7 @@ static void time_all(void)
 	unsigned int threads;
 
 	time_latency();
-	populate(mem, TIME_SIZE * FAULT_RANGES, false);
+	populate(mem, TIME_SIZE * FAULT_RANGES, SCATTERED);
 	for (threads = 1; threads <= 4; threads *= 2)
 		time_faults(mem, threads, 0);
 	for (threads = 1; threads <= 4; threads *= 2)
