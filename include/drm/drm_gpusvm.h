@@ -21,6 +21,7 @@
 #include <linux/interval_tree.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -150,9 +151,8 @@ struct drm_gpusvm_ops {
  * @finish_busy: Bit 0: @finish is with the MM, a concurrent invalidation of the
  *		 same window does its second pass at once
  * @finish_lock: Held while a second pass waits for the devices and unmaps
- * @deferred: Pages that the first pass took away and the second has yet to
- *	      unmap; added to under the notifier lock held for writing, taken
- *	      off under it held for reading together with @finish_lock
+ * @deferred: Pages that a first pass took away and a second has yet to unmap;
+ *	      taken off with @finish_lock held
  * @nr_deferred: Pages objects that are not unmapped yet, whether on @deferred
  *		 or in the hands of a running second pass
  * @log: Where the last invalidations were, indexed by their count
@@ -173,7 +173,7 @@ struct drm_gpusvm_notifier {
 	struct mmu_interval_notifier_finish finish;
 	unsigned long finish_busy;
 	struct mutex finish_lock;
-	struct list_head deferred;
+	struct llist_head deferred;
 	atomic_t nr_deferred;
 	struct {
 		unsigned long start;
@@ -240,7 +240,7 @@ struct drm_gpusvm_pages {
 	struct dma_iova_state state;
 	unsigned long state_offset;
 	unsigned long notifier_seq;
-	struct list_head deferred_link;
+	struct llist_node deferred_link;
 	struct drm_gpusvm_notifier *deferred_by;
 	struct drm_pagemap_addr single_addr;
 	unsigned int nr_addrs;
@@ -279,21 +279,21 @@ struct drm_gpusvm_range_flags {
  * @gpusvm: The GPU SVM
  * @notifier: The notifier whose window the range lies in, with a reference
  * @refcount: One reference for being in the tree, and those of drivers
+ * @flags: Flags, see &struct drm_gpusvm_range_flags
  * @itree: The range's interval, in &drm_gpusvm_notifier.root
  * @entry: The range's place in &drm_gpusvm_notifier.range_list
  * @device_private_owner: The owner of device private pages that the range was
  *			  last looked up with; tells an eviction whose pages
  *			  to look for
- * @flags: Flags, see &struct drm_gpusvm_range_flags
  */
 struct drm_gpusvm_range {
 	struct drm_gpusvm *gpusvm;
 	struct drm_gpusvm_notifier *notifier;
 	struct kref refcount;
+	struct drm_gpusvm_range_flags flags;
 	struct interval_tree_node itree;
 	struct list_head entry;
 	void *device_private_owner;
-	struct drm_gpusvm_range_flags flags;
 };
 
 /**
@@ -304,6 +304,7 @@ struct drm_gpusvm_range {
  * @gets: Pages objects that were mapped
  * @gets_valid: Requests for pages that were mapped already
  * @walks: Walks of the CPU's page tables
+ * @faults: Walks that had to fault pages in
  * @retries: Walks that an invalidation made useless
  * @segments: Address entries that were mapped
  * @pages: Pages that these entries cover
@@ -318,6 +319,7 @@ struct drm_gpusvm_stats {
 	atomic_long_t gets;
 	atomic_long_t gets_valid;
 	atomic_long_t walks;
+	atomic_long_t faults;
 	atomic_long_t retries;
 	atomic_long_t segments;
 	atomic_long_t pages;

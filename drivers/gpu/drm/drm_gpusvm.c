@@ -358,6 +358,24 @@ static s64 elapsed_since(ktime_t begin)
  */
 #define SEGMENT_MERGE_ORDER	ilog2(SZ_2M >> PAGE_SHIFT)
 
+/* Where HMM says how large the CPU's mapping is; see hmm_pfn_to_map_order(). */
+#define PFN_ORDER_MASK		(0x1fUL << HMM_PFN_ORDER_SHIFT)
+
+/**
+ * enum drm_gpusvm_walk_mode - What a run of a walk does
+ *
+ * @WALK_LOOK: Takes pages as they are. Nearly all of the time that will do, and
+ *	       it costs much less than to have each page tested for a fault
+ * @WALK_TOUCH: Faults in the first page that is missing. That may well bring the
+ *		others, if the CPU then maps a large folio
+ * @WALK_FAULT: Faults in whatever is missing
+ */
+enum drm_gpusvm_walk_mode {
+	WALK_LOOK,
+	WALK_TOUCH,
+	WALK_FAULT,
+};
+
 /**
  * struct drm_gpusvm_walk - A lookup of CPU pages that can be repeated
  *
@@ -365,9 +383,13 @@ static s64 elapsed_since(ktime_t begin)
  * @hmm: The request, and after a run its result
  * @window: The notifier of ours that @hmm uses, NULL if it is a driver's
  * @npages: Size of @hmm.hmm_pfns
+ * @needed: What each pfn has to have: HMM_PFN_VALID, HMM_PFN_WRITE
+ * @missing: Index of the first pfn that did not have it
  * @ticket: Invalidations of @window before the last run
  * @deadline: When to give up, in jiffies
  * @nr_segments: Segments of the result; 0: not counted yet
+ * @mode: What the next run does
+ * @touched: A page was faulted in already
  * @has_devmem: Some of the pages found are device memory
  * @inline_pfns: The buffer of a small walk
  */
@@ -376,9 +398,13 @@ struct drm_gpusvm_walk {
 	struct hmm_range hmm;
 	struct drm_gpusvm_notifier *window;
 	unsigned long npages;
+	unsigned long needed;
+	unsigned long missing;
 	unsigned long ticket;
 	unsigned long deadline;
 	unsigned int nr_segments;
+	enum drm_gpusvm_walk_mode mode;
+	bool touched;
 	bool has_devmem;
 	unsigned long inline_pfns[WALK_INLINE_PFNS];
 };
@@ -418,33 +444,42 @@ static void walk_buffer_put(struct drm_gpusvm *gpusvm, unsigned long *pfns,
 	kvfree(pfns);
 }
 
+/*
+ * The walk itself is on the stack and does not need to be cleared: its buffer is
+ * large, and most walks use little of it.
+ */
 static int walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 		      struct mmu_interval_notifier *notifier,
 		      unsigned long start, unsigned long end,
-		      void *owner, unsigned long flags)
+		      void *owner, unsigned long needed)
 {
+	unsigned long i;
+
 	walk->gpusvm = gpusvm;
 	walk->window = to_window(notifier);
 	walk->npages = (end - start) >> PAGE_SHIFT;
 	walk->deadline = jiffies + msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+	walk->needed = needed;
 	walk->nr_segments = 0;
-	walk->has_devmem = false;
-	walk->hmm = (struct hmm_range) {
-		.notifier = notifier,
-		.start = start,
-		.end = end,
-		.default_flags = flags,
-		.dev_private_owner = owner,
-	};
+	walk->mode = WALK_LOOK;
+	walk->touched = false;
+	walk->hmm.notifier = notifier;
+	walk->hmm.start = start;
+	walk->hmm.end = end;
+	walk->hmm.default_flags = 0;
+	walk->hmm.pfn_flags_mask = 0;
+	walk->hmm.dev_private_owner = owner;
 
-	if (walk->npages <= WALK_INLINE_PFNS) {
-		walk->hmm.hmm_pfns = walk->inline_pfns;
-		memset(walk->inline_pfns, 0, walk->npages * sizeof(unsigned long));
-	} else {
+	if (walk->npages > WALK_INLINE_PFNS) {
 		walk->hmm.hmm_pfns = walk_buffer_get(gpusvm, walk->npages);
+		return walk->hmm.hmm_pfns ? 0 : -ENOMEM;
 	}
 
-	return walk->hmm.hmm_pfns ? 0 : -ENOMEM;
+	walk->hmm.hmm_pfns = walk->inline_pfns;
+	for (i = 0; i < walk->npages; i++)
+		WRITE_ONCE(walk->inline_pfns[i], 0);	/* not worth a memset() */
+
+	return 0;
 }
 
 static void walk_end(struct drm_gpusvm_walk *walk)
@@ -471,7 +506,48 @@ static void walk_take_ticket(struct drm_gpusvm_walk *walk)
 	walk->ticket = smp_load_acquire(&walk->window->nr_invalidations);
 }
 
-/* Returns -EBUSY when time is up, -EFAULT when the mm is dying, or HMM's error. */
+static int walk_look(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
+{
+	int err;
+
+	atomic_long_inc(&walk->gpusvm->stats.walks);
+	walk->hmm.notifier_seq = mmu_interval_read_begin(walk->hmm.notifier);
+
+	err = mmap_read_lock_killable(mm);
+	if (err)
+		return err;
+	err = hmm_range_fault(&walk->hmm);
+	mmap_read_unlock(mm);
+
+	return err == -EBUSY ? -EAGAIN : err;
+}
+
+static int walk_touch(struct drm_gpusvm_walk *walk, unsigned long timeout)
+{
+	struct hmm_range one = walk->hmm;
+
+	one.start += walk->missing << PAGE_SHIFT;
+	one.end = one.start + PAGE_SIZE;
+	one.hmm_pfns += walk->missing;
+	one.default_flags = walk->needed;
+	walk->mode = WALK_LOOK;
+	walk->touched = true;
+
+	return hmm_range_fault_unlocked_timeout(&one, timeout) ?: -EAGAIN;
+}
+
+static int walk_fault(struct drm_gpusvm_walk *walk, unsigned long timeout)
+{
+	atomic_long_inc(&walk->gpusvm->stats.faults);
+	walk->hmm.default_flags = walk->needed;
+
+	return hmm_range_fault_unlocked_timeout(&walk->hmm, timeout);
+}
+
+/*
+ * Return: 0, -EAGAIN to run again, -EBUSY when time is up, -EFAULT if the mm is
+ * dying, or HMM's error.
+ */
 static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 {
 	unsigned long now = jiffies;
@@ -484,8 +560,12 @@ static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 		return -EFAULT;
 
 	walk_take_ticket(walk);
-	atomic_long_inc(&walk->gpusvm->stats.walks);
-	err = hmm_range_fault_unlocked_timeout(&walk->hmm, walk->deadline - now);
+	if (likely(walk->mode == WALK_LOOK))
+		err = walk_look(walk, mm);
+	else if (walk->mode == WALK_TOUCH)
+		err = walk_touch(walk, walk->deadline - now);
+	else
+		err = walk_fault(walk, walk->deadline - now);
 	mmput(mm);
 
 	return err;
@@ -569,31 +649,38 @@ static void walk_set_order(struct drm_gpusvm_walk *walk, unsigned long index,
 {
 	unsigned long *pfn = &walk->hmm.hmm_pfns[index];
 
-	*pfn &= ~(0x1fUL << HMM_PFN_ORDER_SHIFT);
+	*pfn &= ~PFN_ORDER_MASK;
 	*pfn |= (unsigned long)order << HMM_PFN_ORDER_SHIFT;
 }
 
-/**
- * walk_for_each_segment() - Visit the segments of a walk
- * @walk: The walk, after walk_find_segments_locked()
- * @index: Index of the segment's first page
- * @order: The segment's order
- */
-#define walk_for_each_segment(walk, index, order)			\
-	for ((index) = 0;						\
-	     (index) < (walk)->npages &&				\
-	     ((order) = hmm_pfn_to_map_order((walk)->hmm.hmm_pfns[index]), true); \
-	     (index) += 1UL << (order))
-
 /*
- * HMM reports a device private page of the owner as it is, even where a write
- * was asked for and the page is shared copy-on-write. Writing needs a copy then,
- * which a CPU fault makes: no owner, no exemption.
+ * A page is missing, or can't be written to: fault. HMM reports a device private
+ * page of the owner as it is even then, although it may be shared copy-on-write;
+ * without an owner the fault brings it to RAM, and makes a copy where it takes
+ * one.
  */
-static bool walk_needs_copy(const struct drm_gpusvm_walk *walk, unsigned long pfn)
+static int walk_fault_next(struct drm_gpusvm_walk *walk, unsigned long index)
 {
-	return (walk->hmm.default_flags & HMM_PFN_REQ_WRITE) &&
-	       !(pfn & HMM_PFN_WRITE);
+	if (walk->mode == WALK_FAULT)
+		walk->hmm.dev_private_owner = NULL;
+	walk->mode = walk->touched || walk->npages == 1 ? WALK_FAULT : WALK_TOUCH;
+	walk->missing = index;
+
+	return -EAGAIN;
+}
+
+/* The order of the segment at @index, put where HMM had that of the mapping. */
+static unsigned int walk_segment_order(struct drm_gpusvm_walk *walk,
+				       unsigned long index)
+{
+	unsigned long pfn = walk->hmm.hmm_pfns[index];
+	unsigned int order = walk_cpu_order(walk, index);
+
+	if (!is_zone_device_page(hmm_pfn_to_page(pfn)))
+		order = walk_merge_order(walk, index, order);
+	walk_set_order(walk, index, order);
+
+	return order;
 }
 
 /*
@@ -604,26 +691,27 @@ static bool walk_needs_copy(const struct drm_gpusvm_walk *walk, unsigned long pf
  */
 static int walk_find_segments_locked(struct drm_gpusvm_walk *walk)
 {
-	unsigned long i;
+	const unsigned long *pfns = walk->hmm.hmm_pfns;
+	unsigned long i, npages = walk->npages;
+	unsigned long needed = walk->needed;
 	unsigned int order, n = 0;
+	bool devmem = false;
 
-	walk->has_devmem = false;
-	for (i = 0; i < walk->npages; i += 1UL << order, n++) {
-		unsigned long pfn = walk->hmm.hmm_pfns[i];
+	for (i = 0; i < npages; i += 1UL << order, n++) {
+		unsigned long pfn = pfns[i];
 
-		order = walk_cpu_order(walk, i);
-		if (unlikely(is_zone_device_page(hmm_pfn_to_page(pfn)))) {
-			if (walk_needs_copy(walk, pfn)) {
-				walk->hmm.dev_private_owner = NULL;
-				return -EAGAIN;
-			}
-			walk->has_devmem = true;
-		} else {
-			order = walk_merge_order(walk, i, order);
-		}
-		walk_set_order(walk, i, order);
+		if (~pfn & needed)
+			return walk_fault_next(walk, i);
+		if (unlikely(is_zone_device_page(hmm_pfn_to_page(pfn))))
+			devmem = true;
+
+		order = 0;
+		if ((pfn & PFN_ORDER_MASK) ||
+		    (i + 1 < npages && pfns[i + 1] == pfn + 1))
+			order = walk_segment_order(walk, i);
 	}
 	walk->nr_segments = n;
+	walk->has_devmem = devmem;
 
 	return 0;
 }
@@ -647,17 +735,6 @@ pages_flags(const struct drm_gpusvm_pages *pages)
 	};
 }
 
-static void pages_set_mapped(struct drm_gpusvm_pages *pages, bool devmem,
-			     bool writable)
-{
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
-
-	flags.has_dma_mapping = true;
-	flags.has_devmem_pages = devmem;
-	flags.writable = writable;
-	pages_set_flags(pages, flags);
-}
-
 static void pages_clear_mapped(struct drm_gpusvm_pages *pages)
 {
 	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
@@ -668,13 +745,20 @@ static void pages_clear_mapped(struct drm_gpusvm_pages *pages)
 	pages_set_flags(pages, flags);
 }
 
-/* Whether the pages are mapped such that they serve the request. */
-static bool pages_serve(const struct drm_gpusvm_pages *pages,
-			const struct drm_gpusvm_ctx *ctx)
+/* The flags of pages that can be used the way @ctx says. */
+static u16 flags_needed(const struct drm_gpusvm_ctx *ctx)
 {
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	const struct drm_gpusvm_pages_flags flags = {
+		.has_dma_mapping = true,
+		.writable = !ctx->read_only,
+	};
 
-	return flags.has_dma_mapping && (ctx->read_only || flags.writable);
+	return flags.__flags;
+}
+
+static bool pages_serve(const struct drm_gpusvm_pages *pages, u16 needed)
+{
+	return (READ_ONCE(pages->flags.__flags) & needed) == needed;
 }
 
 static void pages_free_addrs(struct drm_gpusvm_pages *pages)
@@ -750,10 +834,9 @@ static void pages_unmap_entries(struct drm_gpusvm_pages *pages, bool unmap_syste
 
 		if (addr->proto == DRM_INTERCONNECT_SYSTEM) {
 			if (unmap_system)
-				dma_unmap_page_attrs(dev, addr->addr,
-						     PAGE_SIZE << addr->order,
-						     addr->dir,
-						     DRM_GPUSVM_DMA_ATTRS);
+				dma_unmap_phys(dev, addr->addr,
+					       PAGE_SIZE << addr->order,
+					       addr->dir, DRM_GPUSVM_DMA_ATTRS);
 		} else if (dpagemap->ops->device_unmap) {
 			dpagemap->ops->device_unmap(dpagemap, dev, addr);
 		}
@@ -789,12 +872,31 @@ static void pages_unmap_locked(struct drm_gpusvm *gpusvm,
 	atomic_long_inc(&gpusvm->stats.unmaps);
 }
 
+static enum dma_data_direction dma_dir(const struct drm_gpusvm_ctx *ctx)
+{
+	return ctx->read_only ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
+}
+
+/*
+ * Ask for an IOVA space for the pages from @index on. A segment alone has nothing
+ * to gain from it.
+ */
+static bool pages_use_iova(struct drm_gpusvm_pages *pages,
+			   const struct drm_gpusvm_walk *walk,
+			   unsigned long index)
+{
+	return walk->nr_segments > 1 &&
+	       dma_iova_try_alloc(pages->drm->dev, &pages->state, 0,
+				  (walk->npages - index) << PAGE_SHIFT);
+}
+
 /**
  * struct drm_gpusvm_mapper - Maps the segments of a walk for one device
  *
  * @pages: What is being mapped
  * @walk: Where the pages are
  * @ctx: What may be mapped
+ * @dev: The device that maps
  * @zdd: The device memory allocation of the last segment, NULL for system
  * @dir: What the device may do
  * @iova_tried: Whether an IOVA space was asked for
@@ -803,73 +905,77 @@ struct drm_gpusvm_mapper {
 	struct drm_gpusvm_pages *pages;
 	const struct drm_gpusvm_walk *walk;
 	const struct drm_gpusvm_ctx *ctx;
+	struct device *dev;
 	struct drm_pagemap_zdd *zdd;
 	enum dma_data_direction dir;
 	bool iova_tried;
 };
 
+static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
+		    unsigned int order)
+{
+	struct drm_gpusvm_pages *pages = map->pages;
+
+	pages->dma_addr[pages->nr_addrs++] =
+		drm_pagemap_addr_encode(addr, DRM_INTERCONNECT_SYSTEM, order,
+					map->dir);
+}
+
 static int map_system_iova(struct drm_gpusvm_mapper *map, phys_addr_t phys,
-			   unsigned int order, struct drm_pagemap_addr *addr)
+			   unsigned int order)
 {
 	struct drm_gpusvm_pages *pages = map->pages;
 	int err;
 
-	err = dma_iova_link(pages->drm->dev, &pages->state, phys,
-			    pages->state_offset, PAGE_SIZE << order, map->dir,
-			    DRM_GPUSVM_DMA_ATTRS);
+	err = dma_iova_link(map->dev, &pages->state, phys, pages->state_offset,
+			    PAGE_SIZE << order, map->dir, DRM_GPUSVM_DMA_ATTRS);
 	if (err)
 		return err;
 
-	*addr = drm_pagemap_addr_encode(pages->state.addr + pages->state_offset,
-					DRM_INTERCONNECT_SYSTEM, order, map->dir);
+	map_add(map, pages->state.addr + pages->state_offset, order);
 	pages->state_offset += PAGE_SIZE << order;
 
 	return 0;
 }
 
-/* The first system page decides on an IOVA space, for it and all behind it. */
-static bool map_use_iova(struct drm_gpusvm_mapper *map, unsigned long index)
+static int map_system_plain(struct drm_gpusvm_mapper *map, phys_addr_t phys,
+			    unsigned int order)
 {
-	struct drm_gpusvm_pages *pages = map->pages;
+	dma_addr_t addr = dma_map_phys(map->dev, phys, PAGE_SIZE << order,
+				       map->dir, DRM_GPUSVM_DMA_ATTRS);
 
-	if (!map->iova_tried) {
-		map->iova_tried = true;
-		dma_iova_try_alloc(pages->drm->dev, &pages->state, 0,
-				   (map->walk->npages - index) << PAGE_SHIFT);
-	}
-
-	return dma_use_iova(&pages->state);
-}
-
-static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
-		      unsigned int order, struct drm_pagemap_addr *addr)
-{
-	unsigned long pfn = map->walk->hmm.hmm_pfns[index];
-	struct device *dev = map->pages->drm->dev;
-	dma_addr_t dma;
-
-	if (map_use_iova(map, index))
-		return map_system_iova(map, hmm_pfn_to_phys(pfn), order, addr);
-
-	dma = dma_map_page_attrs(dev, hmm_pfn_to_page(pfn), 0,
-				 PAGE_SIZE << order, map->dir,
-				 DRM_GPUSVM_DMA_ATTRS);
-	if (dma_mapping_error(dev, dma))
+	if (dma_mapping_error(map->dev, addr))
 		return -EFAULT;
 
-	*addr = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM, order,
-					map->dir);
+	map_add(map, addr, order);
 
 	return 0;
 }
 
+static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
+		      unsigned int order)
+{
+	phys_addr_t phys = hmm_pfn_to_phys(map->walk->hmm.hmm_pfns[index]);
+
+	/* The first system page decides, for itself and all behind it. */
+	if (!map->iova_tried) {
+		map->iova_tried = true;
+		pages_use_iova(map->pages, map->walk, index);
+	}
+
+	return dma_use_iova(&map->pages->state) ?
+	       map_system_iova(map, phys, order) :
+	       map_system_plain(map, phys, order);
+}
+
 static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
-		      unsigned int order, struct drm_pagemap_addr *addr)
+		      unsigned int order)
 {
 	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
 	struct drm_pagemap_zdd *zdd = drm_pagemap_page_zone_device_data(page);
 	struct drm_pagemap *dpagemap = drm_pagemap_page_to_dpagemap(page);
 	struct drm_gpusvm_pages *pages = map->pages;
+	struct drm_pagemap_addr addr;
 
 	/* A page whose device is going away: the next walk brings it to RAM. */
 	if (drm_WARN_ON(pages->drm, !dpagemap))
@@ -884,20 +990,24 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 	if (!pages->dpagemap)
 		pages->dpagemap = drm_pagemap_get(dpagemap);
 
-	*addr = dpagemap->ops->device_map(dpagemap, pages->drm->dev, page, order,
-					  map->dir);
+	addr = dpagemap->ops->device_map(dpagemap, map->dev, page, order,
+					 map->dir);
+	if (dma_mapping_error(map->dev, addr.addr))
+		return -EFAULT;
 
-	return dma_mapping_error(pages->drm->dev, addr->addr) ? -EFAULT : 0;
+	pages->dma_addr[pages->nr_addrs++] = addr;
+
+	return 0;
 }
 
 /* Map a segment of a walk that has found device memory somewhere. */
 static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
-		   unsigned int order, struct drm_pagemap_addr *addr)
+		   unsigned int order)
 {
 	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
 
 	if (is_device_private_page(page) || is_device_coherent_page(page))
-		return map_devmem(map, index, order, addr);
+		return map_devmem(map, index, order);
 
 	if (is_zone_device_page(page) ||
 	    (map->pages->dpagemap && !map->ctx->allow_mixed))
@@ -905,33 +1015,63 @@ static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
 
 	map->zdd = NULL;
 
-	return map->ctx->devmem_only ? -EFAULT :
-				       map_system(map, index, order, addr);
+	return map->ctx->devmem_only ? -EFAULT : map_system(map, index, order);
 }
 
-static int map_segments(struct drm_gpusvm_mapper *map)
+/* Map whatever there is: device memory, an IOVA space, a mix. */
+static int map_segments(struct drm_gpusvm_pages *pages,
+			const struct drm_gpusvm_walk *walk,
+			const struct drm_gpusvm_ctx *ctx)
 {
-	const struct drm_gpusvm_walk *walk = map->walk;
-	struct drm_gpusvm_pages *pages = map->pages;
+	struct drm_gpusvm_mapper map = {
+		.pages = pages,
+		.walk = walk,
+		.ctx = ctx,
+		.dev = pages->drm->dev,
+		.dir = dma_dir(ctx),
+		.iova_tried = !walk->has_devmem,
+	};
 	unsigned int order;
 	unsigned long i;
-	int err;
+	int err = 0;
 
-	walk_for_each_segment(walk, i, order) {
-		struct drm_pagemap_addr *addr = &pages->dma_addr[pages->nr_addrs];
-
-		err = walk->has_devmem ? map_any(map, i, order, addr) :
-					 map_system(map, i, order, addr);
-		if (err)
-			return err;
-		pages->nr_addrs++;
+	for (i = 0; !err && i < walk->npages; i += 1UL << order) {
+		order = hmm_pfn_to_map_order(walk->hmm.hmm_pfns[i]);
+		err = map_any(&map, i, order);
 	}
 
-	if (!dma_use_iova(&pages->state))
-		return 0;
+	if (!err && dma_use_iova(&pages->state))
+		err = dma_iova_sync(map.dev, &pages->state, 0,
+				    pages->state_offset);
 
-	return dma_iova_sync(pages->drm->dev, &pages->state, 0,
-			     pages->state_offset);
+	return err;
+}
+
+/* What almost all mappings are: system memory, each segment for itself. */
+static int map_segments_plain(struct drm_gpusvm_pages *pages,
+			      const struct drm_gpusvm_walk *walk,
+			      enum dma_data_direction dir)
+{
+	struct drm_pagemap_addr *addr = pages->dma_addr;
+	const unsigned long *pfns = walk->hmm.hmm_pfns;
+	unsigned long i, npages = walk->npages;
+	struct device *dev = pages->drm->dev;
+	unsigned int order;
+
+	for (i = 0; i < npages; i += 1UL << order) {
+		dma_addr_t dma;
+
+		order = hmm_pfn_to_map_order(pfns[i]);
+		dma = dma_map_phys(dev, hmm_pfn_to_phys(pfns[i]),
+				   PAGE_SIZE << order, dir, DRM_GPUSVM_DMA_ATTRS);
+		if (dma_mapping_error(dev, dma))
+			break;
+		*addr++ = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM,
+						  order, dir);
+	}
+	pages->nr_addrs = addr - pages->dma_addr;
+
+	return i < npages ? -EFAULT : 0;
 }
 
 /*
@@ -942,12 +1082,6 @@ static int pages_map_locked(struct drm_gpusvm_pages *pages,
 			    const struct drm_gpusvm_walk *walk,
 			    const struct drm_gpusvm_ctx *ctx)
 {
-	struct drm_gpusvm_mapper map = {
-		.pages = pages,
-		.walk = walk,
-		.ctx = ctx,
-		.dir = ctx->read_only ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL,
-	};
 	int err;
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
@@ -955,7 +1089,10 @@ static int pages_map_locked(struct drm_gpusvm_pages *pages,
 	if (ctx->devmem_only && !walk->has_devmem)
 		return -EFAULT;
 
-	err = map_segments(&map);
+	if (walk->has_devmem || pages_use_iova(pages, walk, 0))
+		err = map_segments(pages, walk, ctx);
+	else
+		err = map_segments_plain(pages, walk, dma_dir(ctx));
 	if (err)
 		pages_unmap_addrs(pages);
 
@@ -1068,7 +1205,7 @@ static void notifier_release(struct kref *ref)
 		container_of(ref, struct drm_gpusvm_notifier, refcount);
 
 	WARN_ON(!RB_EMPTY_ROOT(&notifier->root.rb_root));
-	WARN_ON(!list_empty(&notifier->deferred));
+	WARN_ON(!llist_empty(&notifier->deferred));
 	notifier_free(notifier->gpusvm, notifier);
 }
 
@@ -1116,7 +1253,7 @@ notifier_create(struct drm_gpusvm *gpusvm, unsigned long addr)
 	notifier->root = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&notifier->entry);
 	INIT_LIST_HEAD(&notifier->range_list);
-	INIT_LIST_HEAD(&notifier->deferred);
+	init_llist_head(&notifier->deferred);
 	mutex_init(&notifier->finish_lock);
 	kref_init(&notifier->refcount);
 	notifier_teach_lockdep(notifier);
@@ -1488,8 +1625,10 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_has_mapping);
  * @gpusvm: The GPU SVM
  * @ctx: How the fault is to be served
  * @addr: The fault address
- * @start: First address that the range may have
+ * @start: First address of what the driver mirrors there
  * @end: Address behind the last one
+ * @gap_start: First address of what no range has of that
+ * @gap_end: Address behind the last one
  * @notifier: The notifier that a new range belongs to, with a reference
  * @spare: @notifier was made for this fault and is in no tree
  * @get: The caller wants a reference
@@ -1500,6 +1639,8 @@ struct drm_gpusvm_fault {
 	unsigned long addr;
 	unsigned long start;
 	unsigned long end;
+	unsigned long gap_start;
+	unsigned long gap_end;
 	struct drm_gpusvm_notifier *notifier;
 	bool spare;
 	bool get;
@@ -1521,6 +1662,35 @@ static struct vm_area_struct *fault_vma(const struct drm_gpusvm_fault *fault)
 	return vma;
 }
 
+/*
+ * Find the range at the fault address. Where there is none, a new one has to fit
+ * between its neighbours, which the search comes past on its way.
+ */
+static struct drm_gpusvm_range *
+fault_search_notifier(struct drm_gpusvm_fault *fault,
+		      struct drm_gpusvm_notifier *notifier)
+{
+	struct rb_node *node = notifier->root.rb_root.rb_node;
+
+	while (node) {
+		struct drm_gpusvm_range *range =
+			rb_entry(node, struct drm_gpusvm_range, itree.rb);
+
+		if (fault->addr < range->itree.start) {
+			fault->gap_end = min(fault->gap_end, range->itree.start);
+			node = node->rb_left;
+		} else if (fault->addr > range->itree.last) {
+			fault->gap_start = max(fault->gap_start,
+					       range->itree.last + 1);
+			node = node->rb_right;
+		} else {
+			return range;
+		}
+	}
+
+	return NULL;
+}
+
 /* Find the range at the fault address, and where there is none its notifier. */
 static struct drm_gpusvm_range *fault_find(struct drm_gpusvm_fault *fault)
 {
@@ -1529,11 +1699,13 @@ static struct drm_gpusvm_range *fault_find(struct drm_gpusvm_fault *fault)
 	struct drm_gpusvm_range *range = NULL;
 	void *owner = fault->ctx->device_private_page_owner;
 
+	fault->gap_start = fault->start;
+	fault->gap_end = fault->end;
+
 	drm_gpusvm_notifier_lock(gpusvm);
 	notifier = drm_gpusvm_notifier_find(gpusvm, fault->addr, fault->addr + 1);
 	if (notifier)
-		range = drm_gpusvm_range_find(notifier, fault->addr,
-					      fault->addr + 1);
+		range = fault_search_notifier(fault, notifier);
 	if (range) {
 		if (owner)
 			WRITE_ONCE(range->device_private_owner, owner);
@@ -1553,7 +1725,7 @@ static bool fault_chunk_present(const struct drm_gpusvm_fault *fault,
 				unsigned long start, unsigned long end)
 {
 	struct mmu_interval_notifier *mni = &fault->notifier->notifier;
-	struct drm_gpusvm_walk walk;
+	struct drm_gpusvm_walk walk __uninitialized;
 	unsigned long i;
 	int err;
 
@@ -1576,23 +1748,9 @@ static bool fault_chunk_present(const struct drm_gpusvm_fault *fault,
 	return !err;
 }
 
-static bool fault_chunk_free(const struct drm_gpusvm_fault *fault,
-			     unsigned long start, unsigned long end)
-{
-	struct drm_gpusvm *gpusvm = fault->gpusvm;
-	bool mapped;
-
-	drm_gpusvm_notifier_lock(gpusvm);
-	mapped = drm_gpusvm_has_mapping(gpusvm, start, end);
-	drm_gpusvm_notifier_unlock(gpusvm);
-
-	return !mapped;
-}
-
 /*
  * The largest chunk around the fault address that lies in the VMA, in the
- * notifier's window and in the fault's bounds, and overlaps no range. Small ones
- * have to be present: that keeps memory which the process never touched, next
+ * notifier's window and between other ranges. Small ones have to be present: that keeps memory which the process never touched, next
  * to what it uses, from being populated and migrated.
  *
  * Return: the size, or 0 if not even the smallest chunk fits.
@@ -1600,9 +1758,9 @@ static bool fault_chunk_free(const struct drm_gpusvm_fault *fault,
 static unsigned long fault_chunk_size(const struct drm_gpusvm_fault *fault,
 				      const struct vm_area_struct *vma)
 {
-	unsigned long low = max3(fault->start, vma->vm_start,
+	unsigned long low = max3(fault->gap_start, vma->vm_start,
 				 drm_gpusvm_notifier_start(fault->notifier));
-	unsigned long high = min3(fault->end, vma->vm_end,
+	unsigned long high = min3(fault->gap_end, vma->vm_end,
 				  drm_gpusvm_notifier_end(fault->notifier));
 	int i;
 
@@ -1613,11 +1771,8 @@ static unsigned long fault_chunk_size(const struct drm_gpusvm_fault *fault,
 
 		if (start < low || end > high)
 			continue;
-		if (size == PAGE_SIZE)
-			return size;
-		if (!fault_chunk_free(fault, start, end))
-			continue;
-		if (size <= fault->ctx->check_pages_threshold &&
+		if (size > PAGE_SIZE &&
+		    size <= fault->ctx->check_pages_threshold &&
 		    !fault_chunk_present(fault, start, end))
 			continue;
 
@@ -1629,24 +1784,24 @@ static unsigned long fault_chunk_size(const struct drm_gpusvm_fault *fault,
 
 /*
  * Put the range in the tree. Another fault may have been faster: -EAGAIN if it
- * has made a range here, or has removed the notifier with its last range.
+ * has made a notifier or a range here, or if the notifier went with its last
+ * range.
  */
 static int fault_link(struct drm_gpusvm_fault *fault, struct drm_gpusvm_range *range)
 {
 	struct drm_gpusvm *gpusvm = fault->gpusvm;
 	unsigned long start = drm_gpusvm_range_start(range);
 	unsigned long end = drm_gpusvm_range_end(range);
-	struct drm_gpusvm_notifier *notifier;
+	struct drm_gpusvm_notifier *notifier = fault->notifier;
 	int err = 0;
 
 	down_write(&gpusvm->notifier_lock);
-	notifier = drm_gpusvm_notifier_find(gpusvm, start, end);
-	if (!notifier && fault->spare) {
-		notifier = fault->notifier;
+	if (fault->spare && !drm_gpusvm_notifier_find(gpusvm, start, end)) {
 		notifier_link_locked(notifier);
 		fault->spare = false;
 	}
-	if (!notifier || drm_gpusvm_range_find(notifier, start, end)) {
+	if (fault->spare || notifier->flags.removed ||
+	    drm_gpusvm_range_find(notifier, start, end)) {
 		err = -EAGAIN;
 	} else {
 		range_link_locked(notifier, range);
@@ -1893,11 +2048,24 @@ struct drm_gpusvm_request {
 static bool request_is_current(const struct drm_gpusvm_request *req)
 {
 	unsigned long seq = READ_ONCE(req->notifier->invalidate_seq);
+	u16 needed = flags_needed(req->ctx);
 	unsigned int i;
 
 	for (i = 0; i < req->count; i++)
-		if (!pages_serve(&req->pages[i], req->ctx) ||
+		if (!pages_serve(&req->pages[i], needed) ||
 		    READ_ONCE(req->pages[i].notifier_seq) != seq)
+			return false;
+
+	return i > 0;
+}
+
+static bool request_serves(const struct drm_gpusvm_request *req)
+{
+	u16 needed = flags_needed(req->ctx);
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (!pages_serve(&req->pages[i], needed))
 			return false;
 
 	return true;
@@ -1907,59 +2075,69 @@ static bool request_is_current(const struct drm_gpusvm_request *req)
 static bool request_refresh(const struct drm_gpusvm_request *req)
 {
 	unsigned long seq;
-	bool serve = true;
 	unsigned int i;
+	bool serves;
 
-	for (i = 0; i < req->count; i++)
-		if (!pages_serve(&req->pages[i], req->ctx))
-			return false;
+	if (!request_serves(req))
+		return false;
 
 	/* Waits for an invalidation that has not got to the pages yet. */
 	seq = mmu_interval_read_begin(req->notifier);
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
-	for (i = 0; serve && i < req->count; i++)
-		serve = pages_serve(&req->pages[i], req->ctx);
-	for (i = 0; serve && i < req->count; i++)
+	serves = request_serves(req);
+	for (i = 0; serves && i < req->count; i++)
 		req->pages[i].notifier_seq = seq;
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 
-	return serve;
+	return serves;
+}
+
+/*
+ * Look at all pages before anything is done.
+ *
+ * Return: true if each has a device; @any gets the flags that any of them has.
+ */
+static bool request_look(const struct drm_gpusvm_request *req,
+			 struct drm_gpusvm_pages_flags *any)
+{
+	unsigned int i;
+	u16 flags = 0;
+
+	for (i = 0; i < req->count; i++) {
+		if (!req->pages[i].drm)
+			return false;
+		flags |= READ_ONCE(req->pages[i].flags.__flags);
+	}
+	any->__flags = flags;
+
+	return i > 0;
 }
 
 /* Nothing to map, whoever asks: it went away on the CPU side. */
-static bool request_is_unmapped(const struct drm_gpusvm_request *req)
+static bool range_is_gone(const struct drm_gpusvm_range *range)
 {
-	unsigned int i;
+	struct drm_gpusvm_range_flags flags;
 
-	if (req->range) {
-		struct drm_gpusvm_range_flags flags = range_flags(req->range);
+	if (!range)
+		return false;
 
-		if (flags.unmapped || flags.removed)
-			return true;
-	}
+	flags = range_flags(range);
 
-	for (i = 0; i < req->count; i++)
-		if (pages_flags(&req->pages[i]).unmapped)
-			return true;
-
-	return false;
+	return flags.unmapped || flags.removed;
 }
 
 /* Drop mappings that do not serve: got for reading, and now for writing. */
 static void request_drop_unfit(const struct drm_gpusvm_request *req)
 {
+	u16 needed = flags_needed(req->ctx);
 	unsigned int i;
 
-	for (i = 0; i < req->count; i++) {
-		if (!pages_flags(&req->pages[i]).has_dma_mapping ||
-		    pages_serve(&req->pages[i], req->ctx))
-			continue;
-
-		drm_gpusvm_notifier_lock(req->gpusvm);
-		pages_unmap_locked(req->gpusvm, &req->pages[i]);
-		drm_gpusvm_notifier_unlock(req->gpusvm);
-	}
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	for (i = 0; i < req->count; i++)
+		if (!pages_serve(&req->pages[i], needed))
+			pages_unmap_locked(req->gpusvm, &req->pages[i]);
+	drm_gpusvm_notifier_unlock(req->gpusvm);
 }
 
 static int request_make_room(const struct drm_gpusvm_request *req, unsigned int n)
@@ -1974,17 +2152,26 @@ static int request_make_room(const struct drm_gpusvm_request *req, unsigned int 
 	return err;
 }
 
-static bool request_has_room_locked(const struct drm_gpusvm_request *req,
-				    unsigned int n)
+/* Return: 0, -EFAULT if the CPU unmapped the memory, or 1 if there is no room. */
+static int request_check_locked(const struct drm_gpusvm_request *req,
+				unsigned int nr_segments)
 {
 	unsigned int i;
 
-	for (i = 0; i < req->count; i++)
-		if (!req->pages[i].flags.has_dma_mapping &&
-		    !pages_have_room(&req->pages[i], n))
-			return false;
+	if (range_is_gone(req->range))
+		return -EFAULT;
 
-	return true;
+	for (i = 0; i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+
+		if (pages->flags.unmapped)
+			return -EFAULT;
+		if (!pages->flags.has_dma_mapping &&
+		    !pages_have_room(pages, nr_segments))
+			return 1;
+	}
+
+	return 0;
 }
 
 /* Map all pages that are not, or none. */
@@ -2014,8 +2201,13 @@ err_unmap:
 static void request_publish_locked(const struct drm_gpusvm_request *req,
 				   const struct drm_gpusvm_walk *walk)
 {
+	const struct drm_gpusvm_pages_flags flags = {
+		.has_dma_mapping = true,
+		.has_devmem_pages = walk->has_devmem,
+		.writable = !req->ctx->read_only,
+	};
 	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
-	unsigned int i;
+	unsigned int i, n = 0;
 
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
@@ -2023,11 +2215,13 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 		pages->notifier_seq = walk->hmm.notifier_seq;
 		if (pages->flags.has_dma_mapping)
 			continue;
-		pages_set_mapped(pages, walk->has_devmem, !req->ctx->read_only);
-		atomic_long_inc(&stats->gets);
-		atomic_long_add(walk->nr_segments, &stats->segments);
-		atomic_long_add(walk->npages, &stats->pages);
+		pages_set_flags(pages, flags);
+		n++;
 	}
+
+	atomic_long_add(n, &stats->gets);
+	atomic_long_add(n * walk->nr_segments, &stats->segments);
+	atomic_long_add(n * walk->npages, &stats->pages);
 }
 
 /* Return: 0, a negative error, or 1 if there is not enough room for addresses. */
@@ -2035,9 +2229,6 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 				 struct drm_gpusvm_walk *walk)
 {
 	int err;
-
-	if (request_is_unmapped(req))
-		return -EFAULT;
 
 	if (walk_stale_locked(walk)) {
 		atomic_long_inc(&req->gpusvm->stats.retries);
@@ -2050,14 +2241,17 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 			return err;
 	}
 
-	if (!request_has_room_locked(req, walk->nr_segments))
-		return 1;
+	err = request_check_locked(req, walk->nr_segments);
+	if (err)
+		return err;
 
 	err = request_map_locked(req, walk);
-	if (!err)
-		request_publish_locked(req, walk);
+	if (err)
+		return err;
 
-	return err;
+	request_publish_locked(req, walk);
+
+	return 0;
 }
 
 /* Memory for addresses is allocated without the lock; then the walk may be stale. */
@@ -2082,20 +2276,14 @@ static int request_commit(const struct drm_gpusvm_request *req,
 static int request_walk_and_map(const struct drm_gpusvm_request *req,
 				unsigned int *segments)
 {
-	const struct drm_gpusvm_ctx *ctx = req->ctx;
-	unsigned long flags = HMM_PFN_REQ_FAULT;
-	struct drm_gpusvm_walk walk;
+	struct drm_gpusvm_walk walk __uninitialized;
+	unsigned long needed = HMM_PFN_VALID;
 	int err;
 
-	if (request_is_unmapped(req))
-		return -EFAULT;
-
-	request_drop_unfit(req);
-
-	if (!ctx->read_only)
-		flags |= HMM_PFN_REQ_WRITE;
+	if (!req->ctx->read_only)
+		needed |= HMM_PFN_WRITE;
 	err = walk_begin(&walk, req->gpusvm, req->notifier, req->start, req->end,
-			 ctx->device_private_page_owner, flags);
+			 req->ctx->device_private_page_owner, needed);
 	if (err)
 		return err;
 
@@ -2112,34 +2300,12 @@ static int request_walk_and_map(const struct drm_gpusvm_request *req,
 	return err;
 }
 
-static bool request_is_sound(const struct drm_gpusvm_request *req)
+static int request_map(const struct drm_gpusvm_request *req)
 {
-	unsigned int i;
-
-	for (i = 0; i < req->count; i++)
-		if (!req->pages[i].drm)
-			return false;
-
-	return req->count && req->start < req->end &&
-	       PAGE_ALIGNED(req->start | req->end) &&
-	       (req->end - req->start) >> PAGE_SHIFT <= UINT_MAX;
-}
-
-static int request_get(const struct drm_gpusvm_request *req)
-{
+	ktime_t begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
 	unsigned int segments = 0;
-	ktime_t begin;
 	int err;
 
-	if (!request_is_sound(req))
-		return -EINVAL;
-
-	if (request_is_current(req) || request_refresh(req)) {
-		atomic_long_inc(&req->gpusvm->stats.gets_valid);
-		return 0;
-	}
-
-	begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
 	err = request_walk_and_map(req, &segments);
 	if (trace_drm_gpusvm_get_pages_enabled())
 		trace_drm_gpusvm_get_pages(req->gpusvm, req->start, req->end,
@@ -2148,6 +2314,34 @@ static int request_get(const struct drm_gpusvm_request *req)
 					   elapsed_since(begin));
 
 	return err;
+}
+
+static int request_get(const struct drm_gpusvm_request *req)
+{
+	struct drm_gpusvm_pages_flags any;
+
+	if (request_is_current(req))
+		goto valid;
+
+	if (!request_look(req, &any) || req->start >= req->end ||
+	    !PAGE_ALIGNED(req->start | req->end) ||
+	    (req->end - req->start) >> PAGE_SHIFT > UINT_MAX)
+		return -EINVAL;
+
+	if (any.unmapped || range_is_gone(req->range))
+		return -EFAULT;
+
+	if (any.has_dma_mapping) {
+		if (request_refresh(req))
+			goto valid;
+		request_drop_unfit(req);
+	}
+
+	return request_map(req);
+
+valid:
+	atomic_long_inc(&req->gpusvm->stats.gets_valid);
+	return 0;
 }
 
 /**
@@ -2269,18 +2463,15 @@ static void notifier_finish(struct drm_gpusvm_notifier *notifier)
 	struct drm_gpusvm *gpusvm = notifier->gpusvm;
 	ktime_t begin = trace_drm_gpusvm_invalidate_finish_enabled() ? ktime_get() : 0;
 	struct drm_gpusvm_pages *pages, *next;
+	struct llist_node *taken;
 	unsigned int n = 0;
-	LIST_HEAD(taken);
 
 	mutex_lock(&notifier->finish_lock);
-	drm_gpusvm_notifier_lock(gpusvm);
-	list_splice_init(&notifier->deferred, &taken);
-	drm_gpusvm_notifier_unlock(gpusvm);
-
-	if (!list_empty(&taken))
+	taken = llist_del_all(&notifier->deferred);
+	if (taken)
 		gpusvm->ops->invalidate_finish(gpusvm, notifier);
 
-	list_for_each_entry_safe(pages, next, &taken, deferred_link) {
+	llist_for_each_entry_safe(pages, next, taken, deferred_link) {
 		pages_unmap_addrs(pages);
 		/* Pairs with pages_settle(); the owner may free the pages now. */
 		smp_store_release(&pages->deferred_by, NULL);
@@ -2474,8 +2665,8 @@ void drm_gpusvm_unmap_pages_deferred(struct drm_gpusvm_notifier *notifier,
 
 	pages_clear_mapped(svm_pages);
 	svm_pages->deferred_by = notifier;
-	list_add_tail(&svm_pages->deferred_link, &notifier->deferred);
 	atomic_inc(&notifier->nr_deferred);
+	llist_add(&svm_pages->deferred_link, &notifier->deferred);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_pages_deferred);
 
@@ -2547,6 +2738,8 @@ static int range_snapshot_lock(struct drm_gpusvm_range *range,
 
 	for (;;) {
 		err = walk_run(walk, gpusvm->mm);
+		if (err == -EAGAIN)
+			continue;
 		if (err)
 			return err;
 
@@ -2581,6 +2774,7 @@ static unsigned long walk_request_eviction(struct drm_gpusvm_walk *walk)
 	}
 	walk->hmm.pfn_flags_mask = HMM_PFN_REQ_FAULT;
 	walk->hmm.dev_private_owner = NULL;
+	walk->mode = WALK_FAULT;
 
 	return n;
 }
@@ -2588,7 +2782,7 @@ static unsigned long walk_request_eviction(struct drm_gpusvm_walk *walk)
 static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
 {
 	struct drm_gpusvm *gpusvm = range->gpusvm;
-	struct drm_gpusvm_walk walk;
+	struct drm_gpusvm_walk walk __uninitialized;
 	int err;
 
 	err = walk_begin(&walk, gpusvm, &range->notifier->notifier,
@@ -2695,7 +2889,7 @@ enum drm_gpusvm_scan_result drm_gpusvm_scan_mm(struct drm_gpusvm_range *range,
 					       const struct dev_pagemap *pagemap)
 {
 	enum drm_gpusvm_scan_result result = DRM_GPUSVM_SCAN_UNPOPULATED;
-	struct drm_gpusvm_walk walk;
+	struct drm_gpusvm_walk walk __uninitialized;
 
 	if (walk_begin(&walk, range->gpusvm, &range->notifier->notifier,
 		       drm_gpusvm_range_start(range),
@@ -2725,6 +2919,7 @@ static void show_stats(struct seq_file *m, struct drm_gpusvm_stats *stats)
 	SHOW(gets);
 	SHOW(gets_valid);
 	SHOW(walks);
+	SHOW(faults);
 	SHOW(retries);
 	SHOW(segments);
 	SHOW(pages);
