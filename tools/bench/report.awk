@@ -43,8 +43,8 @@ $1 == "calibration" {
 $1 == "count" {
 	if ($2 != shape) {
 		if (shape == "")
-			printf "\nInstructions a range\n\n"
-		printf "%-26s %8s %8s %8s %9s %10s\n", $2, "ours", "base", "floor",
+			print "\nInstructions a range"
+		printf "\n%-26s %8s %8s %8s %9s %10s\n", $2, "ours", "base", "floor",
 			"ours/base", "ours/floor"
 		shape = $2
 	}
@@ -52,20 +52,35 @@ $1 == "count" {
 		ratio($4, $5), ratio($4, $6), verdict($3, $4, $5, $6)
 }
 
-$1 == "bytes" {
-	if (!bytes++)
-		printf "\nBytes held, a mapped range\n\n%-26s %8s %8s %18s\n", "", "ours",
-			"base", "ours/base"
-	printf "%-14s  %-10s %8d %8d %18s\n", $2, $3, $4, $5, ratio($4, $5)
+# Three lines a shape: addresses, range, notifier
+$1 == "bytes" && $3 == "addresses" {
+	addresses_ours = $4
+	addresses_base = $5
+}
+
+$1 == "bytes" && $3 == "range" {
+	bytes = bytes sprintf("%-26s %8d %8d %8d %8d %9s\n", $2, $4, addresses_ours, $5,
+		addresses_base, ratio($4 + addresses_ours, $5 + addresses_base))
+}
+
+$1 == "bytes" && $3 == "notifier" {
+	notifier = sprintf("%-26s %8d %8s %8d %8s %9s\n", "a window's notifier", $4, "", $5, "",
+		ratio($4, $5))
 }
 
 $1 == "time" {
-	if (!times++)
-		printf "\nReal time, two CPUs\n\n%-48s %10s %10s %10s\n", "", "ours", "base",
-			"ours/base"
-	printf "%-48s %10.1f %10.1f %10.2f\n", $2, $3, $4, $5
+	times = times sprintf("%-48s %10.1f %10.1f %10.2f\n", $2, $3, $4, $5)
 }
 
 END {
+	if (bytes) {
+		print "\nBytes held, a mapped range: the range itself, its address arrays\n"
+		printf "%-26s %17s %17s %9s\n", "", "ours", "base", "ours/base"
+		printf "%s%s", bytes, notifier
+	}
+	if (times) {
+		print "\nReal time, two CPUs: medians, and the median of the turns' ratios\n"
+		printf "%-48s %10s %10s %10s\n%s", "", "ours", "base", "ours/base", times
+	}
 	exit bad
 }

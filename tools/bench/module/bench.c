@@ -26,6 +26,7 @@
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_gpusvm.h>
+#include <drm/drm_pagemap.h>
 
 #include "gpusvm_bench.h"
 
@@ -468,6 +469,45 @@ static int bench_calibrate(struct bench_vm *vm, unsigned int i)
 	return 0;
 }
 
+/* What is mapped: each page's address counts for as much as its index. */
+
+static u64 bench_pages_checksum(const struct drm_gpusvm_pages *pages,
+				unsigned long npages)
+{
+	const struct drm_pagemap_addr *addr = pages->dma_addr;
+	unsigned long i, n;
+	u64 sum = 0;
+
+	for (i = 0; i < npages; addr++)
+		for (n = 0; n < 1UL << addr->order; n++, i++)
+			sum += (i + 1) * ((addr->addr >> PAGE_SHIFT) + n);
+
+	return sum;
+}
+
+static int bench_checksum(struct bench_vm *vm, struct gpusvm_bench_step *step)
+{
+	unsigned int i, d, valid = 0, n = step->count * vm->setup.devices;
+	struct bench_range *br;
+
+	step->result = 0;
+	drm_gpusvm_notifier_lock(&vm->gpusvm);
+	for (i = step->first; i < step->first + step->count; i++) {
+		br = to_bench_range(vm->ranges[i]);
+		for (d = 0; d < br->devices; d++) {
+			if (!drm_gpusvm_pages_valid(&vm->gpusvm, &br->pages[d]))
+				continue;
+			valid++;
+			step->result = step->result * 31 +
+				bench_pages_checksum(&br->pages[d], vm->setup.size >>
+						     PAGE_SHIFT);
+		}
+	}
+	drm_gpusvm_notifier_unlock(&vm->gpusvm);
+
+	return !valid || valid == n ? 0 : -EIO;
+}
+
 /* Memory */
 
 static u64 bench_range_bytes(struct bench_vm *vm, enum gpusvm_bench_op op)
@@ -594,9 +634,9 @@ static bool bench_step_ok(struct bench_vm *vm,
 {
 	static const u32 need_ranges = BIT(GPUSVM_BENCH_GET) |
 		BIT(GPUSVM_BENCH_INVALIDATE) | BIT(GPUSVM_BENCH_IDLE) |
-		BIT(GPUSVM_BENCH_BYTES_PAGES) | BIT(GPUSVM_BENCH_BYTES_RANGE) |
-		BIT(GPUSVM_BENCH_BYTES_NOTIFIER) | BIT(GPUSVM_BENCH_LATENCY) |
-		BIT(GPUSVM_BENCH_DISTURB);
+		BIT(GPUSVM_BENCH_CHECKSUM) | BIT(GPUSVM_BENCH_BYTES_PAGES) |
+		BIT(GPUSVM_BENCH_BYTES_RANGE) | BIT(GPUSVM_BENCH_BYTES_NOTIFIER) |
+		BIT(GPUSVM_BENCH_LATENCY) | BIT(GPUSVM_BENCH_DISTURB);
 	unsigned int i, end = step->first + step->count;
 
 	if (!vm->live || step->op >= GPUSVM_BENCH_OPS || !step->count ||
@@ -632,6 +672,8 @@ static int bench_step(struct bench_vm *vm, struct gpusvm_bench_step *step)
 		return bench_count_floor(vm, bench_floor_get, step);
 	case GPUSVM_BENCH_FLOOR_UNMAP:
 		return bench_count_floor(vm, bench_floor_unmap, step);
+	case GPUSVM_BENCH_CHECKSUM:
+		return bench_checksum(vm, step);
 	case GPUSVM_BENCH_FINI:
 		return bench_count_fini(vm, step);
 	case GPUSVM_BENCH_FAULT:

@@ -49,6 +49,8 @@ enum gpusvm_bench_op {
 	GPUSVM_BENCH_FLOOR_UNMAP,	/* DMA unmap of what the floor mapped */
 	GPUSVM_BENCH_FINI,		/* fini() of the GPU SVM */
 	GPUSVM_BENCH_CALIBRATE,		/* a loop of @ranges x 1000 instructions */
+	/* Not counted: tells mappings apart, 0 where nothing is mapped. */
+	GPUSVM_BENCH_CHECKSUM,
 	/* Not counted: the result is in bytes. */
 	GPUSVM_BENCH_BYTES_PAGES,	/* address arrays of the first range */
 	GPUSVM_BENCH_BYTES_RANGE,	/* the range with its pages objects */

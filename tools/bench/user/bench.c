@@ -218,6 +218,20 @@ static void count_floor(const struct gpusvm_bench_setup *s, struct figures *f, i
 	close(fd);
 }
 
+/* What is mapped, by whichever side was first; 0 while that is open */
+static __u64 checksum;
+
+/* Both have to map the same pages, and none after an invalidation. */
+static void check(int fd, const struct gpusvm_bench_setup *s, bool mapped)
+{
+	__u64 now = step(fd, GPUSVM_BENCH_CHECKSUM, 0, s->ranges);
+
+	if (mapped && !checksum)
+		checksum = now;
+	if (now != (mapped ? checksum : 0))
+		errx(1, "mapped: %llx, not %llx", now, mapped ? checksum : 0);
+}
+
 static void count_two_pass(enum side side, const struct gpusvm_bench_setup *s,
 			   struct figures *f, int turn)
 {
@@ -230,6 +244,7 @@ static void count_two_pass(enum side side, const struct gpusvm_bench_setup *s,
 	step(fd, GPUSVM_BENCH_GET, 0, s->ranges);
 	f->v[side][TWO_PASS][turn] =
 		step(fd, GPUSVM_BENCH_INVALIDATE, 0, s->ranges);
+	check(fd, s, false);
 	close(fd);
 }
 
@@ -246,8 +261,11 @@ static void count_side(enum side side, const struct gpusvm_bench_setup *s,
 		step(fd, GPUSVM_BENCH_INSERT, 1, n - 1) * n / (n - 1);
 	f->v[side][GET][turn] = step(fd, GPUSVM_BENCH_GET, 0, n);
 	f->v[side][VALID][turn] = step(fd, GPUSVM_BENCH_GET, 0, n);
+	check(fd, s, true);
 	f->v[side][INVALIDATE][turn] = step(fd, GPUSVM_BENCH_INVALIDATE, 0, n);
+	check(fd, s, false);
 	f->v[side][GET_AGAIN][turn] = step(fd, GPUSVM_BENCH_GET, 0, n);
+	check(fd, s, true);
 	f->v[side][IDLE][turn] = step(fd, GPUSVM_BENCH_IDLE, 0, n);
 	f->v[side][FINI][turn] = step(fd, GPUSVM_BENCH_FINI, 0, n);
 	close(fd);
@@ -305,6 +323,7 @@ static void count_shape(const struct shape *shape)
 	int turn, first;
 
 	populate(mem, bytes, shape->layout);
+	checksum = 0;
 	/* The turn before the first one warms up, and is overwritten. */
 	for (turn = -1; turn < TURNS; turn++) {
 		first = turn < 0 ? 0 : turn;
