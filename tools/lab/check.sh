@@ -51,17 +51,18 @@ check_compile()
 	(cd "$lab_build/out/$config" && rm -f "${objects[@]}")
 	kernel_make "$config" -k -j"$lab_jobs" W=1 C=2 CF=-D__CHECK_ENDIAN__ "${objects[@]}" \
 		>"$log.all" 2>&1 || true
-	sed 's,^/src/,,' "$log.all" | grep -E '^[^ ]+:[0-9:]* *(warning|error|fatal error)' >"$log" || true
+	sed 's,^/src/,,' "$log.all" | grep -E '^[^ ]+:[0-9:]* *(warning|error|fatal error)' |
+		grep -vE -f <(check_exceptions warning-exceptions) >"$log" || true
 	for file in "${objects[@]}"; do
 		[[ -f $lab_build/out/$config/$file ]] || say "${file%.o}.c:0: does not compile" >>"$log"
 	done
 	check_files '^(drivers|mm|lib|kernel|fs|arch|include)/.*\.[ch]$' | check_verdicts "$log"
 }
 
-# Style findings that are right not to follow, each with its reason
-check_style_exceptions()
+# Findings that are right not to follow, without their reasons
+check_exceptions()
 {
-	sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$lab_dir/checkpatch-exceptions"
+	sed -e 's/[[:space:]]*#.*//' -e '/^$/d' "$lab_dir/$1"
 }
 
 check_style_excepted()
@@ -71,7 +72,7 @@ check_style_excepted()
 	while read -r t glob; do
 		# shellcheck disable=SC2053 # a glob on purpose
 		[[ $t == "$type" && $file == ${glob:-*} ]] && return
-	done < <(check_style_exceptions)
+	done < <(check_exceptions checkpatch-exceptions)
 	return 1
 }
 
@@ -127,7 +128,6 @@ check_one()
 		{ print }
 		END { if (n) print "1.." n }' "$ktap.lines" >"$ktap"
 	rm "$ktap.lines"
-	grep -vE '^(ok |1\.\.)' "$ktap" || true
 	say "    $(grep -c '^ok' "$ktap" || true) ok, $(grep -c '^not ok' "$ktap" || true) not ok"
 }
 

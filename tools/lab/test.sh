@@ -57,7 +57,7 @@ report_run()
 report_show()
 {
 	in_root python3 tools/testing/kunit/kunit.py parse --failed \
-		/build/log/report.ktap 2>&1 | grep -vE '^\[[0-9:]*\] =+$' || true
+		/build/log/report.ktap 2>&1 | sed -E 's/^\[[0-9:]*\] //; /^=+$/d' || true
 	say "every result: ${1#"$lab_top"/}"
 }
 
