@@ -265,7 +265,7 @@ enum drm_vsvm_opcode {
  * For ADD, ATOMIC_ADD, CAS and SUM: elements are 32 bits, not 64; of @value and
  * @compare the lower half counts.
  */
-#define DRM_VSVM_OP_FLAG_U32		(1U << 0)
+#define DRM_VSVM_OP_FLAG_U32		(1 << 0)
 
 /**
  * struct drm_vsvm_op - An operation of a job
@@ -362,9 +362,9 @@ struct drm_vsvm_submit {
  * For DRM_IOCTL_VSVM_WAIT. The call succeeds when the job ended, even if it
  * failed: see @status.
  *
- * Errors: ENOENT for an unknown queue, for one that is destroyed meanwhile, or
- * for a job that more than DRM_VSVM_JOB_HISTORY others followed; EINVAL for a
- * job that was not submitted yet; ETIME when the time is over.
+ * Errors: ENOENT for an unknown queue, or for a job that DRM_VSVM_JOB_HISTORY
+ * or more others followed; EINVAL for a job that was not submitted yet; ETIME
+ * when the time is over.
  */
 struct drm_vsvm_wait {
 	/** @flags: Must be zero */
