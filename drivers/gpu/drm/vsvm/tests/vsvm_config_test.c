@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <kunit/test.h>
+
+#include <linux/mm.h>
+#include <linux/sizes.h>
+
+#include "../vsvm_config.h"
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+
+/**
+ * struct config_case - A number that a field of a configuration can have
+ * @name: What is tested
+ * @value: The number
+ * @valid: Whether it is all right
+ */
+struct config_case {
+	const char *name;
+	unsigned long value;
+	bool valid;
+};
+
+static void test_defaults_are_valid(struct kunit *test)
+{
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config), 0);
+	KUNIT_EXPECT_EQ(test, config.num_devices, 1);
+	KUNIT_EXPECT_EQ(test, config.notifier_size, SZ_512M);
+	KUNIT_EXPECT_EQ(test, config.chunk_sizes[0], SZ_2M);
+	KUNIT_EXPECT_EQ(test, config.chunk_sizes[config.num_chunks - 1],
+			PAGE_SIZE);
+}
+
+static const struct config_case device_cases[] = {
+	{ "none", 0, false },
+	{ "one", 1, true },
+	{ "most", DRM_VSVM_MAX_DEVICES, true },
+	{ "too many", DRM_VSVM_MAX_DEVICES + 1, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(device, device_cases, name);
+
+static void test_num_devices(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.num_devices = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct config_case worker_cases[] = {
+	{ "none", 0, false },
+	{ "one", 1, true },
+	{ "most", VSVM_MAX_FAULT_WORKERS, true },
+	{ "too many", VSVM_MAX_FAULT_WORKERS + 1, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(worker, worker_cases, name);
+
+static void test_fault_workers(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.fault_workers = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct config_case notifier_cases[] = {
+	{ "none", 0, false },
+	{ "smaller than a chunk", SZ_1M, false },
+	{ "a chunk", SZ_2M, true },
+	{ "not a power of two", SZ_512M + SZ_2M, false },
+	{ "all addresses", BIT(DRM_VSVM_VA_BITS), true },
+	{ "more than that", BIT(DRM_VSVM_VA_BITS + 1), false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(notifier, notifier_cases, name);
+
+static void test_notifier_size(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.notifier_size = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct config_case latency_cases[] = {
+	{ "none", 0, true },
+	{ "most", VSVM_MAX_TLB_INVAL_LATENCY_US, true },
+	{ "too long", VSVM_MAX_TLB_INVAL_LATENCY_US + 1, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(latency, latency_cases, name);
+
+static void test_tlb_inval_latency(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.tlb_inval_latency_us = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct config_case threshold_cases[] = {
+	{ "none", 0, true },
+	{ "a page", PAGE_SIZE, true },
+	{ "half a page", PAGE_SIZE / 2, false },
+	{ "more than a chunk", SZ_1G, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(threshold, threshold_cases, name);
+
+static void test_check_pages_threshold(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.check_pages_threshold = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+/**
+ * struct chunks_case - A list of chunk sizes
+ * @name: What is tested
+ * @num: Number of sizes
+ * @sizes: The sizes
+ * @valid: Whether it is all right
+ */
+struct chunks_case {
+	const char *name;
+	unsigned int num;
+	unsigned long sizes[DRM_VSVM_MAX_CHUNKS];
+	bool valid;
+};
+
+static const struct chunks_case chunks_cases[] = {
+	{ "none", 0, {}, false },
+	{ "pages", 1, { PAGE_SIZE }, true },
+	{ "no pages", 1, { SZ_2M }, false },
+	{ "two", 2, { SZ_2M, PAGE_SIZE }, true },
+	{ "ascending", 2, { PAGE_SIZE, SZ_2M }, false },
+	{ "the same twice", 3, { SZ_2M, SZ_2M, PAGE_SIZE }, false },
+	{ "not a power of two", 2, { SZ_2M + SZ_1M, PAGE_SIZE }, false },
+	{ "zero in between", 3, { SZ_2M, 0, PAGE_SIZE }, false },
+	{ "less than a page", 2, { PAGE_SIZE, PAGE_SIZE / 2 }, false },
+	{ "too many", DRM_VSVM_MAX_CHUNKS + 1, { SZ_2M, PAGE_SIZE }, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(chunks, chunks_cases, name);
+
+static void test_chunk_sizes(struct kunit *test)
+{
+	const struct chunks_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.num_chunks = c->num;
+	memcpy(config.chunk_sizes, c->sizes, sizeof(c->sizes));
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+/**
+ * struct parse_case - A text and what it means
+ * @text: The text
+ * @value: The size that is meant, or the number of chunks
+ * @valid: Whether it means anything
+ */
+struct parse_case {
+	const char *text;
+	unsigned long value;
+	bool valid;
+};
+
+static const struct parse_case size_cases[] = {
+	{ "4096", 4096, true },
+	{ "64K", SZ_64K, true },
+	{ "2M\n", SZ_2M, true },
+	{ "0", 0, true },
+	{ "", 0, false },
+	{ "\n", 0, false },
+	{ "-1", 0, false },
+	{ "M", 0, false },
+	{ "2M,4K", 0, false },
+	{ "2Mx", 0, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(size, size_cases, text);
+
+static void test_parse_size(struct kunit *test)
+{
+	const struct parse_case *c = test->param_value;
+	unsigned long size = 12345;
+
+	KUNIT_EXPECT_EQ(test, vsvm_config_parse_size(c->text, &size),
+			c->valid ? 0 : -EINVAL);
+	KUNIT_EXPECT_EQ(test, size, c->valid ? c->value : 12345);
+}
+
+static const struct parse_case list_cases[] = {
+	{ "4K", 1, PAGE_SIZE == SZ_4K },
+	{ "2M,64K,4K\n", 3, PAGE_SIZE == SZ_4K },
+	{ "", 0, false },
+	{ ",", 0, false },
+	{ "2M,", 0, false },
+	{ "2M, 4K", 0, false },
+	{ "2M 4K", 0, false },
+	{ "2M,64K", 0, false },
+	{ "4K,2M", 0, false },
+	{ "1G,512M,256M,128M,64M,32M,16M,8M,4K", 0, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(list, list_cases, text);
+
+static void test_parse_chunks(struct kunit *test)
+{
+	const struct parse_case *c = test->param_value;
+	struct vsvm_config config, before;
+
+	vsvm_config_init(&config);
+	before = config;
+	KUNIT_EXPECT_EQ(test, vsvm_config_parse_chunks(&config, c->text),
+			c->valid ? 0 : -EINVAL);
+	if (c->valid)
+		KUNIT_EXPECT_EQ(test, config.num_chunks, c->value);
+	else
+		KUNIT_EXPECT_MEMEQ(test, &config, &before, sizeof(config));
+}
+
+static void test_print_chunks(struct kunit *test)
+{
+	struct vsvm_config config, again;
+	char text[64];
+
+	vsvm_config_init(&config);
+	again = config;
+	again.num_chunks = 0;
+
+	KUNIT_EXPECT_EQ(test, vsvm_config_print_chunks(&config, text, sizeof(text)),
+			strlen(text));
+	KUNIT_EXPECT_EQ(test, vsvm_config_parse_chunks(&again, text), 0);
+	KUNIT_EXPECT_MEMEQ(test, &config, &again, sizeof(config));
+}
+
+static struct kunit_case vsvm_config_tests[] = {
+	KUNIT_CASE(test_defaults_are_valid),
+	KUNIT_CASE_PARAM(test_num_devices, device_gen_params),
+	KUNIT_CASE_PARAM(test_fault_workers, worker_gen_params),
+	KUNIT_CASE_PARAM(test_notifier_size, notifier_gen_params),
+	KUNIT_CASE_PARAM(test_tlb_inval_latency, latency_gen_params),
+	KUNIT_CASE_PARAM(test_check_pages_threshold, threshold_gen_params),
+	KUNIT_CASE_PARAM(test_chunk_sizes, chunks_gen_params),
+	KUNIT_CASE_PARAM(test_parse_size, size_gen_params),
+	KUNIT_CASE_PARAM(test_parse_chunks, list_gen_params),
+	KUNIT_CASE(test_print_chunks),
+	{}
+};
+
+static struct kunit_suite vsvm_config_suite = {
+	.name = "vsvm_config",
+	.test_cases = vsvm_config_tests,
+};
+
+kunit_test_suite(vsvm_config_suite);
+
+MODULE_DESCRIPTION("KUnit tests for the virtual SVM device");
+MODULE_LICENSE("Dual MIT/GPL");

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/ctype.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include <kunit/visibility.h>
+
+#include "vsvm_config.h"
+
+/**
+ * vsvm_config_init() - Fill a configuration with what suits most
+ * @config: The configuration
+ */
+void vsvm_config_init(struct vsvm_config *config)
+{
+	static const unsigned long sizes[] = { SZ_2M, SZ_64K };
+
+	*config = (struct vsvm_config) {
+		.num_devices = 1,
+		.fault_workers = 4,
+		.notifier_size = SZ_512M,
+		.check_pages_threshold = SZ_64K,
+	};
+
+	for (int i = 0; i < ARRAY_SIZE(sizes); i++)
+		if (sizes[i] > PAGE_SIZE)
+			config->chunk_sizes[config->num_chunks++] = sizes[i];
+	config->chunk_sizes[config->num_chunks++] = PAGE_SIZE;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_config_init);
+
+static bool chunks_are_valid(const struct vsvm_config *config)
+{
+	const unsigned long *sizes = config->chunk_sizes;
+
+	if (!config->num_chunks || config->num_chunks > DRM_VSVM_MAX_CHUNKS)
+		return false;
+
+	for (int i = 0; i < config->num_chunks; i++) {
+		if (!is_power_of_2(sizes[i]))
+			return false;
+		if (i && sizes[i] >= sizes[i - 1])
+			return false;
+	}
+
+	/* A fault that can't be served by a chunk is served by its page. */
+	return sizes[config->num_chunks - 1] == PAGE_SIZE;
+}
+
+/**
+ * vsvm_config_validate() - Check whether devices can be created like this
+ * @config: The configuration
+ *
+ * Return: 0 or -EINVAL.
+ */
+int vsvm_config_validate(const struct vsvm_config *config)
+{
+	if (!config->num_devices || config->num_devices > DRM_VSVM_MAX_DEVICES)
+		return -EINVAL;
+
+	if (!config->fault_workers ||
+	    config->fault_workers > VSVM_MAX_FAULT_WORKERS)
+		return -EINVAL;
+
+	if (!chunks_are_valid(config))
+		return -EINVAL;
+
+	if (!is_power_of_2(config->notifier_size) ||
+	    config->notifier_size < config->chunk_sizes[0] ||
+	    config->notifier_size > BIT(DRM_VSVM_VA_BITS))
+		return -EINVAL;
+
+	if (!PAGE_ALIGNED(config->check_pages_threshold))
+		return -EINVAL;
+
+	if (config->tlb_inval_latency_us > VSVM_MAX_TLB_INVAL_LATENCY_US)
+		return -EINVAL;
+
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_config_validate);
+
+static int parse_one(const char *text, const char **end, unsigned long *size)
+{
+	unsigned long long value;
+	char *stop;
+
+	if (!isdigit(*text))
+		return -EINVAL;
+
+	value = memparse(text, &stop);
+	if (value != (unsigned long)value)
+		return -EINVAL;
+
+	*size = value;
+	*end = stop;
+	return 0;
+}
+
+/**
+ * vsvm_config_parse_size() - Read a size as people write it
+ * @text: A number, maybe with a suffix as "64K", maybe a line end
+ * @size: Receives it
+ *
+ * Return: 0 or -EINVAL.
+ */
+int vsvm_config_parse_size(const char *text, unsigned long *size)
+{
+	unsigned long value;
+	const char *end;
+
+	if (parse_one(text, &end, &value) || *skip_spaces(end))
+		return -EINVAL;
+
+	*size = value;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_config_parse_size);
+
+/**
+ * vsvm_config_parse_chunks() - Read a list of chunk sizes
+ * @config: The configuration whose chunk sizes are replaced, if all is well
+ * @text: Sizes with commas between them, as "2M,64K,4K"
+ *
+ * Return: 0 or -EINVAL, also for sizes that vsvm_config_validate() refuses.
+ */
+int vsvm_config_parse_chunks(struct vsvm_config *config, const char *text)
+{
+	struct vsvm_config parsed = *config;
+
+	for (parsed.num_chunks = 0;; text++) {
+		if (parsed.num_chunks == DRM_VSVM_MAX_CHUNKS)
+			return -EINVAL;
+		if (parse_one(text, &text,
+			      &parsed.chunk_sizes[parsed.num_chunks++]))
+			return -EINVAL;
+		if (*text != ',')
+			break;
+	}
+
+	if (*skip_spaces(text) || !chunks_are_valid(&parsed))
+		return -EINVAL;
+
+	*config = parsed;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_config_parse_chunks);
+
+/**
+ * vsvm_config_print_chunks() - Write the list of chunk sizes
+ * @config: The configuration
+ * @buf: Receives a text that vsvm_config_parse_chunks() reads, and a line end
+ * @size: Size of @buf
+ *
+ * Return: the length of the text.
+ */
+int vsvm_config_print_chunks(const struct vsvm_config *config, char *buf,
+			     size_t size)
+{
+	int len = 0;
+
+	for (int i = 0; i < config->num_chunks; i++)
+		len += scnprintf(buf + len, size - len, "%s%luK",
+				 i ? "," : "", config->chunk_sizes[i] / SZ_1K);
+
+	return len + scnprintf(buf + len, size - len, "\n");
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_config_print_chunks);
