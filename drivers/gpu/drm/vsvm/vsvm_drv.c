@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_ioctl.h>
+#include <drm/vsvm_drm.h>
+
+#include "vsvm_configfs.h"
+#include "vsvm_device.h"
+#include "vsvm_queue.h"
+#include "vsvm_vm.h"
+
+#define CREATE_TRACE_POINTS
+#include "vsvm_trace.h"
+
+/**
+ * DOC: Overview
+ *
+ * From the user's side to the memory:
+ *
+ * - &struct vsvm_device is a DRM device; &struct vsvm_set the devices that one
+ *   &struct vsvm_config made.
+ * - &struct vsvm_vm mirrors a process's address space, for one device or more.
+ *   It embeds &struct drm_gpusvm and has a &struct vsvm_vm_device, with a page
+ *   table, for each of them.
+ * - &struct vsvm_queue runs jobs, in a thread that plays the engine. It has
+ *   a TLB.
+ * - &struct vsvm_fault is a page fault of a queue, served in the device's fault
+ *   workqueue.
+ * - &struct vsvm_range embeds &struct drm_gpusvm_range, with one
+ *   &struct drm_gpusvm_pages for each device.
+ *
+ * Hardware and driver are kept apart. The device is vsvm_engine.c, vsvm_pt.c,
+ * vsvm_tlb.c and vsvm_checker.c; the driver is vsvm_fault.c, vsvm_range.c and
+ * vsvm_invalidate.c, which are what a driver for real hardware has to write.
+ */
+
+/**
+ * DOC: Locking
+ *
+ * From the outside to the inside::
+ *
+ *	vsvm_vm.lock			queues of an address space, and its end
+ *	  vsvm_range.lock		map, upgrade and remove a range
+ *	    mmap_lock, notifier lock	in GPU SVM, see there
+ *	      vsvm_radix.lock		page table and checker
+ *	      vsvm_tlb_unit.lock	submit a TLB invalidation
+ *	      vsvm_gc.lock		list of unmapped ranges
+ *	  vsvm_queue.lock		jobs of a queue
+ *
+ *	vsvm_tlb_unit.tlbs_lock		only the thread that invalidates holds both
+ *	  vsvm_tlb.access		the engine: translate and use
+ *
+ *	vsvm_device.vms_lock		address spaces of a device
+ *
+ * Invalidations come from memory reclaim. They take the spinlocks below the
+ * notifier lock, and wait for the thread that invalidates TLBs, which takes the
+ * two locks of the second group. Nothing is allocated under any of these, and
+ * no lock of the first group is taken under &vsvm_tlb.access.
+ *
+ * Ending an address space waits for its jobs under &vsvm_vm.lock, so neither
+ * the engine nor the fault workers take that.
+ */
+
+static unsigned int devices = 1;
+module_param(devices, uint, 0444);
+MODULE_PARM_DESC(devices, "Devices to create when the module is loaded");
+
+static unsigned int fault_workers;
+module_param(fault_workers, uint, 0444);
+MODULE_PARM_DESC(fault_workers, "Page faults of a device served at a time");
+
+static char *chunk_sizes;
+module_param(chunk_sizes, charp, 0444);
+MODULE_PARM_DESC(chunk_sizes, "Sizes of ranges, e.g. 2M,64K,4K");
+
+static char *notifier_size;
+module_param(notifier_size, charp, 0444);
+MODULE_PARM_DESC(notifier_size, "Size of notifiers, e.g. 512M");
+
+static char *check_pages_threshold;
+module_param(check_pages_threshold, charp, 0444);
+MODULE_PARM_DESC(check_pages_threshold, "Chunks up to this size must be present");
+
+static unsigned int tlb_inval_latency_us;
+module_param(tlb_inval_latency_us, uint, 0444);
+MODULE_PARM_DESC(tlb_inval_latency_us, "Time that a TLB invalidation takes");
+
+static struct vsvm_set *default_set;
+
+static int query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct vsvm_device *vdev = to_vsvm_device(drm);
+	const struct vsvm_config *config = &vdev->config;
+	struct drm_vsvm_query *args = data;
+
+	if (args->flags || args->pad)
+		return -EINVAL;
+
+	*args = (struct drm_vsvm_query) {
+		.device_index = vdev->index,
+		.num_devices = config->num_devices,
+		.fault_workers = config->fault_workers,
+		.notifier_size = config->notifier_size,
+		.va_bits = DRM_VSVM_VA_BITS,
+		.num_chunks = config->num_chunks,
+		.tlb_inval_latency_us = config->tlb_inval_latency_us,
+		.check_pages_threshold = config->check_pages_threshold,
+	};
+	for (int i = 0; i < config->num_chunks; i++)
+		args->chunk_sizes[i] = config->chunk_sizes[i];
+
+	return 0;
+}
+
+static const struct drm_ioctl_desc vsvm_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(VSVM_QUERY, query_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_VM_CREATE, vsvm_vm_create_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_VM_DESTROY, vsvm_vm_destroy_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_QUEUE_CREATE, vsvm_queue_create_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_QUEUE_DESTROY, vsvm_queue_destroy_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_SUBMIT, vsvm_submit_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_WAIT, vsvm_wait_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_STATS, vsvm_stats_ioctl, DRM_RENDER_ALLOW),
+};
+
+static int vsvm_open(struct drm_device *drm, struct drm_file *file)
+{
+	struct vsvm_file *vfile = kzalloc_obj(*vfile);
+
+	if (!vfile)
+		return -ENOMEM;
+
+	xa_init_flags(&vfile->vms, XA_FLAGS_ALLOC1);
+	xa_init_flags(&vfile->queues, XA_FLAGS_ALLOC1);
+	file->driver_priv = vfile;
+	return 0;
+}
+
+static void vsvm_postclose(struct drm_device *drm, struct drm_file *file)
+{
+	struct vsvm_file *vfile = file->driver_priv;
+	struct vsvm_vm *vm;
+	unsigned long id;
+
+	vsvm_queue_destroy_of_vm(vfile, NULL);
+	xa_for_each(&vfile->vms, id, vm) {
+		vsvm_vm_kill(vm, -ECANCELED);
+		vsvm_vm_put(vm);
+	}
+
+	xa_destroy(&vfile->queues);
+	xa_destroy(&vfile->vms);
+	kfree(vfile);
+}
+
+static const struct file_operations vsvm_fops = {
+	.owner = THIS_MODULE,
+	.open = drm_open,
+	.release = drm_release,
+	.unlocked_ioctl = drm_ioctl,
+	.compat_ioctl = drm_compat_ioctl,
+	.poll = drm_poll,
+	.read = drm_read,
+	.llseek = noop_llseek,
+	.fop_flags = FOP_UNSIGNED_OFFSET,
+};
+
+const struct drm_driver vsvm_drm_driver = {
+	.driver_features = DRIVER_RENDER | DRIVER_SYNCOBJ,
+	.open = vsvm_open,
+	.postclose = vsvm_postclose,
+	.ioctls = vsvm_ioctls,
+	.num_ioctls = ARRAY_SIZE(vsvm_ioctls),
+	.fops = &vsvm_fops,
+	.name = "vsvm",
+	.desc = "Virtual SVM device",
+	.major = 1,
+	.minor = 0,
+};
+
+static int config_from_params(struct vsvm_config *config)
+{
+	int err = 0;
+
+	vsvm_config_init(config);
+	config->num_devices = devices;
+	config->tlb_inval_latency_us = tlb_inval_latency_us;
+	if (fault_workers)
+		config->fault_workers = fault_workers;
+	if (chunk_sizes)
+		err = vsvm_config_parse_chunks(config, chunk_sizes);
+	if (!err && notifier_size)
+		err = vsvm_config_parse_size(notifier_size,
+					     &config->notifier_size);
+	if (!err && check_pages_threshold)
+		err = vsvm_config_parse_size(check_pages_threshold,
+					     &config->check_pages_threshold);
+	return err;
+}
+
+static int __init vsvm_init(void)
+{
+	struct vsvm_config config;
+	int err;
+
+	err = vsvm_configfs_register();
+	if (err || !devices)
+		return err;
+
+	err = config_from_params(&config);
+	if (!err) {
+		default_set = vsvm_set_create("vsvm", &config);
+		err = PTR_ERR_OR_ZERO(default_set);
+	}
+	if (err)
+		vsvm_configfs_unregister();
+
+	return err;
+}
+
+static void __exit vsvm_exit(void)
+{
+	vsvm_configfs_unregister();
+	if (default_set)
+		vsvm_set_destroy(default_set);
+}
+
+module_init(vsvm_init);
+module_exit(vsvm_exit);
+
+MODULE_DESCRIPTION("Virtual SVM device");
+MODULE_LICENSE("Dual MIT/GPL");

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/sched.h>
+
+#include "vsvm_device.h"
+#include "vsvm_fault.h"
+#include "vsvm_queue.h"
+#include "vsvm_range.h"
+#include "vsvm_trace.h"
+#include "vsvm_vm.h"
+
+/* Invalidations can't keep a fault from being served for longer than this. */
+#define FAULT_TIMEOUT		(10 * HZ)
+
+/**
+ * struct vsvm_service - How far the service of a fault got
+ * @vmdev: The device in the address space
+ * @fault: The fault
+ * @start: First address that its range may have
+ * @end: Address behind the last
+ * @ctx: How to map
+ * @tries: Attempts so far
+ */
+struct vsvm_service {
+	struct vsvm_vm_device *vmdev;
+	const struct vsvm_fault *fault;
+	unsigned long start;
+	unsigned long end;
+	struct drm_gpusvm_ctx ctx;
+	unsigned int tries;
+};
+
+/*
+ * The range as a whole can't be mapped. If the CPU has unmapped some of it, the
+ * garbage collector is late: do its work. Otherwise a page somewhere in the
+ * chunk may be to blame, so try again with nothing but the page that is needed.
+ */
+static int give_up_range(struct vsvm_service *service,
+			 struct vsvm_range *range, int err)
+{
+	struct drm_gpusvm_range_flags flags = {
+		.__flags = READ_ONCE(range->base.flags.__flags),
+	};
+
+	if (!flags.unmapped && !flags.removed) {
+		if (drm_gpusvm_range_size(&range->base) == PAGE_SIZE)
+			return err;
+
+		service->start = service->fault->addr & PAGE_MASK;
+		service->end = service->start + PAGE_SIZE;
+		vsvm_stats_inc(service->vmdev, VSVM_STAT_NARROWED);
+	}
+
+	vsvm_range_remove(range);
+	return -EAGAIN;
+}
+
+static int try_to_serve(struct vsvm_service *service)
+{
+	struct vsvm_vm_device *vmdev = service->vmdev;
+	struct drm_gpusvm_range *base;
+	int err;
+
+	base = drm_gpusvm_range_get_or_insert(&vmdev->vm->svm,
+					      service->fault->addr,
+					      service->start, service->end,
+					      &service->ctx);
+	if (IS_ERR(base))
+		return PTR_ERR(base);
+
+	err = vsvm_range_map(to_vsvm_range(base), vmdev, &service->ctx);
+	if (err == -EFAULT || err == -EPERM)
+		err = give_up_range(service, to_vsvm_range(base), err);
+
+	drm_gpusvm_range_put(base);
+	return err;
+}
+
+/* The errors of a lookup, as the errors of an access. */
+static int access_error(int err)
+{
+	switch (err) {
+	case -ENOENT:	/* no VMA */
+	case -EINVAL:	/* outside of the address space's window */
+		return -EFAULT;
+	case -EAGAIN:	/* time is over */
+		return -EBUSY;
+	default:
+		return err;
+	}
+}
+
+static int serve(struct vsvm_queue *queue, const struct vsvm_fault *fault)
+{
+	struct vsvm_vm_device *vmdev = queue->vmdev;
+	struct vsvm_service service = {
+		.vmdev = vmdev,
+		.fault = fault,
+		.start = vmdev->vm->va_start,
+		.end = vmdev->vm->va_end,
+		.ctx = {
+			.read_only = !fault->write,
+			.check_pages_threshold =
+				vmdev->vdev->config.check_pages_threshold,
+		},
+	};
+	unsigned long timeout = jiffies + FAULT_TIMEOUT;
+	ktime_t begin = ktime_get();
+	int err;
+
+	trace_vsvm_fault_begin(vmdev, fault);
+	do {
+		if (service.tries++) {
+			vsvm_stats_inc(vmdev, VSVM_STAT_RETRIES);
+			cond_resched();
+		}
+		err = READ_ONCE(queue->error) ?: try_to_serve(&service);
+	} while (err == -EAGAIN && time_before(jiffies, timeout));
+
+	err = access_error(err);
+	if (err)
+		vsvm_stats_inc(vmdev, VSVM_STAT_FAILED_FAULTS);
+	trace_vsvm_fault_end(vmdev, fault, err, service.tries,
+			     ktime_sub(ktime_get(), begin));
+	return err;
+}
+
+static void fault_work(struct work_struct *work)
+{
+	struct vsvm_fault *fault = container_of(work, struct vsvm_fault, work);
+	struct vsvm_queue *queue = container_of(fault, struct vsvm_queue, fault);
+
+	fault->err = serve(queue, fault);
+	complete(&fault->done);
+}
+
+/**
+ * vsvm_fault_init() - Initialise a queue's page fault
+ * @fault: The page fault
+ */
+void vsvm_fault_init(struct vsvm_fault *fault)
+{
+	INIT_WORK(&fault->work, fault_work);
+	init_completion(&fault->done);
+}
+
+/**
+ * vsvm_fault_raise() - Raise a page fault and wait until it was served
+ * @queue: The queue
+ * @addr: The address
+ * @write: Whether the access is a write
+ *
+ * That a fault was served doesn't mean that the page is still there when the
+ * device looks again. It raises another fault, then.
+ *
+ * Return: 0, or why the access can't be done.
+ */
+int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr, bool write)
+{
+	struct vsvm_fault *fault = &queue->fault;
+
+	fault->addr = addr;
+	fault->write = write;
+	reinit_completion(&fault->done);
+	vsvm_stats_inc(queue->vmdev, write ? VSVM_STAT_WRITE_FAULTS :
+					     VSVM_STAT_READ_FAULTS);
+
+	queue_work(queue->vmdev->vdev->fault_wq, &fault->work);
+	wait_for_completion(&fault->done);
+
+	return fault->err;
+}
