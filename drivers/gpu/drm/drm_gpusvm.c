@@ -1360,12 +1360,12 @@ void drm_gpusvm_range_put(struct drm_gpusvm_range *range)
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_range_put);
 
+/* The range takes over a reference to the notifier. */
 static void range_link_locked(struct drm_gpusvm_notifier *notifier,
 			      struct drm_gpusvm_range *range)
 {
 	lockdep_assert_held_write(&notifier->gpusvm->notifier_lock);
 
-	kref_get(&notifier->refcount);
 	range->notifier = notifier;
 	TREE_INSERT(range, &notifier->root, &notifier->range_list);
 	atomic_long_inc(&notifier->gpusvm->stats.ranges);
@@ -1783,28 +1783,35 @@ static unsigned long fault_chunk_size(const struct drm_gpusvm_fault *fault,
 }
 
 /*
- * Put the range in the tree. Another fault may have been faster: -EAGAIN if it
- * has made a notifier or a range here, or if the notifier went with its last
+ * Whether what was found under the lock, a while ago, is no longer so: another
+ * fault has made a notifier here, or a range, or the notifier went with its last
  * range.
  */
+static bool fault_is_outrun(const struct drm_gpusvm_fault *fault,
+			    unsigned long start, unsigned long end)
+{
+	if (fault->spare)
+		return drm_gpusvm_notifier_find(fault->gpusvm, start, end);
+
+	return fault->notifier->flags.removed ||
+	       drm_gpusvm_range_find(fault->notifier, start, end);
+}
+
+/* Put the range in the tree, and with the first one its notifier. */
 static int fault_link(struct drm_gpusvm_fault *fault, struct drm_gpusvm_range *range)
 {
 	struct drm_gpusvm *gpusvm = fault->gpusvm;
-	unsigned long start = drm_gpusvm_range_start(range);
-	unsigned long end = drm_gpusvm_range_end(range);
-	struct drm_gpusvm_notifier *notifier = fault->notifier;
 	int err = 0;
 
 	down_write(&gpusvm->notifier_lock);
-	if (fault->spare && !drm_gpusvm_notifier_find(gpusvm, start, end)) {
-		notifier_link_locked(notifier);
-		fault->spare = false;
-	}
-	if (fault->spare || notifier->flags.removed ||
-	    drm_gpusvm_range_find(notifier, start, end)) {
+	if (fault_is_outrun(fault, drm_gpusvm_range_start(range),
+			    drm_gpusvm_range_end(range))) {
 		err = -EAGAIN;
 	} else {
-		range_link_locked(notifier, range);
+		if (fault->spare)
+			notifier_link_locked(fault->notifier);
+		range_link_locked(fault->notifier, range);
+		fault->notifier = NULL;
 		if (fault->get)
 			drm_gpusvm_range_get(range);
 		trace_drm_gpusvm_range_insert(range);
