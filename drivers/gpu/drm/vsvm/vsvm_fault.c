@@ -83,6 +83,7 @@ static int access_error(int err)
 {
 	switch (err) {
 	case -ENOENT:	/* no VMA */
+	case -EIO:	/* memory of a device */
 	case -EINVAL:	/* outside of the address space's window */
 		return -EFAULT;
 	case -EAGAIN:	/* time is over */
