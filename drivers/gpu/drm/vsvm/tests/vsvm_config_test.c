@@ -179,30 +179,32 @@ static void test_chunk_sizes(struct kunit *test)
 
 /**
  * struct parse_case - A text and what it means
+ * @name: What is tested
  * @text: The text
  * @value: The size that is meant, or the number of chunks
  * @valid: Whether it means anything
  */
 struct parse_case {
+	const char *name;
 	const char *text;
 	unsigned long value;
 	bool valid;
 };
 
 static const struct parse_case size_cases[] = {
-	{ "4096", 4096, true },
-	{ "64K", SZ_64K, true },
-	{ "2M\n", SZ_2M, true },
-	{ "0", 0, true },
-	{ "", 0, false },
-	{ "\n", 0, false },
-	{ "-1", 0, false },
-	{ "M", 0, false },
-	{ "2M,4K", 0, false },
-	{ "2Mx", 0, false },
+	{ "bytes", "4096", 4096, true },
+	{ "suffix", "64K", SZ_64K, true },
+	{ "line end", "2M\n", SZ_2M, true },
+	{ "zero", "0", 0, true },
+	{ "nothing", "", 0, false },
+	{ "empty line", "\n", 0, false },
+	{ "negative", "-1", 0, false },
+	{ "suffix only", "M", 0, false },
+	{ "list", "2M,4K", 0, false },
+	{ "rubbish behind", "2Mx", 0, false },
 };
 
-KUNIT_ARRAY_PARAM_DESC(size, size_cases, text);
+KUNIT_ARRAY_PARAM_DESC(size, size_cases, name);
 
 static void test_parse_size(struct kunit *test)
 {
@@ -215,19 +217,19 @@ static void test_parse_size(struct kunit *test)
 }
 
 static const struct parse_case list_cases[] = {
-	{ "4K", 1, PAGE_SIZE == SZ_4K },
-	{ "2M,64K,4K\n", 3, PAGE_SIZE == SZ_4K },
-	{ "", 0, false },
-	{ ",", 0, false },
-	{ "2M,", 0, false },
-	{ "2M, 4K", 0, false },
-	{ "2M 4K", 0, false },
-	{ "2M,64K", 0, false },
-	{ "4K,2M", 0, false },
-	{ "1G,512M,256M,128M,64M,32M,16M,8M,4K", 0, false },
+	{ "one", "4K", 1, PAGE_SIZE == SZ_4K },
+	{ "three and line end", "2M,64K,4K\n", 3, PAGE_SIZE == SZ_4K },
+	{ "nothing", "", 0, false },
+	{ "comma only", ",", 0, false },
+	{ "comma at the end", "2M,", 0, false },
+	{ "comma and space", "2M, 4K", 0, false },
+	{ "space", "2M 4K", 0, false },
+	{ "no page size", "2M,64K", 0, false },
+	{ "ascending", "4K,2M", 0, false },
+	{ "too many", "1G,512M,256M,128M,64M,32M,16M,8M,4K", 0, false },
 };
 
-KUNIT_ARRAY_PARAM_DESC(list, list_cases, text);
+KUNIT_ARRAY_PARAM_DESC(list, list_cases, name);
 
 static void test_parse_chunks(struct kunit *test)
 {
