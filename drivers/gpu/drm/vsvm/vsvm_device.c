@@ -130,17 +130,22 @@ err_faux:
 	return ERR_PTR(err);
 }
 
-/* An address space the device is in, with a reference, or NULL. */
-static struct vsvm_vm *first_vm(struct vsvm_device *vdev)
+/*
+ * Take an address space out of the device's list. Returns it with a reference,
+ * or NULL when there is none left. Those without references are empty by now.
+ */
+static struct vsvm_vm *take_vm(struct vsvm_device *vdev)
 {
-	struct vsvm_vm_device *vmdev;
+	struct vsvm_vm_device *vmdev, *next;
 
 	guard(mutex)(&vdev->vms_lock);
 
 	vdev->gone = true;
-	list_for_each_entry(vmdev, &vdev->vms, link)
+	list_for_each_entry_safe(vmdev, next, &vdev->vms, link) {
+		list_del_init(&vmdev->link);
 		if (kref_get_unless_zero(&vmdev->vm->ref))
 			return vmdev->vm;
+	}
 
 	return NULL;
 }
@@ -156,7 +161,7 @@ static void remove_device(struct vsvm_device *vdev)
 
 	drm_dev_unplug(&vdev->drm);
 
-	while ((vm = first_vm(vdev))) {
+	while ((vm = take_vm(vdev))) {
 		vsvm_vm_kill(vm, -ENODEV);
 		vsvm_vm_put(vm);
 	}
