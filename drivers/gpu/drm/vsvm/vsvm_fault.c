@@ -35,7 +35,8 @@ struct vsvm_service {
 /*
  * The range as a whole can't be mapped. If the CPU has unmapped some of it, the
  * garbage collector is late: do its work. Otherwise a page somewhere in the
- * chunk may be to blame, so try again with nothing but the page that is needed.
+ * chunk may be to blame, or invalidations come faster than a walk of the whole
+ * chunk takes. So try again with nothing but the page that is needed.
  */
 static int give_up_range(struct vsvm_service *service,
 			 struct vsvm_range *range, int err)
@@ -46,7 +47,7 @@ static int give_up_range(struct vsvm_service *service,
 
 	if (!flags.unmapped && !flags.removed) {
 		if (drm_gpusvm_range_size(&range->base) == PAGE_SIZE)
-			return err;
+			return err == -EBUSY ? -EAGAIN : err;
 
 		service->start = service->fault->addr & PAGE_MASK;
 		service->end = service->start + PAGE_SIZE;
@@ -71,7 +72,7 @@ static int try_to_serve(struct vsvm_service *service)
 		return PTR_ERR(base);
 
 	err = vsvm_range_map(to_vsvm_range(base), vmdev, &service->ctx);
-	if (err == -EFAULT || err == -EPERM)
+	if (err == -EFAULT || err == -EPERM || err == -EBUSY)
 		err = give_up_range(service, to_vsvm_range(base), err);
 
 	drm_gpusvm_range_put(base);
