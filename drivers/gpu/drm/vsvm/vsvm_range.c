@@ -228,6 +228,10 @@ void vsvm_range_remove(struct vsvm_range *range)
 
 	guard(mutex)(&range->lock);
 
+	/* Its addresses may belong to another range by now. */
+	if (range->base.flags.removed)
+		return;
+
 	/* Before the removal: an invalidation doesn't find it afterwards. */
 	range_unmap(range, vm);
 	drm_gpusvm_range_remove(&vm->svm, &range->base);
