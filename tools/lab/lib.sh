@@ -45,7 +45,8 @@ step()
 	say "    done in $(duration $((SECONDS - start)))"
 }
 
-# logged LOG COMMAND...: keep the output in a file, show its end on failure
+# logged LOG COMMAND...: keep the output in a file; on failure show its end, and
+# lab_remedy if the caller has an idea
 logged()
 {
 	local log=$1
@@ -54,7 +55,7 @@ logged()
 	mkdir -p "${log%/*}"
 	if ! "$@" >"$log" 2>&1; then
 		tail -n 30 "$log" >&2
-		die "failed: ${*:0:4} ... (the whole output: $log)"
+		die "${1##*/} failed${lab_remedy:+: $lab_remedy} (the whole output: $log)"
 	fi
 }
 

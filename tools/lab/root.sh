@@ -32,7 +32,8 @@ root_make()
 	mkdir -p "$tmp" "$lab_cache"
 	host_acquire_settings >"$lab_cache/acquire.conf"
 	# shellcheck disable=SC2016 # the hook's $1
-	logged "$lab_build/log/root.log" mmdebstrap \
+	lab_remedy="check the network, the proxy and apt's settings" \
+		logged "$lab_build/log/root.log" mmdebstrap \
 		--variant=apt --format=tar \
 		--aptopt="$(<"$lab_cache/acquire.conf")" \
 		--aptopt='APT::Install-Recommends "false"' \
