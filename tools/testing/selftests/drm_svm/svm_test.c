@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -506,29 +507,38 @@ SVM_TEST(device, thp_split_keeps_data)
 	munmap(mem, SVM_PMD_SIZE);
 }
 
-/* Find the kernel's data pages of the vDSO: memory without a user's pages */
-static void *find_mapping(const char *name)
+/* Registers of a PCI device, any that lets us: memory without pages */
+static void *map_registers(void)
 {
-	FILE *f = fopen("/proc/self/maps", "re");
-	unsigned long start = 0;
-	char line[512];
+	glob_t found;
+	void *mem = NULL;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (strstr(line, name) && sscanf(line, "%lx-", &start) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return (void *)start;
+	if (glob("/sys/bus/pci/devices/*/resource0", 0, NULL, &found))
+		return NULL;
+	for (size_t i = 0; !mem && i < found.gl_pathc; i++) {
+		int fd = open(found.gl_pathv[i], O_RDWR);
+
+		if (fd < 0)
+			continue;
+		mem = svm_map_file(fd, svm_page_size(), PROT_READ | PROT_WRITE,
+				   MAP_SHARED);
+		close(fd);
+	}
+	globfree(&found);
+	return mem;
 }
 
 SVM_TEST(device, io_memory_is_refused)
 {
 	char copy[64];
-	void *vvar = find_mapping("[vvar]");
+	void *registers = map_registers();
 
-	if (!vvar)
-		SKIP(return, "no [vvar] mapping");
-	RUN_FAILS(-EFAULT, vvar, self->q, svm_copy(copy, vvar, sizeof(copy)));
+	if (!registers)
+		SKIP(return, "no PCI device with registers to map, or not root");
+	RUN_FAILS(-EFAULT, registers, self->q,
+		  svm_copy(copy, registers, sizeof(copy)));
+	RUN_FAILS(-EFAULT, registers, self->q, svm_fill(registers, 8, 0));
+	munmap(registers, self->page);
 }
 
 /*
