@@ -100,16 +100,18 @@ boot_cmdline()
 # The command travels as a script in the shared folder
 boot_write_command()
 {
-	local dir=$1
+	local to=$1/command size
 
-	say "PATH=\$PATH:/out/$boot_config/selftests:/repo/tools/lab/guest" >"$dir/command"
-	if [[ -n $boot_shell ]]; then
-		say "stty $(stty -a <&1 2>/dev/null | sed -n 's/.*rows \([0-9]*\); columns \([0-9]*\).*/rows \1 cols \2/p') 2>/dev/null" >>"$dir/command"
-		say "export TERM=${TERM:-linux}; exec bash --rcfile /repo/tools/lab/guest/bashrc -i" >>"$dir/command"
-		touch "$dir/interactive"
-	else
-		printf '%q ' "${boot_command[@]}" >>"$dir/command"
+	say "PATH=\$PATH:/out/$boot_config/selftests:/repo/tools/lab/guest" >"$to"
+	if [[ -z $boot_shell ]]; then
+		printf '%q ' "${boot_command[@]}" >>"$to"
+		return
 	fi
+	touch "$1/interactive"
+	if size=$(stty size 2>/dev/null); then
+		say "stty rows ${size% *} cols ${size#* }" >>"$to"
+	fi
+	say "export TERM=${TERM:-linux}; exec bash --rcfile /repo/tools/lab/guest/bashrc -i" >>"$to"
 }
 
 # Sets boot_log, the base name of this run's logs
