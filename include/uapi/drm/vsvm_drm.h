@@ -116,8 +116,9 @@ struct drm_vsvm_query {
  *
  * Device 0 of the address space is the one of the file. Others can join it by
  * their open render nodes; the page tables of all are kept together, so that a
- * page fault of one device is served for all of them. The address space ends
- * with the first of its devices: when one is removed, all its queues stop.
+ * page fault of one device is served for all of them. Chunk and notifier sizes
+ * are those of device 0. The address space ends with the first of its devices:
+ * when one is removed, all its queues stop.
  *
  * Errors: EINVAL for a bad window, too many devices, a device that is named
  * twice, or a file that isn't one of this driver's render nodes; EBADF for a

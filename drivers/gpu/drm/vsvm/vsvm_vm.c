@@ -143,8 +143,8 @@ static int device_init(struct vsvm_vm *vm, unsigned int index,
 
 static int device_init_fd(struct vsvm_vm *vm, unsigned int index, int fd)
 {
-	struct vsvm_device *vdev;
 	CLASS(fd, f)(fd);
+	struct vsvm_device *vdev;
 
 	if (fd_empty(f))
 		return -EBADF;
