@@ -302,6 +302,17 @@
  *		...
  *	}
  *
+ *	void driver_collect(struct driver_vm *vm, struct driver_range *drange)
+ *	{
+ *		guard(mutex)(&drange->lock);
+ *		// A fault may have been here: leave the addresses alone then.
+ *		if (drange->base.flags.removed)
+ *			return;
+ *		driver_unbind(vm, drange);
+ *		...
+ *		drm_gpusvm_range_remove(&vm->gpusvm, &drange->base);
+ *	}
+ *
  *	void driver_invalidate_start(struct drm_gpusvm *gpusvm,
  *				     struct drm_gpusvm_notifier *notifier,
  *				     const struct mmu_notifier_range *mmu_range)
@@ -1404,6 +1415,10 @@ static void assert_driver_lock_held(struct drm_gpusvm *gpusvm)
  * invalidation does not find the range afterwards, and are freed by
  * &drm_gpusvm_ops.range_free. A range that was removed already is left alone.
  *
+ * Where faults and a garbage collector may both remove a range, the driver looks
+ * at &drm_gpusvm_range_flags.removed under its own lock of the range before it
+ * zaps: once removed, the addresses may belong to another range.
+ *
  * Context: May sleep. Not with the notifier lock held. With the driver's lock
  * for ranges where it has one, otherwise with a reference.
  */
@@ -2374,7 +2389,8 @@ valid:
  * mm is dying, the memory was unmapped or can't be faulted in or mapped, or is
  * in RAM with devmem_only, -EPERM if the CPU mapping does not allow the access,
  * -EOPNOTSUPP for a mix of memory that is not allowed, -EBUSY if invalidations
- * did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
+ * did not leave enough time (which they may for fewer pages), -EINTR on a fatal
+ * signal, -ENOMEM.
  */
 int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 			 struct drm_gpusvm_pages *svm_pages,
