@@ -427,6 +427,7 @@ void svm_exit(struct kunit *test)
 		return;
 
 	list_for_each_entry(task, &svm->tasks, entry) {
+		svm_start(task);
 		svm_join(task);
 		put_task_struct(task->task);
 	}
@@ -829,9 +830,9 @@ static int svm_task_thread(void *data)
 	return 0;
 }
 
-/* Start a task in the test's mm; the fixture waits for it in the end. */
-struct svm_task *svm_run(struct kunit *test, long (*fn)(struct svm_task *task),
-			 unsigned long addr, void *arg)
+/* Make a task in the test's mm that can be started where memory is not allocated. */
+struct svm_task *svm_prepare(struct kunit *test, long (*fn)(struct svm_task *task),
+			     unsigned long addr, void *arg)
 {
 	struct svm_task *task = kunit_kzalloc(test, sizeof(*task), GFP_KERNEL);
 
@@ -849,7 +850,22 @@ struct svm_task *svm_run(struct kunit *test, long (*fn)(struct svm_task *task),
 	get_task_struct(task->task);
 	mmget(task->mm);
 	list_add_tail(&task->entry, &task->svm->tasks);
+
+	return task;
+}
+
+void svm_start(struct svm_task *task)
+{
 	wake_up_process(task->task);
+}
+
+/* Start a task in the test's mm; the fixture waits for it in the end. */
+struct svm_task *svm_run(struct kunit *test, long (*fn)(struct svm_task *task),
+			 unsigned long addr, void *arg)
+{
+	struct svm_task *task = svm_prepare(test, fn, addr, arg);
+
+	svm_start(task);
 
 	return task;
 }

@@ -230,6 +230,9 @@ struct svm_task {
 	struct list_head entry;
 };
 
+struct svm_task *svm_prepare(struct kunit *test, long (*fn)(struct svm_task *task),
+			     unsigned long addr, void *arg);
+void svm_start(struct svm_task *task);
 struct svm_task *svm_run(struct kunit *test, long (*fn)(struct svm_task *task),
 			 unsigned long addr, void *arg);
 bool svm_done(struct svm_task *task);

@@ -203,28 +203,37 @@ static void walk_is_wasted_only_where_it_was_hit(struct kunit *test)
 {
 	const struct meeting *c = test->param_value;
 	struct svm_fixture *svm = to_svm(test);
-	struct svm_task *getter, *last = NULL;
+	struct svm_task *getter, *hits[ARRAY_SIZE(c->hit)];
 	struct svm_range *range;
 	bool queued = true;
+	long err;
 	int i;
 
 	svm_map(test, SVM_BASE, 4 * CHUNK, RW);
 	svm_touch(test, SVM_BASE + CHUNK, CHUNK);
 	range = svm_fault(test, SVM_BASE + CHUNK, &write_ctx);
 
+	for (i = 0; c->hit[i].end; i++)
+		hits[i] = svm_prepare(test, notify_task, SVM_BASE, (void *)&c->hit[i]);
+	getter = svm_prepare(test, get_task, 0, range);
+
 	down_write(&svm->gpusvm.notifier_lock);
 	for (i = 0; c->hit[i].end; i++) {
-		last = svm_run(test, notify_task, SVM_BASE, (void *)&c->hit[i]);
-		queued &= svm_wait_blocked(last);
+		svm_start(hits[i]);
+		queued &= svm_wait_blocked(hits[i]);
 	}
-	getter = svm_run(test, get_task, 0, range);
+	svm_start(getter);
 	queued &= svm_wait_until(svm_stat(svm, walks) == 1);
 	queued &= svm_wait_blocked(getter);
 	up_write(&svm->gpusvm.notifier_lock);
 
 	KUNIT_EXPECT_TRUE(test, queued);
-	KUNIT_EXPECT_EQ(test, svm_join(getter), 0);
+	err = svm_join(getter);
 	KUNIT_EXPECT_EQ(test, svm_stat(svm, retries), c->retries);
+	/* On a slow machine the time for the second walk may be up. */
+	if (err == -EBUSY && c->retries)
+		err = svm_get(range, 1, &write_ctx);
+	KUNIT_EXPECT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, svm_stat(svm, walks), 1 + c->retries);
 	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
 	svm_expect_same_memory(test, range, 0);

@@ -312,7 +312,6 @@ static void need_failures(struct kunit *test)
  * @name: What it is
  * @prepare: What comes before it, with memory
  * @fn: Does it
- * @range: The range that it works with
  * @min: So many failures there are at least
  */
 struct effort {
@@ -441,6 +440,31 @@ static void each_allocation_may_fail(struct kunit *test)
 	kunit_info(test, "%s: %d failures in %d tries\n", e->name, failures, n - 1);
 }
 
+/* Invalidation and the next fault are a device's daily work. */
+static void getting_again_allocates_nothing(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+	int err;
+
+	need_failures(test);
+	svm_map(test, SVM_BASE, SZ_2M, RW);
+	svm_touch(test, SVM_BASE, SZ_2M);
+	range = svm_fault(test, SVM_BASE, &write_ctx);
+	KUNIT_ASSERT_EQ(test, svm_get(range, SVM_DEVICES, &write_ctx), 0);
+
+	svm->mapping_succeeds = true;
+	current->fail_nth = 1;
+	svm_notify(current->mm, SVM_BASE, SVM_BASE + SZ_2M, MMU_NOTIFY_CLEAR);
+	KUNIT_EXPECT_EQ(test, svm_fault_err(test, SVM_BASE, &write_ctx), 0);
+	err = svm_get(range, SVM_DEVICES, &write_ctx);
+	KUNIT_EXPECT_EQ(test, current->fail_nth + svm->failures_left, 1);
+	current->fail_nth = 0;
+	svm->mapping_succeeds = false;
+	KUNIT_EXPECT_EQ(test, err, 0);
+	svm_expect_same_memory(test, range, 0);
+}
+
 #endif /* CONFIG_FAULT_INJECTION */
 
 static struct kunit_case drm_gpusvm_stress_cases[] = {
@@ -449,6 +473,7 @@ static struct kunit_case drm_gpusvm_stress_cases[] = {
 	KUNIT_CASE_PARAM(devices_and_cpu_race, race_gen_params),
 #ifdef CONFIG_FAULT_INJECTION
 	KUNIT_CASE_PARAM(each_allocation_may_fail, effort_gen_params),
+	KUNIT_CASE(getting_again_allocates_nothing),
 #endif
 	{}
 };

@@ -54,43 +54,55 @@ struct init_case {
 	int err;
 };
 
-#define GOOD_INIT	.start = SVM_BASE, .range = SVM_SIZE, \
-			.notifier = SVM_WINDOW, .ops = &bare_ops, \
-			.chunks = svm_chunks, .num = ARRAY_SIZE(svm_chunks)
-#define CHANGED_INIT(_name, ...) \
-	{ .name = _name, GOOD_INIT, .err = -EINVAL, __VA_ARGS__ }
-
-__diag_push();
-__diag_ignore_all("-Woverride-init", "one argument of a good call is changed");
 static const struct init_case init_cases[] = {
-	CHANGED_INIT("good arguments", .err = 0),
-	CHANGED_INIT("two passes", .ops = &svm_ops_two_pass, .err = 0),
-	CHANGED_INIT("from address zero", .start = 0, .err = 0),
-	CHANGED_INIT("window of a chunk's size", .notifier = SZ_2M, .err = 0),
-	CHANGED_INIT("no ops", .ops = NULL),
-	CHANGED_INIT("empty ops", .ops = &no_ops),
-	CHANGED_INIT("first pass alone", .ops = &start_ops),
-	CHANGED_INIT("second pass alone", .ops = &finish_ops),
-	CHANGED_INIT("one pass and a second", .ops = &both_and_finish_ops),
-	CHANGED_INIT("no chunks", .chunks = NULL),
-	CHANGED_INIT("number of chunks is zero", .num = 0),
-	CHANGED_INIT("number of chunks is negative", .num = -1),
-	CHANGED_INIT("chunks ascend", .chunks = ascending, .num = 2),
-	CHANGED_INIT("a chunk twice", .chunks = twice, .num = 2),
-	CHANGED_INIT("a chunk is no power of two", .chunks = odd, .num = 2),
-	CHANGED_INIT("a chunk is zero", .chunks = zero, .num = 2),
-	CHANGED_INIT("window smaller than a chunk", .notifier = SZ_1M),
-	CHANGED_INIT("window is no power of two", .notifier = 3 * SZ_2M),
-	CHANGED_INIT("window is zero", .notifier = 0),
-	CHANGED_INIT("nothing mirrored", .range = 0),
-	CHANGED_INIT("end wraps", .start = ULONG_MAX - SZ_4K + 1),
-	{ .name = "userptr mode", .no_mm = true },
-	CHANGED_INIT("userptr mode with arguments", .no_mm = true),
-	{ .name = "userptr mode with a window", .no_mm = true, .notifier = SZ_2M, .err = -EINVAL },
-	{ .name = "userptr mode with ops", .no_mm = true, .ops = &bare_ops, .err = -EINVAL },
+	{ "good arguments",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, svm_chunks, 3, 0 },
+	{ "two passes",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &svm_ops_two_pass, svm_chunks, 3, 0 },
+	{ "from address zero",
+	  false, 0, SVM_SIZE, SVM_WINDOW, &bare_ops, svm_chunks, 3, 0 },
+	{ "window of a chunk's size",
+	  false, SVM_BASE, SVM_SIZE, SZ_2M, &bare_ops, svm_chunks, 3, 0 },
+	{ "no ops",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, NULL, svm_chunks, 3, -EINVAL },
+	{ "empty ops",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &no_ops, svm_chunks, 3, -EINVAL },
+	{ "first pass alone",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &start_ops, svm_chunks, 3, -EINVAL },
+	{ "second pass alone",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &finish_ops, svm_chunks, 3, -EINVAL },
+	{ "one pass and a second",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &both_and_finish_ops, svm_chunks, 3, -EINVAL },
+	{ "no chunks",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, NULL, 3, -EINVAL },
+	{ "number of chunks is zero",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, svm_chunks, 0, -EINVAL },
+	{ "number of chunks is negative",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, svm_chunks, -1, -EINVAL },
+	{ "chunks ascend",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, ascending, 2, -EINVAL },
+	{ "a chunk twice",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, twice, 2, -EINVAL },
+	{ "a chunk is no power of two",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, odd, 2, -EINVAL },
+	{ "a chunk is zero",
+	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, zero, 2, -EINVAL },
+	{ "window smaller than a chunk",
+	  false, SVM_BASE, SVM_SIZE, SZ_1M, &bare_ops, svm_chunks, 3, -EINVAL },
+	{ "window is no power of two",
+	  false, SVM_BASE, SVM_SIZE, 3 * SZ_2M, &bare_ops, svm_chunks, 3, -EINVAL },
+	{ "window is zero",
+	  false, SVM_BASE, SVM_SIZE, 0, &bare_ops, svm_chunks, 3, -EINVAL },
+	{ "nothing mirrored",
+	  false, SVM_BASE, 0, SVM_WINDOW, &bare_ops, svm_chunks, 3, -EINVAL },
+	{ "end wraps",
+	  false, ULONG_MAX - SZ_4K + 1, SVM_SIZE, SVM_WINDOW, &bare_ops, svm_chunks, 3, -EINVAL },
+	{ "userptr mode", true },
+	{ "userptr mode with arguments",
+	  true, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, svm_chunks, 3, -EINVAL },
+	{ "userptr mode with a window", true, .notifier = SZ_2M, .err = -EINVAL },
+	{ "userptr mode with ops", true, .ops = &bare_ops, .err = -EINVAL },
 };
-
-__diag_pop();
 
 KUNIT_ARRAY_PARAM_DESC(init, init_cases, name);
 
@@ -489,7 +501,7 @@ static void no_memory_leaves_nothing(struct kunit *test)
 static void driver_lock_is_demanded(struct kunit *test)
 {
 	struct svm_fixture *svm = to_svm(test);
-	DEFINE_MUTEX(lock);	/* stands for the driver's */
+	static DEFINE_MUTEX(lock);	/* stands for the driver's */
 	struct svm_range *range;
 
 	svm_map(test, SVM_BASE, SZ_2M, RW);
