@@ -91,7 +91,7 @@ boot_devices()
 
 boot_cmdline()
 {
-	say "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=524288,cache=loose ro" \
+	say "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=500000,cache=loose ro" \
 		"init=/repo/tools/lab/guest/init console=ttyS0 panic=-1 oops=panic" \
 		"intel_iommu=on iommu.passthrough=0 iommu.strict=1 mitigations=off" \
 		"watchdog_thresh=60 random.trust_cpu=on kunit.enable=1 kunit.autorun=0$boot_append"
