@@ -239,6 +239,62 @@ static void walk_is_wasted_only_where_it_was_hit(struct kunit *test)
 	svm_expect_same_memory(test, range, 0);
 }
 
+static long unmap_notify_task(struct svm_task *task)
+{
+	svm_notify(task->mm, task->addr, task->addr + PAGE_SIZE, MMU_NOTIFY_UNMAP);
+
+	return 0;
+}
+
+static long get_bare_task(struct svm_task *task)
+{
+	struct svm_range *range = task->arg;
+
+	return drm_gpusvm_get_pages(&task->svm->gpusvm, &range->pages[0], task->mm,
+				    &range->base.notifier->notifier,
+				    drm_gpusvm_range_start(&range->base),
+				    drm_gpusvm_range_end(&range->base), &write_ctx);
+}
+
+/* With and without a range: pages that were unmapped meanwhile are not mapped. */
+static void unmap_during_a_walk_fails_it(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_task *getters[2], *unmap[2];
+	struct svm_range *ranges[2];
+	bool queued = true;
+	int i;
+
+	svm_map(test, SVM_BASE, 2 * CHUNK, RW);
+	svm_touch(test, SVM_BASE, 2 * CHUNK);
+	for (i = 0; i < 2; i++) {
+		ranges[i] = svm_fault(test, SVM_BASE + i * CHUNK, &write_ctx);
+		unmap[i] = svm_prepare(test, unmap_notify_task, SVM_BASE + i * CHUNK, NULL);
+		getters[i] = svm_prepare(test, i ? get_bare_task : get_task, 0, ranges[i]);
+	}
+
+	down_write(&svm->gpusvm.notifier_lock);
+	for (i = 0; i < 2; i++) {
+		svm_start(unmap[i]);
+		queued &= svm_wait_blocked(unmap[i]);
+	}
+	for (i = 0; i < 2; i++) {
+		svm_start(getters[i]);
+		queued &= svm_wait_until(svm_stat(svm, walks) == i + 1);
+		queued &= svm_wait_blocked(getters[i]);
+	}
+	up_write(&svm->gpusvm.notifier_lock);
+
+	KUNIT_EXPECT_TRUE(test, queued);
+	for (i = 0; i < 2; i++) {
+		long err = svm_join(getters[i]);
+
+		/* On a slow machine the time for the second walk may be up. */
+		KUNIT_EXPECT_TRUE_MSG(test, err == -EFAULT || err == -EBUSY, "%ld", err);
+		KUNIT_EXPECT_FALSE(test, svm_valid(test, &ranges[i]->pages[0]));
+	}
+}
+
 /*
  * Second passes that take their time
  */
@@ -501,6 +557,7 @@ static struct kunit_case drm_gpusvm_invalidate_cases[] = {
 	KUNIT_CASE(nothing_mapped_means_no_second_pass),
 	KUNIT_CASE(caller_that_must_not_sleep_is_sent_away),
 	KUNIT_CASE_PARAM(walk_is_wasted_only_where_it_was_hit, meeting_gen_params),
+	KUNIT_CASE(unmap_during_a_walk_fails_it),
 	KUNIT_CASE(second_invalidation_waits_for_the_first_flush),
 	KUNIT_CASE(two_invalidations_of_one_window_both_finish),
 	KUNIT_CASE_PARAM(pages_settle_before_they_are_used_again, settle_gen_params),

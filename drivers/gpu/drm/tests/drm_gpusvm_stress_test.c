@@ -416,6 +416,7 @@ static void each_allocation_may_fail(struct kunit *test)
 	svm_map(test, SVM_BASE, SZ_2M, RW);
 	for (unsigned long i = 0; i < SZ_2M; i += 2 * PAGE_SIZE)
 		svm_write(test, SVM_BASE + i, i);
+	svm_touch(test, SVM_BASE, SZ_2M);
 
 	for (n = 1; !left && n < 100; n++) {
 		svm_restart(test, &svm_ops_two_pass, svm_chunks, ARRAY_SIZE(svm_chunks));
