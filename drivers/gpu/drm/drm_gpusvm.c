@@ -2322,28 +2322,11 @@ static int request_walk_and_map(const struct drm_gpusvm_request *req,
 	return err;
 }
 
-static int request_map(const struct drm_gpusvm_request *req)
-{
-	ktime_t begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
-	unsigned int segments = 0;
-	int err;
-
-	err = request_walk_and_map(req, &segments);
-	if (trace_drm_gpusvm_get_pages_enabled())
-		trace_drm_gpusvm_get_pages(req->gpusvm, req->start, req->end,
-					   req->count, segments,
-					   req->ctx->read_only, err,
-					   elapsed_since(begin));
-
-	return err;
-}
-
-static int request_get(const struct drm_gpusvm_request *req)
+/* What has to be done if a glance did not tell that all is well. */
+static int request_serve(const struct drm_gpusvm_request *req,
+			 unsigned int *segments)
 {
 	struct drm_gpusvm_pages_flags any;
-
-	if (request_is_current(req))
-		goto valid;
 
 	if (!request_look(req, &any) || req->start >= req->end ||
 	    !PAGE_ALIGNED(req->start | req->end) ||
@@ -2354,16 +2337,36 @@ static int request_get(const struct drm_gpusvm_request *req)
 		return -EFAULT;
 
 	if (any.has_dma_mapping) {
-		if (request_refresh(req))
-			goto valid;
+		if (request_refresh(req)) {
+			atomic_long_inc(&req->gpusvm->stats.gets_valid);
+			return 0;
+		}
 		request_drop_unfit(req);
 	}
 
-	return request_map(req);
+	return request_walk_and_map(req, segments);
+}
 
-valid:
-	atomic_long_inc(&req->gpusvm->stats.gets_valid);
-	return 0;
+static int request_get(const struct drm_gpusvm_request *req)
+{
+	unsigned int segments = 0;
+	ktime_t begin;
+	int err;
+
+	if (request_is_current(req)) {
+		atomic_long_inc(&req->gpusvm->stats.gets_valid);
+		return 0;
+	}
+
+	begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
+	err = request_serve(req, &segments);
+	if (trace_drm_gpusvm_get_pages_enabled())
+		trace_drm_gpusvm_get_pages(req->gpusvm, req->start, req->end,
+					   req->count, segments,
+					   req->ctx->read_only, err,
+					   elapsed_since(begin));
+
+	return err;
 }
 
 /**
