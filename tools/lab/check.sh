@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Static checks of our own files. Each check of each file is one line of KTAP in
-# build/check; what a tool says about a file of the base is not our concern.
+# Static checks of our own files. Each check is one test of KTAP in build/check;
+# what a tool says about a file of the base is not our concern.
 
 lab_check=$lab_build/check
 
@@ -16,27 +16,23 @@ check_objects()
 	check_files '^(drivers|mm|lib|kernel|fs|arch)/.*\.c$' | sed 's/\.c$/.o/'
 }
 
-# check_verdicts LOG < file names: one line of KTAP a file; what LOG says of the
-# file, as "file:line: message", comes before it and makes it fail
-check_verdicts()
+# check_findings LOG < file names: what LOG says of these files, as
+# "file:line: message", in lines that begin with #; and how many files there are
+check_findings()
 {
-	local file messages
+	local file n=0
 
 	while read -r file; do
-		messages=$(grep -F -- "$file:" "$1" | grep -E "^$file:" | sort -u || true)
-		if [[ -z $messages ]]; then
-			say "ok $file"
-		else
-			printf '%s\n' "$messages" | sed 's/^/# /'
-			say "not ok $file"
-		fi
+		grep -E "^$file:" "$1" | sort -u | sed 's/^/# /' || true
+		n=$((n + 1))
 	done
+	say "$n files"
 }
 
 # W=1 and sparse, in an output folder of their own: other flags, other objects
 check_compile()
 {
-	local log=$lab_build/log/check-compile.log config=check file messages
+	local log=$lab_build/log/check-compile.log config=check file
 	local objects=()
 
 	mkdir -p "$lab_build/out/$config"
@@ -56,7 +52,7 @@ check_compile()
 	for file in "${objects[@]}"; do
 		[[ -f $lab_build/out/$config/$file ]] || say "${file%.o}.c:0: does not compile" >>"$log"
 	done
-	check_files '^(drivers|mm|lib|kernel|fs|arch|include)/.*\.[ch]$' | check_verdicts "$log"
+	check_files '^(drivers|mm|lib|kernel|fs|arch|include)/.*\.[ch]$' | check_findings "$log"
 }
 
 # Findings that are right not to follow, without their reasons
@@ -89,7 +85,7 @@ check_style()
 		[[ -n $type ]] || continue
 		check_style_excepted "$type" "${line%%:*}" || say "$line"
 	done <"$log.all" >"$log"
-	printf '%s\n' "${files[@]}" | check_verdicts "$log"
+	printf '%s\n' "${files[@]}" | check_findings "$log"
 }
 
 check_kernel_doc()
@@ -100,7 +96,7 @@ check_kernel_doc()
 	((${#files[@]})) || return 0
 	in_root env -C /repo /src/scripts/kernel-doc -none -Wall "${files[@]}" >"$log.all" 2>&1 || true
 	sed -E 's/^(Warning|Error|Info): //' "$log.all" >"$log"
-	printf '%s\n' "${files[@]}" | check_verdicts "$log"
+	printf '%s\n' "${files[@]}" | check_findings "$log"
 }
 
 # Prose and code, but not the base's lines that a patch quotes
@@ -114,21 +110,23 @@ check_spelling()
 			while read -r file; do [[ ! -f $file ]] || say "$file"; done)
 	in_root env -C /repo codespell -I /repo/tools/lab/spelling-exceptions \
 		"${files[@]}" >"$log" 2>&1 || true
-	printf '%s\n' "${files[@]}" | check_verdicts "$log"
+	printf '%s\n' "${files[@]}" | check_findings "$log"
 }
 
-# check_one NAME: run it, number its lines, say what failed
+# check_one NAME NUMBER: run it; it has failed if it has found anything
 check_one()
 {
-	local name=$1 ktap=$lab_check/$2-check-$1
+	local ktap=$lab_check/$2-check-$1 verdict=ok
 
-	"check_${name//-/_}" >"$ktap.lines"
-	awk -v name="$name" '
-		/^(not )?ok / { n++; sub(/ok /, "ok " n " " name " ") }
-		{ print }
-		END { if (n) print "1.." n }' "$ktap.lines" >"$ktap"
+	"check_${1//-/_}" >"$ktap.lines"
+	! grep -q '^#' "$ktap.lines" || verdict='not ok'
+	{
+		echo 1..1
+		grep '^#' "$ktap.lines" || true
+		echo "$verdict 1 $1: $(tail -n 1 "$ktap.lines")"
+	} >"$ktap"
 	rm "$ktap.lines"
-	say "    $(grep -c '^ok' "$ktap" || true) ok, $(grep -c '^not ok' "$ktap" || true) not ok"
+	say "    $(tail -n 1 "$ktap")"
 }
 
 check_all()
