@@ -2390,7 +2390,7 @@ static int request_get(const struct drm_gpusvm_request *req)
  * Return: 0; or an error, with nothing mapped that was not before: -EINVAL for
  * pages without a device or addresses that are not page aligned, -EFAULT if the
  * mm is dying, the memory was unmapped or can't be faulted in or mapped, or is
- * in RAM with devmem_only, -EPERM if the CPU mapping does not allow the access,
+ * in RAM with devmem_only, -EPERM if the CPU mapping does not allow writing,
  * -EOPNOTSUPP for a mix of memory that is not allowed, -EBUSY if invalidations
  * did not leave enough time (which they may for fewer pages), -EINTR on a fatal
  * signal, -ENOMEM.
