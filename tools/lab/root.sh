@@ -71,7 +71,7 @@ root_need()
 {
 	lab_root=$(root_path)
 	if [[ ! -d $lab_root ]]; then
-		need_space "$lab_cache" 12
+		need_space "$lab_cache" 8
 		need_package mmdebstrap mmdebstrap
 		step "making the $lab_root_suite root file system" "1 min" root_make "$lab_root"
 		root_prune
