@@ -1765,8 +1765,9 @@ static bool fault_chunk_present(const struct drm_gpusvm_fault *fault,
 
 /*
  * The largest chunk around the fault address that lies in the VMA, in the
- * notifier's window and between other ranges. Small ones have to be present: that keeps memory which the process never touched, next
- * to what it uses, from being populated and migrated.
+ * notifier's window and between other ranges. Small ones have to be present: that
+ * keeps memory which the process never touched, next to what it uses, from being
+ * populated and migrated.
  *
  * Return: the size, or 0 if not even the smallest chunk fits.
  */
