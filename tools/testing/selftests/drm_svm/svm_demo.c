@@ -495,7 +495,8 @@ static bool show_rates(void)
 		printf("\nFault throughput: %s\n", svm_why());
 		return false;
 	}
-	printf("\nPage faults in one address space: %.0f a second by 1 thread, %.0f by %d (%.2f times)\n",
+	printf("\nPage faults in one address space: "
+	       "%.0f a second by 1 thread, %.0f by %d (%.2f times)\n",
 	       one, many, MANY, many / one);
 	return true;
 }
@@ -517,7 +518,8 @@ int main(void)
 	ok = show_rates() && total.right == N_SCENARIOS;
 
 	if (ok)
-		printf("\nAll right: %zu scenarios verified, %llu device page faults served, and not one access\nto memory that had been taken away.\n",
+		printf("\nAll right: %zu scenarios verified, %llu device page faults served, and not one\n"
+		       "access to memory that had been taken away.\n",
 		       N_SCENARIOS, (unsigned long long)total.faults);
 	else
 		printf("\nNOT all right: %u of %zu scenarios verified, %llu stale accesses.\n",

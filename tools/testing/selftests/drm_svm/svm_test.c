@@ -1280,7 +1280,8 @@ SVM_TEST(device, atomics)
 	EXPECT_EQ(0, out.result);
 	EXPECT_EQ(6, halves[3]);
 
-	halves[0] = halves[1] = halves[2] = ~0U;
+	for (int i = 0; i < 3; i++)
+		halves[i] = ~0U;
 	RUN(self->q, svm_u32(svm_add(halves, 8, 3)));
 	EXPECT_EQ(2, halves[0]);
 	EXPECT_EQ(2, halves[1]);
@@ -2865,7 +2866,8 @@ SVM_TEST(device, fences_order_queues)
 
 	ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &second));
 	for (unsigned int i = 0; i < svm_scaled(10); i++) {
-		words[0] = words[1] = 0;
+		words[0] = 0;
+		words[1] = 0;
 		op[0] = svm_atomic_add(&words[0], 20000, 0, 1);
 		op[1] = svm_copy(&words[1], &words[0], 8);
 		ASSERT_EQ(0, svm_syncobj_create(second.fd, &sync));
