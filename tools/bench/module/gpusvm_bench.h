@@ -57,7 +57,7 @@ enum gpusvm_bench_op {
 	GPUSVM_BENCH_BYTES_NOTIFIER,	/* the notifier */
 	/* In real time: the result is in nanoseconds. */
 	GPUSVM_BENCH_FAULT,		/* find, get, check and bind, a range each */
-	GPUSVM_BENCH_LATENCY,		/* get and unmap; each get's time in @samples */
+	GPUSVM_BENCH_LATENCY,		/* get and unmap; the time of each get in @samples */
 	GPUSVM_BENCH_DISTURB,		/* invalidate and get until stopped */
 	GPUSVM_BENCH_STOP,		/* end GPUSVM_BENCH_DISTURB */
 	GPUSVM_BENCH_OPS
