@@ -518,8 +518,8 @@ int main(void)
 	ok = show_rates() && total.right == N_SCENARIOS;
 
 	if (ok)
-		printf("\nAll right: %zu scenarios verified, %llu device page faults served, and not one\n"
-		       "access to memory that had been taken away.\n",
+		printf("\nAll right: %zu scenarios verified, %llu device page faults served, "
+		       "and not one\naccess to memory that had been taken away.\n",
 		       N_SCENARIOS, (unsigned long long)total.faults);
 	else
 		printf("\nNOT all right: %u of %zu scenarios verified, %llu stale accesses.\n",
