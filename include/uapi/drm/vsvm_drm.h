@@ -54,6 +54,14 @@ extern "C" {
 /* For &drm_vsvm_stats.device_index: the sum over the address space's devices. */
 #define DRM_VSVM_ALL_DEVICES		(~0U)
 
+/*
+ * Where memory is or ought to be: nowhere or anywhere, in system memory, or in
+ * the memory of one of the address space's devices.
+ */
+#define DRM_VSVM_LOCATION_NONE		0
+#define DRM_VSVM_LOCATION_SYSTEM	1
+#define DRM_VSVM_LOCATION_DEVICE(index)	(16 + (index))
+
 #define DRM_VSVM_QUERY			0x00
 #define DRM_VSVM_VM_CREATE		0x01
 #define DRM_VSVM_VM_DESTROY		0x02
@@ -62,6 +70,33 @@ extern "C" {
 #define DRM_VSVM_SUBMIT			0x05
 #define DRM_VSVM_WAIT			0x06
 #define DRM_VSVM_STATS			0x07
+#define DRM_VSVM_PREFETCH		0x08
+#define DRM_VSVM_ADVISE			0x09
+#define DRM_VSVM_PLACEMENT		0x0a
+
+/** enum drm_vsvm_policy - What a page fault of the device does to memory */
+enum drm_vsvm_policy {
+	/** @DRM_VSVM_POLICY_SYSTEM: Leave it where it is, whatever the advice */
+	DRM_VSVM_POLICY_SYSTEM = 0,
+
+	/**
+	 * @DRM_VSVM_POLICY_ADVICE: Move it where DRM_IOCTL_VSVM_ADVISE says, and
+	 * leave it where nothing was said
+	 */
+	DRM_VSVM_POLICY_ADVICE = 1,
+
+	/**
+	 * @DRM_VSVM_POLICY_FIRST_TOUCH: Move it to the device that touches it,
+	 * unless it is in device memory that this device reaches already, or
+	 * DRM_IOCTL_VSVM_ADVISE says otherwise
+	 */
+	DRM_VSVM_POLICY_FIRST_TOUCH = 2,
+};
+
+/* The device reaches the memory of others that have this, too. */
+#define DRM_VSVM_MEM_INTERCONNECT	(1 << 0)
+/* When the memory is full, what was not used for longest makes room. */
+#define DRM_VSVM_MEM_EVICTION		(1 << 1)
 
 /**
  * struct drm_vsvm_query - What the device is like
@@ -104,6 +139,33 @@ struct drm_vsvm_query {
 
 	/** @check_pages_threshold: Out: chunks up to this size need to be present */
 	__u64 check_pages_threshold;
+
+	/** @mem_size: Out: bytes of device memory, zero if there is none */
+	__u64 mem_size;
+
+	/** @fault_window: Out: bytes that a CPU fault brings back at a time */
+	__u64 fault_window;
+
+	/** @mem_flags: Out: DRM_VSVM_MEM_* */
+	__u32 mem_flags;
+
+	/** @policy: Out: one of &enum drm_vsvm_policy */
+	__u32 policy;
+
+	/**
+	 * @timeslice_ms: Out: time for which the CPU leaves memory to the device
+	 * that it was moved to, in milliseconds
+	 */
+	__u32 timeslice_ms;
+
+	/** @copy_latency_us: Out: time that each copy takes to begin */
+	__u32 copy_latency_us;
+
+	/** @copy_bandwidth: Out: MiB a second that are copied, zero: no limit */
+	__u32 copy_bandwidth;
+
+	/** @pad2: Must be zero */
+	__u32 pad2;
 };
 
 /**
@@ -393,7 +455,9 @@ struct drm_vsvm_wait {
 	 * * -ECANCELED: the queue, its address space or the file was destroyed
 	 * * -ENODEV: a device of the address space was removed
 	 * * -EIO: the device refused a stale translation (see
-	 *   &drm_vsvm_device_stats.stale_accesses)
+	 *   &drm_vsvm_device_stats.stale_accesses), or its copy engine failed
+	 * * -EACCES: an atomic access that needs local memory (see
+	 *   DRM_VSVM_ADVISE_ATOMIC_LOCAL) met memory that can't be moved
 	 * * others, as -ENOMEM or -EBUSY, from serving a page fault
 	 */
 	__s32 status;
@@ -414,8 +478,9 @@ struct drm_vsvm_wait {
 /**
  * struct drm_vsvm_device_stats - Counters
  *
- * What a device did for an address space, and what the address space did for
- * all its devices together. All grow from zero, but for @ranges.
+ * What a device did for an address space; what the address space did for all its
+ * devices together; and what a device's memory did for all address spaces. All
+ * grow from zero, but for those that tell what there is now.
  */
 struct drm_vsvm_device_stats {
 	/** @read_faults: Page faults by reads */
@@ -461,6 +526,54 @@ struct drm_vsvm_device_stats {
 	__u64 notifiers;
 	/** @collected: Ranges that the garbage collector took (address space) */
 	__u64 collected;
+
+	/** @local_pages: Those of @pages that were in the device's own memory */
+	__u64 local_pages;
+	/** @peer_pages: Those of @pages that were in another device's memory */
+	__u64 peer_pages;
+	/** @migrations: Faults and prefetches that asked for device memory */
+	__u64 migrations;
+	/** @migrated_pages: Pages that these moved to the device */
+	__u64 migrated_pages;
+	/** @resident_pages: Pages that these found there already */
+	__u64 resident_pages;
+	/** @left_pages: Pages that these had to leave where they were */
+	__u64 left_pages;
+	/** @fallbacks: Faults that took system memory instead */
+	__u64 fallbacks;
+	/** @atomic_faults: Atomic accesses that had to wait for local memory */
+	__u64 atomic_faults;
+
+	/** @mem_size: Bytes of device memory there are (device) */
+	__u64 mem_size;
+	/** @mem_used: Bytes of it that are in use now (device) */
+	__u64 mem_used;
+	/** @mem_allocs: Allocations there are now (device) */
+	__u64 mem_allocs;
+	/** @mem_evictions: Allocations that were evicted to make room (device) */
+	__u64 mem_evictions;
+	/** @to_devmem: Pages that moved into the memory (device) */
+	__u64 to_devmem;
+	/** @to_devmem_huge: Those of them that moved in huge pages (device) */
+	__u64 to_devmem_huge;
+	/** @zeroed: Those of them that there was nothing to copy for (device) */
+	__u64 zeroed;
+	/** @to_ram: Pages that CPU faults brought back (device) */
+	__u64 to_ram;
+	/** @evicted: Pages that evictions brought back (device) */
+	__u64 evicted;
+	/** @cpu_faults: CPU faults on the memory (device) */
+	__u64 cpu_faults;
+	/** @timeslice_waits: CPU faults that slept out a timeslice (device) */
+	__u64 timeslice_waits;
+	/** @copies: Copies that the copy engine did (device) */
+	__u64 copies;
+	/** @copied_in: Bytes that these brought into the memory (device) */
+	__u64 copied_in;
+	/** @copied_out: Bytes that these brought out of it (device) */
+	__u64 copied_out;
+	/** @failed_copies: Copies that failed (device) */
+	__u64 failed_copies;
 };
 
 /**
@@ -489,6 +602,149 @@ struct drm_vsvm_stats {
 	__u64 stats;
 };
 
+/**
+ * struct drm_vsvm_prefetch - Move memory before it is needed
+ *
+ * For DRM_IOCTL_VSVM_PREFETCH. Best effort: pages that can't be moved, since
+ * they are pinned, of a file or busy, stay where they are. To a device, holes of
+ * anonymous memory move as zeroes without ever being allocated in system
+ * memory. To system memory, only what is in the memory of the address space's
+ * devices moves.
+ *
+ * Nothing is mapped for any device by this.
+ *
+ * Errors: ENOENT for an unknown address space; EINVAL for an interval that is
+ * empty, not page aligned or outside of the window, an unknown location, or
+ * a device without memory; EPERM in another process than the one mirrored; EINTR
+ * when a signal came; ENOSPC if there is no room and nothing can be evicted;
+ * EIO if the copy engine failed. @moved, @resident and @left are written in any
+ * case but for EFAULT, ENOENT, EINVAL and EPERM.
+ */
+struct drm_vsvm_prefetch {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @vm_id: The address space */
+	__u32 vm_id;
+
+	/** @start: First address; page aligned */
+	__u64 start;
+
+	/** @size: Bytes; page aligned */
+	__u64 size;
+
+	/**
+	 * @location: Where to: DRM_VSVM_LOCATION_SYSTEM or
+	 * DRM_VSVM_LOCATION_DEVICE()
+	 */
+	__u32 location;
+
+	/**
+	 * @timeslice_ms: For how long the CPU is to leave it there, in
+	 * milliseconds; zero for no time
+	 */
+	__u32 timeslice_ms;
+
+	/** @moved: Out: pages that were moved */
+	__u64 moved;
+
+	/** @resident: Out: pages that were there already */
+	__u64 resident;
+
+	/** @left: Out: pages that stayed elsewhere */
+	__u64 left;
+};
+
+/* At most this many milliseconds can be asked for as a timeslice. */
+#define DRM_VSVM_MAX_TIMESLICE_MS	10000
+
+/*
+ * An atomic access of a device needs the memory to be the device's own: it is
+ * moved there first, and the CPU has to wait for the timeslice to be over. Where
+ * it can't be moved, the access fails with EACCES.
+ */
+#define DRM_VSVM_ADVISE_ATOMIC_LOCAL	(1 << 0)
+
+/**
+ * struct drm_vsvm_advise - Say where memory ought to be
+ *
+ * For DRM_IOCTL_VSVM_ADVISE. Replaces what was said about these addresses
+ * before; all zeroes take it back. The advice belongs to the addresses, whatever
+ * is mapped there, and is heeded by page faults from now on, as far as the
+ * device's &enum drm_vsvm_policy allows. It moves nothing by itself, but devices
+ * will fault anew where they had mappings.
+ *
+ * Errors: as for DRM_IOCTL_VSVM_PREFETCH; and ENOMEM.
+ */
+struct drm_vsvm_advise {
+	/** @flags: DRM_VSVM_ADVISE_* */
+	__u32 flags;
+
+	/** @vm_id: The address space */
+	__u32 vm_id;
+
+	/** @start: First address; page aligned */
+	__u64 start;
+
+	/** @size: Bytes; page aligned */
+	__u64 size;
+
+	/**
+	 * @location: Where it ought to be: DRM_VSVM_LOCATION_NONE for what the
+	 * policy says, DRM_VSVM_LOCATION_SYSTEM or DRM_VSVM_LOCATION_DEVICE()
+	 */
+	__u32 location;
+
+	/**
+	 * @timeslice_ms: For how long the CPU is to leave memory that moves by
+	 * this advice to the device, in milliseconds, at most
+	 * DRM_VSVM_MAX_TIMESLICE_MS; zero for the device's default
+	 */
+	__u32 timeslice_ms;
+};
+
+/* In &drm_vsvm_placement.pages: mapped as part of a huge page. */
+#define DRM_VSVM_PLACEMENT_HUGE		0x80
+/* In &drm_vsvm_placement.pages: where the page is. */
+#define DRM_VSVM_PLACEMENT_LOCATION	0x7f
+/* Most bytes that one call can ask about. */
+#define DRM_VSVM_MAX_PLACEMENT		(1ULL << 30)
+
+/**
+ * struct drm_vsvm_placement - Tell where memory is
+ *
+ * For DRM_IOCTL_VSVM_PLACEMENT. Looks at the page tables of the process as they
+ * are, faults nothing in and moves nothing. It may be different by the time the
+ * call returns.
+ *
+ * Errors: ENOENT for an unknown address space; EINVAL for an interval that is
+ * empty, not page aligned, outside of the window, or greater than
+ * DRM_VSVM_MAX_PLACEMENT; EPERM in another process than the one mirrored; EBUSY
+ * if the memory would not come to rest; EFAULT for a bad pointer.
+ */
+struct drm_vsvm_placement {
+	/** @flags: Must be zero */
+	__u32 flags;
+
+	/** @vm_id: The address space */
+	__u32 vm_id;
+
+	/** @start: First address; page aligned */
+	__u64 start;
+
+	/** @size: Bytes; page aligned */
+	__u64 size;
+
+	/**
+	 * @pages: Pointer to an array of __u8, one for each page: which location
+	 * it has (see DRM_VSVM_PLACEMENT_LOCATION), and
+	 * DRM_VSVM_PLACEMENT_HUGE. DRM_VSVM_LOCATION_NONE if it is nowhere:
+	 * not there yet, paged out, or nothing is mapped; so is the memory of
+	 * devices that are not in the address space
+	 */
+	__u64 pages;
+};
+
 #define DRM_IOCTL_VSVM_QUERY \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_QUERY, struct drm_vsvm_query)
 #define DRM_IOCTL_VSVM_VM_CREATE \
@@ -505,6 +761,12 @@ struct drm_vsvm_stats {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_WAIT, struct drm_vsvm_wait)
 #define DRM_IOCTL_VSVM_STATS \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_STATS, struct drm_vsvm_stats)
+#define DRM_IOCTL_VSVM_PREFETCH \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_VSVM_PREFETCH, struct drm_vsvm_prefetch)
+#define DRM_IOCTL_VSVM_ADVISE \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_VSVM_ADVISE, struct drm_vsvm_advise)
+#define DRM_IOCTL_VSVM_PLACEMENT \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_VSVM_PLACEMENT, struct drm_vsvm_placement)
 
 #if defined(__cplusplus)
 }

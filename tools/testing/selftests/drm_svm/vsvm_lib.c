@@ -440,6 +440,78 @@ void svm_stats_sub(struct drm_vsvm_device_stats *to,
 		a[i] -= b[i];
 }
 
+int svm_prefetch_for(const struct svm *svm, const volatile void *start,
+		     size_t size, uint32_t location, uint32_t timeslice_ms,
+		     struct svm_moved *out)
+{
+	struct drm_vsvm_prefetch arg = {
+		.vm_id = svm->vm,
+		.start = svm_addr(start),
+		.size = size,
+		.location = location,
+		.timeslice_ms = timeslice_ms,
+	};
+	int err = CALL(svm->fd, PREFETCH, &arg);
+
+	if (out)
+		*out = (struct svm_moved){
+			.moved = arg.moved,
+			.resident = arg.resident,
+			.left = arg.left,
+		};
+	return err;
+}
+
+int svm_prefetch(const struct svm *svm, const volatile void *start, size_t size,
+		 uint32_t location, struct svm_moved *out)
+{
+	return svm_prefetch_for(svm, start, size, location, 0, out);
+}
+
+int svm_advise(const struct svm *svm, const volatile void *start, size_t size,
+	       uint32_t location, uint32_t flags, uint32_t timeslice_ms)
+{
+	struct drm_vsvm_advise arg = {
+		.flags = flags,
+		.vm_id = svm->vm,
+		.start = svm_addr(start),
+		.size = size,
+		.location = location,
+		.timeslice_ms = timeslice_ms,
+	};
+
+	return CALL(svm->fd, ADVISE, &arg);
+}
+
+int svm_placement(const struct svm *svm, const volatile void *start, size_t size,
+		  uint8_t *pages)
+{
+	struct drm_vsvm_placement arg = {
+		.vm_id = svm->vm,
+		.start = svm_addr(start),
+		.size = size,
+		.pages = svm_addr(pages),
+	};
+
+	return CALL(svm->fd, PLACEMENT, &arg);
+}
+
+long svm_count_at(const struct svm *svm, const volatile void *start, size_t size,
+		  uint32_t location)
+{
+	size_t num = size / sysconf(_SC_PAGESIZE);
+	uint8_t *pages = calloc(num, 1);
+	long count;
+
+	if (!pages)
+		return failed(-ENOMEM, "no memory for %zu bytes", num);
+	count = svm_placement(svm, start, size, pages);
+	for (size_t i = 0; count >= 0 && i < num; i++)
+		count += (pages[i] & DRM_VSVM_PLACEMENT_LOCATION) == location;
+	free(pages);
+	return count;
+}
+
 int svm_syncobj_create(int fd, uint32_t *handle)
 {
 	struct drm_syncobj_create create = { 0 };

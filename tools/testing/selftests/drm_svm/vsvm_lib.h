@@ -115,6 +115,33 @@ int svm_stats_of(const struct svm *svm, unsigned int device,
 void svm_stats_sub(struct drm_vsvm_device_stats *to,
 		   const struct drm_vsvm_device_stats *from);
 
+/*
+ * Device memory. Locations are DRM_VSVM_LOCATION_*. svm_prefetch() moves, and
+ * tells in @out, which may be NULL, how many pages were moved, were there
+ * already, and stayed elsewhere.
+ */
+struct svm_moved {
+	uint64_t moved;
+	uint64_t resident;
+	uint64_t left;
+};
+
+int svm_prefetch(const struct svm *svm, const volatile void *start, size_t size,
+		 uint32_t location, struct svm_moved *out);
+int svm_prefetch_for(const struct svm *svm, const volatile void *start,
+		     size_t size, uint32_t location, uint32_t timeslice_ms,
+		     struct svm_moved *out);
+int svm_advise(const struct svm *svm, const volatile void *start, size_t size,
+	       uint32_t location, uint32_t flags, uint32_t timeslice_ms);
+
+/* A byte for each page: DRM_VSVM_LOCATION_*, maybe DRM_VSVM_PLACEMENT_HUGE */
+int svm_placement(const struct svm *svm, const volatile void *start, size_t size,
+		  uint8_t *pages);
+
+/* How many pages are at @location, or a negative error number */
+long svm_count_at(const struct svm *svm, const volatile void *start, size_t size,
+		  uint32_t location);
+
 int svm_syncobj_create(int fd, uint32_t *handle);
 int svm_syncobj_destroy(int fd, uint32_t handle);
 int svm_syncobj_wait(int fd, uint32_t handle);
