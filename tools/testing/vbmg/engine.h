@@ -9,10 +9,11 @@
  * whole of it runs in a unit test on a few arrays.
  *
  * Threads: every engine is a thread. All functions may be called from any
- * thread. Callbacks come from engine threads or from the caller's own thread,
- * always with no lock of the engines held, so a callback may call back in;
- * the exceptions are engines_destroy() and engines_reset(), which wait for the
- * engine threads and therefore must not be called from a callback.
+ * thread. All callbacks come from engine threads, with no lock of the engines
+ * held: the device may call functions here under the same lock that it takes in
+ * its callbacks. The exceptions are engines_destroy() and engines_reset(), which
+ * wait for the engine threads: call them neither from a callback nor under a
+ * lock that a callback takes.
  */
 #ifndef VBMG_ENGINE_H
 #define VBMG_ENGINE_H
@@ -123,7 +124,7 @@ int context_deregister(struct engines *engines, u32 guc_id);
  */
 void engines_reset(struct engines *engines);
 
-/* Reset what one engine runs (GDRST bits of an engine); as a hang of that context */
+/* Reset one engine: what it runs now ends as by a hang of that context */
 void engine_reset_one(struct engines *engines, enum engine_class class, u32 instance);
 
 /*
