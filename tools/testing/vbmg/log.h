@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages for people. Log lines have a level; trace lines have a topic, so
- * that a trace of faults isn't buried under one of commands.
+ * What the model says: messages by level to stderr, and a trace by topic to a
+ * file. Both are lines, written whole, from any thread.
  */
 #ifndef VBMG_LOG_H
 #define VBMG_LOG_H
@@ -9,53 +9,43 @@
 #include "types.h"
 
 enum log_level {
-	LOG_ERROR,	/* the model can't go on, or can't do what was asked */
-	LOG_WARN,	/* the driver or the guest did what it should not */
-	LOG_INFO,	/* rare events: start, reset, end */
+	LOG_ERROR,	/* the model can't go on, or a bug of the guest's driver */
+	LOG_WARN,	/* something that hardware would not have understood either */
+	LOG_INFO,
 	LOG_DEBUG,
 };
 
 enum trace_topic {
-	TRACE_COMMAND,	/* every command of every engine */
-	TRACE_CONTEXT,	/* contexts come, go, switch in and out */
-	TRACE_FAULT,
-	TRACE_TLB,
-	TRACE_MMIO,
-	TRACE_GUC,
+	TRACE_VFU,	/* vfio-user messages */
+	TRACE_MMIO,	/* trapping register accesses */
 	TRACE_IRQ,
-	TRACE_VFU,
+	TRACE_GUC,	/* messages in both directions */
+	TRACE_COMMAND,	/* commands of rings and batches */
+	TRACE_CONTEXT,	/* registration, scheduling, switches */
+	TRACE_FAULT,	/* page faults and their answers */
+	TRACE_TLB,	/* invalidations */
 	TRACE_TOPICS
 };
 
-/* What goes to stderr; both may be set once, before threads start */
 void log_set_level(enum log_level level);
-/* @names: topics separated by commas, or "all"; -EINVAL for a name that isn't one */
-int trace_set_topics(const char *names);
-/* In front of each line, to tell several devices apart */
-void log_set_prefix(const char *prefix);
-
-extern u32 trace_topics;
-
-static inline bool trace_on(enum trace_topic topic)
-{
-	return trace_topics & BIT(topic);
-}
+bool log_parse_level(const char *name, enum log_level *level);
 
 __attribute__((format(printf, 2, 3)))
-void log_print(enum log_level level, const char *format, ...);
-__attribute__((format(printf, 2, 3)))
-void trace_print(enum trace_topic topic, const char *format, ...);
+void log_print(enum log_level level, const char *fmt, ...);
 
 #define log_error(...)	log_print(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)	log_print(LOG_WARN, __VA_ARGS__)
 #define log_info(...)	log_print(LOG_INFO, __VA_ARGS__)
 #define log_debug(...)	log_print(LOG_DEBUG, __VA_ARGS__)
 
-/* The arguments aren't computed for a topic that is off */
-#define trace(topic, ...) \
-	do { \
-		if (trace_on(topic)) \
-			trace_print(topic, __VA_ARGS__); \
-	} while (0)
+/* @topics: names separated by commas, or "all"; false if one is unknown */
+bool trace_parse_topics(const char *topics);
+/* 0 or -errno; without it the trace goes to stderr */
+int trace_open(const char *path);
+void trace_close(void);
+
+bool trace_on(enum trace_topic topic);
+__attribute__((format(printf, 2, 3)))
+void trace(enum trace_topic topic, const char *fmt, ...);
 
 #endif
