@@ -103,8 +103,9 @@ void engines_destroy(struct engines *engines);
 
 /*
  * Contexts. The id is the guc_id. These return 0, -ENOENT for an id that was
- * not registered, -EINVAL for what no hardware could run; the GuC answers such
- * a request with a failure, or logs it.
+ * not registered, -EEXIST for one that was and isn't forgotten yet, -EINVAL for
+ * what no hardware could run, -ENOMEM; the GuC answers such a request with a
+ * failure, or logs it.
  */
 struct context_desc {
 	u32 guc_id;
