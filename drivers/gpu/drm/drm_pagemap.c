@@ -1,0 +1,2210 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/dma-fence.h>
+#include <linux/dma-mapping.h>
+#include <linux/export.h>
+#include <linux/huge_mm.h>
+#include <linux/llist.h>
+#include <linux/memremap.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_pagemap.h>
+#include <drm/drm_pagemap_util.h>
+#include <drm/drm_print.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/drm_pagemap.h>
+
+/**
+ * DOC: Overview
+ *
+ * A &struct drm_pagemap is a region of device memory that a process can use
+ * without knowing: device private pages stand for it in the CPU's page tables,
+ * and a CPU that touches one gets its contents back in RAM. This file moves the
+ * contents of pages between RAM and device memory, and between devices. It
+ * knows nothing of GPU page tables, and nothing of &struct drm_gpusvm: whoever
+ * has mapped a page learns from its MMU notifier that the page moves.
+ *
+ * A driver that provides memory
+ *
+ * - registers it with memremap_pages() as MEMORY_DEVICE_PRIVATE, with the
+ *   operations that drm_pagemap_pagemap_ops_get() returns,
+ *
+ * - embeds a &struct drm_pagemap for the region,
+ *
+ * - embeds a &struct drm_pagemap_devmem in its allocation object, and implements
+ *   &struct drm_pagemap_devmem_ops: list the pages, copy in and out, release,
+ *
+ * - implements &drm_pagemap_ops.devmem_alloc. That is all it takes for
+ *   drm_pagemap_populate_mm() to work.
+ *
+ * .. code-block:: c
+ *
+ *	static struct drm_pagemap_devmem *
+ *	driver_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
+ *			    size_t size, bool may_wait)
+ *	{
+ *		struct driver_chunk *chunk;
+ *
+ *		chunk = driver_chunk_alloc(to_driver(dpagemap), size);
+ *		while (IS_ERR(chunk) && may_wait && driver_evict_oldest(dpagemap))
+ *			chunk = driver_chunk_alloc(to_driver(dpagemap), size);
+ *		if (IS_ERR(chunk))
+ *			return may_wait ? ERR_PTR(-ENOSPC) : ERR_PTR(-EBUSY);
+ *
+ *		drm_pagemap_devmem_init(&chunk->devmem, dpagemap->drm->dev, mm,
+ *					&driver_devmem_ops, dpagemap, size, NULL);
+ *		return &chunk->devmem;
+ *	}
+ */
+
+/**
+ * DOC: Migration
+ *
+ * All migrations go through the same steps, whether they go to device memory,
+ * come back because a CPU touched them, or because the device needs the room:
+ *
+ * collect
+ *	The core MM locks the pages and replaces them in all page tables by
+ *	migration entries. From here on nobody can get at them.
+ * select
+ *	Of what was collected, what is to move?
+ * allocate
+ *	Where to? Device pages of an allocation, or RAM.
+ * copy
+ *	Map the other side for the device that copies and start the copy. Pages
+ *	that come from a peer are pushed by the peer's engine, everything else
+ *	is done by the engine of the device memory in question.
+ * commit
+ *	Wait for the copies, make the new pages the process's pages, and release
+ *	the old ones. If anything went wrong, the old pages stay.
+ *
+ * A migration is best effort, and by page: a page that can't move, because it is
+ * pinned, busy or someone else's, keeps no other page back. Addresses of an
+ * anonymous VMA that have no page get a zeroed page of device memory without a
+ * page of RAM ever being allocated. Huge pages move whole where both sides have
+ * room for that, and page by page otherwise.
+ *
+ * drm_pagemap_populate_range() works chunk by chunk and keeps two chunks in
+ * flight: while the device copies one, the CPU collects and maps the next one.
+ * Device memory is asked for when it is known how much of it a chunk needs. Only
+ * what can be had at once is taken then; where something has to be evicted first,
+ * the migration lets go of its pages and of the mmap lock before it waits.
+ *
+ * A CPU fault brings back a window around the address, not the allocation: see
+ * &drm_pagemap_devmem.fault_window. The window grows while a process reads on.
+ * Until the timeslice of an allocation has expired, a CPU fault sleeps.
+ *
+ * Eviction starts from the physical pages of an allocation. It needs neither the
+ * mm nor a VMA, so it works after the process has gone or forked.
+ */
+
+/**
+ * DOC: Locking and lifetime
+ *
+ * There is no lock in this file. What serializes migrations is the folio lock,
+ * which the collect step only ever tries to take: of two that want the same page
+ * one leaves it alone. Between collect and commit a migration may allocate RAM,
+ * call the provider's ops and wait for its fences. So the order is mmap lock,
+ * folio lock, provider's locks; and a provider must not, with a lock held that
+ * its ops take, touch memory of a process or migrate.
+ *
+ * Each folio holds a reference on its allocation's &struct drm_pagemap_zdd. When
+ * the last one is freed, the allocation is released to the driver and the
+ * reference on the pagemap dropped. A pagemap holds references on its device and
+ * on the module of its driver; they are put from a work item, since the last page
+ * of an allocation may be freed anywhere.
+ *
+ * A device that is unplugged gets no new pages (-ENODEV). Its driver then evicts
+ * what there is, with drm_pagemap_evict_many(), and all references are gone.
+ */
+
+/* ------------------------------------------------------------------------
+ * Zone device data
+ */
+
+static struct drm_pagemap_devmem *zdd_to_devmem(struct drm_pagemap_zdd *zdd)
+{
+	return container_of(zdd, struct drm_pagemap_devmem, zdd);
+}
+
+static struct drm_pagemap_devmem *page_to_devmem(struct page *page)
+{
+	return zdd_to_devmem(drm_pagemap_page_zone_device_data(page));
+}
+
+/* The allocation is about to be populated: its pages keep the pagemap alive. */
+static void zdd_start(struct drm_pagemap_devmem *devmem)
+{
+	if (!devmem->zdd.dpagemap)
+		devmem->zdd.dpagemap = drm_pagemap_get(devmem->dpagemap);
+}
+
+static void zdd_release(struct kref *ref)
+{
+	struct drm_pagemap_zdd *zdd =
+		container_of(ref, struct drm_pagemap_zdd, refcount);
+	struct drm_pagemap_devmem *devmem = zdd_to_devmem(zdd);
+	const struct drm_pagemap_devmem_ops *ops = devmem->ops;
+	struct drm_pagemap *dpagemap = zdd->dpagemap;
+
+	/* Without an op to wait for, whoever waits for this frees it now. */
+	complete_all(&devmem->detached);
+	if (ops->devmem_release)
+		ops->devmem_release(devmem);
+	drm_pagemap_put(dpagemap);
+}
+
+static void zdd_put(struct drm_pagemap_zdd *zdd)
+{
+	kref_put(&zdd->refcount, zdd_release);
+}
+
+static bool folio_is_retired(struct folio *folio)
+{
+	return (unsigned long)folio_zone_device_data(folio) &
+	       DRM_PAGEMAP_ZDD_FLAG_MIGRATED;
+}
+
+/*
+ * The contents have moved on. Someone may still hold a reference on the folio,
+ * so an eviction may still come across it.
+ */
+static void folio_retire(struct folio *folio)
+{
+	unsigned long data = (unsigned long)folio_zone_device_data(folio);
+
+	data |= DRM_PAGEMAP_ZDD_FLAG_MIGRATED;
+	folio_set_zone_device_data(folio, (void *)data);
+}
+
+static void stat_add(struct drm_pagemap *dpagemap, enum drm_pagemap_stat stat,
+		     unsigned long count)
+{
+	if (count)
+		atomic64_add(count, &dpagemap->stats[stat]);
+}
+
+/* ------------------------------------------------------------------------
+ * A migration
+ */
+
+/**
+ * struct drm_pagemap_copy - A run of pages that one engine copies
+ *
+ * @first: Index of the first page
+ * @end: Index behind the last page
+ * @ops: Operations of the device memory whose engine copies
+ * @dpagemap: Pagemap of that device memory
+ * @dev: The device that copies
+ * @push: The engine's own memory is the source, not the destination
+ * @iova: IOVA space of the system memory, if it has one
+ * @iova_used: How much of it is mapped, in bytes
+ * @fence: Signals when the copy is done; NULL if it is
+ */
+struct drm_pagemap_copy {
+	unsigned long first, end;
+	const struct drm_pagemap_devmem_ops *ops;
+	struct drm_pagemap *dpagemap;
+	struct device *dev;
+	bool push;
+	struct dma_iova_state iova;
+	size_t iova_used;
+	struct dma_fence *fence;
+};
+
+/* More runs than this are waited for in between. */
+#define MAX_COPIES	4
+
+/**
+ * struct drm_pagemap_migration - A chunk of memory on its way
+ *
+ * @dpagemap: Pagemap of the device memory that is filled or emptied
+ * @devmem: Allocation that is filled or evicted; NULL for a CPU fault, which may
+ *	    empty several
+ * @details: How to migrate, to device memory; NULL to RAM
+ * @mv: The core MM's part. Without a VMA, the source is a list of device pages
+ * @addr: Other side of the copy of each page
+ * @pages: Device pages that the copy ops get
+ * @wanted: Number of pages that are to move
+ * @moved: Number of pages that have moved, and how
+ * @moved_huge: those in huge folios
+ * @zeroed: those without a source
+ * @resident: Number of pages that were where they are wanted
+ * @split: Number of huge folios that came back as small pages
+ * @unsplit: Huge folios were left because there was no huge page of RAM
+ * @starved: Small folios were left because there was no page of RAM
+ * @ncopies: Number of copies under way
+ * @copies: The copies
+ */
+struct drm_pagemap_migration {
+	struct drm_pagemap *dpagemap;
+	struct drm_pagemap_devmem *devmem;
+	const struct drm_pagemap_migrate_details *details;
+	struct migrate_vma mv;
+	struct drm_pagemap_addr *addr;
+	struct page **pages;
+	unsigned long wanted;
+	unsigned long moved, moved_huge, zeroed;
+	unsigned long resident;
+	unsigned long split;
+	bool unsplit, starved;
+	unsigned int ncopies;
+	struct drm_pagemap_copy copies[MAX_COPIES];
+};
+
+/* The arrays of a migration, in one buffer; none of it needs clearing. */
+static int migration_alloc(struct drm_pagemap_migration *m, unsigned long npages)
+{
+	void *buf = kvmalloc_array(npages, sizeof(*m->addr) + sizeof(*m->pages) +
+				   sizeof(*m->mv.src) + sizeof(*m->mv.dst),
+				   GFP_KERNEL);
+
+	if (!buf)
+		return -ENOMEM;
+
+	m->addr = buf;
+	m->pages = (void *)(m->addr + npages);
+	m->mv.src = (void *)(m->pages + npages);
+	m->mv.dst = m->mv.src + npages;
+
+	return 0;
+}
+
+static void migration_free(struct drm_pagemap_migration *m)
+{
+	kvfree(m->addr);
+}
+
+/* Make a migration ready for the next chunk; its buffer stays. */
+static void migration_reset(struct drm_pagemap_migration *m)
+{
+	m->devmem = NULL;
+	m->wanted = 0;
+	m->moved = 0;
+	m->moved_huge = 0;
+	m->zeroed = 0;
+	m->resident = 0;
+	m->split = 0;
+	m->unsplit = false;
+	m->starved = false;
+	m->ncopies = 0;
+}
+
+/* Whether an entry of the source array is one that is to move. */
+static bool entry_wanted(unsigned long mpfn)
+{
+	return mpfn & MIGRATE_PFN_MIGRATE;
+}
+
+/*
+ * How many pages an entry stands for. A huge hole has no page to ask; a huge page
+ * that couldn't be locked has left its flag, but no page and nothing that is wanted.
+ */
+static unsigned int entry_order(unsigned long mpfn)
+{
+	struct page *page;
+
+	if (likely(!(mpfn & MIGRATE_PFN_COMPOUND)))
+		return 0;
+
+	page = migrate_pfn_to_page(mpfn);
+	if (page)
+		return folio_order(page_folio(page));
+
+	return entry_wanted(mpfn) ? HPAGE_PMD_ORDER : 0;
+}
+
+/* The device page that an entry of the source array is, if it is one. */
+static struct page *entry_device_page(unsigned long mpfn)
+{
+	struct page *page = migrate_pfn_to_page(mpfn);
+
+	return page && is_device_private_page(page) ? page : NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Collect
+ */
+
+static int collect_vma(struct drm_pagemap_migration *m, struct vm_area_struct *vma,
+		       unsigned long start, unsigned long end)
+{
+	int err;
+
+	m->mv.vma = vma;
+	m->mv.start = start;
+	m->mv.end = end;
+
+	err = migrate_vma_setup(&m->mv);
+	trace_drm_pagemap_collect(m->dpagemap, start, (end - start) >> PAGE_SHIFT,
+				  err ? 0 : m->mv.cpages, err);
+
+	return err;
+}
+
+static int collect_devmem(struct drm_pagemap_migration *m)
+{
+	unsigned long npages = m->devmem->size >> PAGE_SHIFT;
+	int err;
+
+	m->mv.vma = NULL;
+	m->mv.npages = npages;
+
+	err = m->devmem->ops->populate_devmem_pfn(m->devmem, npages, m->mv.src);
+	if (err)
+		return err;
+
+	err = migrate_device_pfns(m->mv.src, npages);
+	if (!err)
+		memset(m->mv.dst, 0, npages * sizeof(*m->mv.dst));
+
+	return err;
+}
+
+/* ------------------------------------------------------------------------
+ * Select
+ */
+
+static bool in_timeslice(struct drm_pagemap_devmem *devmem)
+{
+	return time_before64(get_jiffies_64(),
+			     READ_ONCE(devmem->timeslice_expiration));
+}
+
+static void start_timeslice(struct drm_pagemap_devmem *devmem,
+			    unsigned long timeslice_ms)
+{
+	u64 expires = get_jiffies_64() + msecs_to_jiffies(timeslice_ms);
+
+	if (time_after64(expires, READ_ONCE(devmem->timeslice_expiration)))
+		WRITE_ONCE(devmem->timeslice_expiration, expires);
+}
+
+/* To device memory goes all that isn't there already. */
+static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn,
+			     unsigned int order)
+{
+	struct page *page = entry_device_page(mpfn);
+
+	if (likely(!page) || page_pgmap(page) != m->dpagemap->pagemap ||
+	    m->details->can_migrate_same_pagemap)
+		return true;
+
+	m->resident += 1UL << order;
+	if (m->details->timeslice_ms)
+		start_timeslice(page_to_devmem(page), m->details->timeslice_ms);
+
+	return false;
+}
+
+/*
+ * To RAM goes what has contents. A CPU fault takes along what lies around it, but
+ * not from other devices, and not from allocations whose time hasn't come.
+ */
+static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn)
+{
+	struct page *page = entry_device_page(mpfn), *fault_page = m->mv.fault_page;
+
+	if (!page || folio_is_retired(page_folio(page)))
+		return false;
+	if (!fault_page || page_folio(page) == page_folio(fault_page))
+		return true;
+
+	return page_pgmap(page) == m->dpagemap->pagemap &&
+	       !in_timeslice(page_to_devmem(page));
+}
+
+static void migration_select(struct drm_pagemap_migration *m)
+{
+	unsigned long *src = m->mv.src, i;
+	unsigned int order;
+
+	for (i = 0; i < m->mv.npages; i += 1UL << order) {
+		order = entry_order(src[i]);
+		if (!entry_wanted(src[i]))
+			continue;
+		if (m->details ? select_to_devmem(m, src[i], order) :
+				 select_to_ram(m, src[i]))
+			m->wanted += 1UL << order;
+		else
+			src[i] &= ~MIGRATE_PFN_MIGRATE;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Allocate: device pages
+ */
+
+/* Whether the pages can be one folio. */
+static bool pfns_make_folio(const unsigned long *pfns, unsigned int order)
+{
+	unsigned long i;
+
+	if (!IS_ALIGNED(pfns[0], 1UL << order))
+		return false;
+
+	for (i = 1; i < 1UL << order; i++)
+		if (pfns[i] != pfns[0] + i)
+			return false;
+
+	return true;
+}
+
+static unsigned long devmem_folio(struct drm_pagemap_devmem *devmem,
+				  unsigned long pfn, unsigned int order)
+{
+	struct folio *folio = (struct folio *)pfn_to_page(pfn);
+
+	zone_device_folio_init(folio, devmem->dpagemap->pagemap, order);
+	kref_get(&devmem->zdd.refcount);
+	folio_set_zone_device_data(folio, &devmem->zdd);
+
+	return migrate_pfn(pfn) | (order ? MIGRATE_PFN_COMPOUND : 0);
+}
+
+/*
+ * The device page that a copy op is to get for entry @i: the source if it is
+ * device memory, which its own engine pushes, else the destination.
+ */
+static struct page *devmem_copy_page(struct drm_pagemap_migration *m,
+				     struct page *src, unsigned long i)
+{
+	return src ?: migrate_pfn_to_page(m->mv.dst[i]);
+}
+
+/* Give an entry its pages, as one folio if the numbers allow it. */
+static void devmem_assign_entry(struct drm_pagemap_migration *m, unsigned long i,
+				unsigned int order, const unsigned long *pfns)
+{
+	struct page *src = entry_device_page(m->mv.src[i]);
+	unsigned long j, nr = 1UL << order;
+
+	if (!order || pfns_make_folio(pfns, order)) {
+		m->mv.dst[i] = devmem_folio(m->devmem, pfns[0], order);
+		m->pages[i] = devmem_copy_page(m, src, i);
+		return;
+	}
+
+	for (j = 0; j < nr; j++) {
+		m->mv.dst[i + j] = devmem_folio(m->devmem, pfns[j], 0);
+		m->pages[i + j] = devmem_copy_page(m, src ? src + j : NULL, i + j);
+	}
+}
+
+/*
+ * Spread the pages of the allocation over the entries that are wanted. If it has
+ * a page for each entry, huge pages stay aligned whatever is left out; else they
+ * are dealt out in order.
+ */
+static int allocate_devmem(struct drm_pagemap_migration *m)
+{
+	bool whole = m->devmem->size >> PAGE_SHIFT >= m->mv.npages;
+	/* The addresses aren't known yet, so there is room for page numbers. */
+	unsigned long *pfns = (unsigned long *)m->addr;
+	unsigned long i, slot = 0;
+	unsigned int order;
+	int err;
+
+	err = m->devmem->ops->populate_devmem_pfn(m->devmem,
+						  whole ? m->mv.npages : m->wanted,
+						  pfns);
+	if (err)
+		return err;
+
+	zdd_start(m->devmem);
+	for (i = 0; i < m->mv.npages; i += 1UL << order) {
+		order = entry_order(m->mv.src[i]);
+		m->pages[i] = NULL;
+		if (!entry_wanted(m->mv.src[i]))
+			continue;
+		devmem_assign_entry(m, i, order, pfns + (whole ? i : slot));
+		slot += 1UL << order;
+	}
+
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Allocate: RAM
+ */
+
+/* A small page must be had for the page that the CPU waits for. */
+#define RAM_GFP_NEEDED	GFP_HIGHUSER_MOVABLE
+/* What comes along with it is not worth killing anyone. */
+#define RAM_GFP_WINDOW	(GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN)
+/* For an eviction the device's owner waits, not the memory's. */
+#define RAM_GFP_EVICT	(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+/* There is a fallback for huge pages: don't compact for long. */
+#define RAM_GFP_HUGE	(GFP_TRANSHUGE | __GFP_NORETRY | __GFP_NOWARN)
+
+static gfp_t ram_gfp(struct drm_pagemap_migration *m, unsigned int order,
+		     bool needed)
+{
+	if (order)
+		return RAM_GFP_HUGE;
+	if (!m->mv.vma)
+		return RAM_GFP_EVICT;
+
+	return needed ? RAM_GFP_NEEDED : RAM_GFP_WINDOW;
+}
+
+/*
+ * A page for the address of entry @i, by the policy of its VMA. An eviction knows
+ * of no VMA; the node of the device is the one that the data is close to.
+ */
+static unsigned long ram_folio(struct drm_pagemap_migration *m, unsigned long i,
+			       unsigned int order, bool needed)
+{
+	unsigned long addr = m->mv.start + (i << PAGE_SHIFT);
+	gfp_t gfp = ram_gfp(m, order, needed);
+	struct folio *folio;
+	int nid;
+
+	if (m->mv.vma) {
+		folio = vma_alloc_folio(gfp, order, m->mv.vma, addr);
+	} else {
+		nid = dev_to_node(m->devmem->dev);
+		folio = __folio_alloc(gfp, order, nid == NUMA_NO_NODE ?
+				      numa_mem_id() : nid, NULL);
+	}
+	if (!folio)
+		return 0;
+
+	/* Nobody else knows the folio, so this can't wait. */
+	folio_lock(folio);
+
+	return migrate_pfn(folio_pfn(folio)) | (order ? MIGRATE_PFN_COMPOUND : 0);
+}
+
+static void put_dst(unsigned long *dst)
+{
+	struct folio *folio = page_folio(migrate_pfn_to_page(*dst));
+
+	folio_unlock(folio);
+	folio_put(folio);
+	*dst = 0;
+}
+
+/* Small pages for a huge folio; all of them or none. */
+static bool ram_assign_split(struct drm_pagemap_migration *m, unsigned long i,
+			     struct page *src, unsigned long nr, bool needed)
+{
+	unsigned long j;
+
+	for (j = 0; j < nr; j++) {
+		m->mv.dst[i + j] = ram_folio(m, i + j, 0, needed);
+		if (!m->mv.dst[i + j])
+			goto err_put;
+		m->pages[i + j] = src + j;
+	}
+	m->split++;
+
+	return true;
+
+err_put:
+	while (j--) {
+		put_dst(&m->mv.dst[i + j]);
+		m->pages[i + j] = NULL;
+	}
+
+	return false;
+}
+
+static bool ram_assign_entry(struct drm_pagemap_migration *m, unsigned long i,
+			     unsigned int order, bool needed)
+{
+	struct page *src = migrate_pfn_to_page(m->mv.src[i]);
+
+	m->mv.dst[i] = ram_folio(m, i, order, needed);
+	m->pages[i] = m->mv.dst[i] ? src : NULL;
+	if (m->mv.dst[i])
+		return true;
+
+	/* The core MM splits a collected folio only if it knows the VMA. */
+	if (order && m->mv.vma)
+		return ram_assign_split(m, i, src, 1UL << order, needed);
+
+	if (order)
+		m->unsplit = true;
+	else
+		m->starved = true;
+
+	return false;
+}
+
+/* Whether the CPU waits for the page of this entry. */
+static bool entry_needed(struct drm_pagemap_migration *m, unsigned long mpfn)
+{
+	return m->mv.fault_page && page_folio(migrate_pfn_to_page(mpfn)) ==
+				   page_folio(m->mv.fault_page);
+}
+
+/* Entries for which there is no memory stay, but not the one of the fault. */
+static int allocate_ram(struct drm_pagemap_migration *m)
+{
+	unsigned long *src = m->mv.src, i;
+	unsigned int order;
+	bool needed;
+
+	for (i = 0; i < m->mv.npages; i += 1UL << order) {
+		order = entry_order(src[i]);
+		m->pages[i] = NULL;
+		if (!entry_wanted(src[i]))
+			continue;
+
+		needed = entry_needed(m, src[i]);
+		if (!ram_assign_entry(m, i, order, needed) && needed)
+			return -ENOMEM;
+	}
+
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Copy
+ */
+
+static int map_ram(struct drm_pagemap_copy *copy, struct page *page,
+		   unsigned int order, struct drm_pagemap_addr *addr)
+{
+	enum dma_data_direction dir = copy->push ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	size_t size = PAGE_SIZE << order;
+	dma_addr_t dma;
+	int err;
+
+	if (dma_use_iova(&copy->iova)) {
+		err = dma_iova_link(copy->dev, &copy->iova, page_to_phys(page),
+				    copy->iova_used, size, dir, 0);
+		if (err)
+			return err;
+		dma = copy->iova.addr + copy->iova_used;
+		copy->iova_used += size;
+	} else {
+		dma = dma_map_page(copy->dev, page, 0, size, dir);
+		if (dma_mapping_error(copy->dev, dma))
+			return -ENOMEM;
+	}
+
+	*addr = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM, order, dir);
+
+	return 0;
+}
+
+static int map_peer(struct drm_pagemap_copy *copy, struct page *page,
+		    unsigned int order, struct drm_pagemap_addr *addr)
+{
+	struct drm_pagemap *dpagemap = drm_pagemap_page_to_dpagemap(page);
+
+	*addr = dpagemap->ops->device_map(dpagemap, copy->dev, page, order,
+					  DMA_FROM_DEVICE);
+
+	return dma_mapping_error(copy->dev, addr->addr) ? -EFAULT : 0;
+}
+
+/* An entry without a source: the device page is to read as zeroes. */
+static void map_nothing(struct drm_pagemap_migration *m, unsigned long i,
+			unsigned int order)
+{
+	unsigned long nr = 1UL << order;
+
+	memset(&m->addr[i], 0, nr * sizeof(*m->addr));
+	memset(&m->pages[i + 1], 0, (nr - 1) * sizeof(*m->pages));
+}
+
+/*
+ * Map the side of an entry that isn't the engine's own memory. @src is the source
+ * page, or NULL. On an error, &drm_pagemap_addr.addr stays 0.
+ */
+static int map_entry(struct drm_pagemap_migration *m, struct drm_pagemap_copy *copy,
+		     unsigned long i, unsigned int order, struct page *src)
+{
+	struct page *other = copy->push ? migrate_pfn_to_page(m->mv.dst[i]) : src;
+	int err;
+
+	if (!other) {
+		map_nothing(m, i, order);
+		return 0;
+	}
+
+	err = is_device_private_page(other) ?
+	      map_peer(copy, other, order, &m->addr[i]) :
+	      map_ram(copy, other, order, &m->addr[i]);
+	if (err)
+		m->addr[i] = (struct drm_pagemap_addr) {};
+
+	return err;
+}
+
+/* Map all of a run; what isn't mapped has address 0. */
+static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *copy)
+{
+	unsigned long i, src_index = copy->first;
+	struct page *src = NULL;
+	unsigned int order;
+	int err;
+
+	/* One space saves IOVAs and flushes, unless there is but one mapping. */
+	if (copy->end - copy->first > 1 &&
+	    !(m->mv.dst[copy->first] & MIGRATE_PFN_COMPOUND))
+		dma_iova_try_alloc(copy->dev, &copy->iova, 0,
+				   (copy->end - copy->first) << PAGE_SHIFT);
+
+	for (i = copy->first; i < copy->end; i += 1UL << order) {
+		/* Behind a huge source, its small pages have no entries. */
+		if (m->mv.src[i]) {
+			src = migrate_pfn_to_page(m->mv.src[i]);
+			src_index = i;
+		}
+		order = entry_order(m->mv.dst[i]);
+		if (!m->mv.dst[i]) {
+			m->addr[i] = (struct drm_pagemap_addr) {};
+			continue;
+		}
+		err = map_entry(m, copy, i, order, src ? src + (i - src_index) : NULL);
+		if (err) {
+			copy->end = i;
+			return err;
+		}
+	}
+
+	return dma_use_iova(&copy->iova) && copy->iova_used ?
+	       dma_iova_sync(copy->dev, &copy->iova, 0, copy->iova_used) : 0;
+}
+
+static void unmap_entry(struct drm_pagemap_copy *copy, unsigned long dst,
+			const struct drm_pagemap_addr *addr)
+{
+	struct page *page = migrate_pfn_to_page(dst);
+	struct drm_pagemap *dpagemap;
+
+	if (copy->push && is_device_private_page(page)) {
+		dpagemap = drm_pagemap_page_to_dpagemap(page);
+		dpagemap->ops->device_unmap(dpagemap, copy->dev, addr);
+	} else if (!dma_use_iova(&copy->iova)) {
+		dma_unmap_page(copy->dev, addr->addr, PAGE_SIZE << addr->order,
+			       addr->dir);
+	}
+}
+
+static void copy_unmap(struct drm_pagemap_migration *m,
+		       struct drm_pagemap_copy *copy)
+{
+	enum dma_data_direction dir = copy->push ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	unsigned long i;
+
+	for (i = copy->first; i < copy->end; i += 1UL << entry_order(m->mv.dst[i]))
+		if (m->mv.dst[i] && m->addr[i].addr)
+			unmap_entry(copy, m->mv.dst[i], &m->addr[i]);
+
+	if (dma_use_iova(&copy->iova))
+		dma_iova_destroy(copy->dev, &copy->iova, copy->iova_used, dir, 0);
+}
+
+/* Hand a run to the engine. A waiting op is done when it returns. */
+static int copy_submit(struct drm_pagemap_migration *m, struct drm_pagemap_copy *copy)
+{
+	struct dma_fence *before = m->details ? m->devmem->pre_migrate_fence : NULL;
+	unsigned long nr = copy->end - copy->first;
+	struct page **pages = m->pages + copy->first;
+	struct drm_pagemap_addr *addr = m->addr + copy->first;
+	const struct drm_pagemap_devmem_ops *ops = copy->ops;
+	struct dma_fence *fence;
+
+	if (copy->push && !ops->submit_to_ram)
+		return ops->copy_to_ram(pages, addr, nr, before);
+	if (!copy->push && !ops->submit_to_devmem)
+		return ops->copy_to_devmem(pages, addr, nr, before);
+
+	fence = copy->push ? ops->submit_to_ram(pages, addr, nr, before) :
+			     ops->submit_to_devmem(pages, addr, nr, before);
+	if (IS_ERR(fence))
+		return PTR_ERR(fence);
+	copy->fence = fence;
+
+	return 0;
+}
+
+static int copy_finish(struct drm_pagemap_migration *m, struct drm_pagemap_copy *copy)
+{
+	int err = 0;
+
+	if (copy->fence) {
+		dma_fence_wait(copy->fence, false);
+		err = min(dma_fence_get_status(copy->fence), 0);
+		dma_fence_put(copy->fence);
+	}
+	copy_unmap(m, copy);
+
+	return err;
+}
+
+static int copies_wait(struct drm_pagemap_migration *m)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < m->ncopies; i++)
+		err = copy_finish(m, &m->copies[i]) ?: err;
+	m->ncopies = 0;
+
+	return err;
+}
+
+/* Start the copy of the run [first, end), whose pages all belong to @zdd. */
+static int copy_start(struct drm_pagemap_migration *m, unsigned long first,
+		      unsigned long end, struct drm_pagemap_zdd *zdd)
+{
+	struct drm_pagemap_devmem *devmem = zdd ? zdd_to_devmem(zdd) : m->devmem;
+	struct drm_pagemap_copy *copy;
+	int err;
+
+	if (m->ncopies == MAX_COPIES) {
+		err = copies_wait(m);
+		if (err)
+			return err;
+	}
+
+	copy = &m->copies[m->ncopies++];
+	*copy = (struct drm_pagemap_copy) {
+		.first = first,
+		.end = end,
+		.ops = devmem->ops,
+		.dpagemap = devmem->dpagemap,
+		.dev = devmem->dev,
+		.push = zdd,
+	};
+
+	err = copy_map(m, copy);
+	if (!err)
+		err = copy_submit(m, copy);
+	trace_drm_pagemap_copy(m->dpagemap, copy->dpagemap, copy->push, end - first, err);
+
+	return err;
+}
+
+/* Whether the engine that copies for @a copies for @b, too. */
+static bool same_engine(struct drm_pagemap_zdd *a, struct drm_pagemap_zdd *b)
+{
+	if (a == b)
+		return true;
+
+	return a && b && a->dpagemap == b->dpagemap &&
+	       zdd_to_devmem(a)->ops == zdd_to_devmem(b)->ops &&
+	       zdd_to_devmem(a)->dev == zdd_to_devmem(b)->dev;
+}
+
+/* Copy everything that has a destination, in runs of one engine each. */
+static int migration_copy(struct drm_pagemap_migration *m)
+{
+	struct drm_pagemap_zdd *zdd = NULL, *run_zdd = NULL;
+	unsigned long i, first = 0, end = 0;
+	struct page *page;
+	int err;
+
+	for (i = 0; i < m->mv.npages; i += 1UL << entry_order(m->mv.dst[i])) {
+		if (!m->mv.dst[i])
+			continue;
+		/* The pages behind a huge source go the way of the first one. */
+		if (m->mv.src[i]) {
+			page = entry_device_page(m->mv.src[i]);
+			zdd = page ? drm_pagemap_page_zone_device_data(page) : NULL;
+		}
+		if (end && !same_engine(zdd, run_zdd)) {
+			err = copy_start(m, first, end, run_zdd);
+			if (err)
+				return err;
+			end = 0;
+		}
+		if (!end) {
+			first = i;
+			run_zdd = zdd;
+		}
+		end = i + (1UL << entry_order(m->mv.dst[i]));
+	}
+
+	return end ? copy_start(m, first, end, run_zdd) : 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Commit
+ */
+
+static void put_all_dst(struct drm_pagemap_migration *m)
+{
+	unsigned int order;
+	unsigned long i;
+
+	for (i = 0; i < m->mv.npages; i += 1UL << order) {
+		order = entry_order(m->mv.dst[i]);
+		if (m->mv.dst[i])
+			put_dst(&m->mv.dst[i]);
+	}
+	m->split = 0;
+}
+
+/* Count what has moved, and mark the device pages that it has left. */
+static void commit_account(struct drm_pagemap_migration *m)
+{
+	unsigned long i, nr, src, dst;
+	struct page *page;
+
+	for (i = 0; i < m->mv.npages; i += nr) {
+		src = m->mv.src[i];
+		dst = m->mv.dst[i];
+		nr = 1UL << entry_order(dst);
+		if (!dst || !entry_wanted(src))
+			continue;
+
+		m->moved += nr;
+		if (nr > 1)
+			m->moved_huge += nr;
+		page = migrate_pfn_to_page(src);
+		if (!page)
+			m->zeroed += nr;
+		else if (is_device_private_page(page))
+			folio_retire(page_folio(page));
+	}
+}
+
+static void commit_stats(struct drm_pagemap_migration *m, int err)
+{
+	struct drm_pagemap_migrate_stats *stats = m->details ? m->details->stats : NULL;
+	struct drm_pagemap *dpagemap = m->dpagemap;
+	unsigned long left = m->mv.npages - m->moved - m->resident;
+
+	if (m->details) {
+		stat_add(dpagemap, DRM_PAGEMAP_STAT_TO_DEVMEM, m->moved);
+		stat_add(dpagemap, DRM_PAGEMAP_STAT_TO_DEVMEM_HUGE, m->moved_huge);
+		stat_add(dpagemap, DRM_PAGEMAP_STAT_ZEROED, m->zeroed);
+		stat_add(dpagemap, DRM_PAGEMAP_STAT_LEFT, left);
+	} else {
+		stat_add(dpagemap, m->mv.vma ? DRM_PAGEMAP_STAT_TO_RAM :
+					       DRM_PAGEMAP_STAT_EVICTED, m->moved);
+		stat_add(dpagemap, DRM_PAGEMAP_STAT_SPLIT, m->split);
+	}
+	stat_add(dpagemap, DRM_PAGEMAP_STAT_FAILED, !!err);
+
+	if (stats) {
+		stats->moved += m->moved;
+		stats->resident += m->resident;
+		stats->left += left;
+	}
+	trace_drm_pagemap_commit(dpagemap, m->mv.start, m->moved, m->moved_huge,
+				 m->resident, left, err);
+}
+
+/* The new pages take the place of the old ones, but for the page tables. */
+static void commit_pages(struct drm_pagemap_migration *m)
+{
+	if (m->mv.vma)
+		migrate_vma_pages(&m->mv);
+	else
+		migrate_device_pages(m->mv.src, m->mv.dst, m->mv.npages);
+}
+
+/* The page tables follow, and all pages are unlocked. */
+static void commit_finalize(struct drm_pagemap_migration *m)
+{
+	if (m->mv.vma)
+		migrate_vma_finalize(&m->mv);
+	else
+		migrate_device_finalize(m->mv.src, m->mv.dst, m->mv.npages);
+}
+
+/*
+ * The end of every migration that has collected: wait for the copies and let the
+ * core MM have the pages, the new ones or, after an error, the old ones.
+ */
+static int migration_finish(struct drm_pagemap_migration *m, int err)
+{
+	int wait_err = copies_wait(m);
+
+	err = err ?: wait_err;
+	if (err)
+		put_all_dst(m);
+	else if (m->details && m->wanted)
+		start_timeslice(m->devmem, m->details->timeslice_ms);
+
+	commit_pages(m);
+	commit_account(m);
+	commit_stats(m, err);
+	commit_finalize(m);
+
+	return err;
+}
+
+/* Nothing has been allocated yet, and nothing was tried that would count. */
+static void migration_abort(struct drm_pagemap_migration *m)
+{
+	commit_pages(m);
+	commit_finalize(m);
+}
+
+/* ------------------------------------------------------------------------
+ * To device memory
+ */
+
+static void migration_to_devmem(struct drm_pagemap_migration *m,
+				struct drm_pagemap *dpagemap,
+				const struct drm_pagemap_migrate_details *details)
+{
+	*m = (struct drm_pagemap_migration) {
+		.dpagemap = dpagemap,
+		.details = details,
+		.mv = {
+			.pgmap_owner = dpagemap->pagemap->owner,
+			/* Coherent device memory is fine where it is. */
+			.flags = MIGRATE_VMA_SELECT_SYSTEM |
+				 MIGRATE_VMA_SELECT_DEVICE_PRIVATE |
+				 MIGRATE_VMA_SELECT_COMPOUND,
+		},
+	};
+}
+
+static bool devmem_ops_complete(const struct drm_pagemap_devmem_ops *ops)
+{
+	return ops->populate_devmem_pfn &&
+	       (ops->copy_to_devmem || ops->submit_to_devmem) &&
+	       (ops->copy_to_ram || ops->submit_to_ram);
+}
+
+/* Allocate and copy into @m->devmem what was selected. */
+static int migration_fill_devmem(struct drm_pagemap_migration *m)
+{
+	int err = allocate_devmem(m);
+
+	return err ?: migration_copy(m);
+}
+
+/* The fence belonged to the first migration into the allocation. */
+static void devmem_put_fence(struct drm_pagemap_devmem *devmem)
+{
+	dma_fence_put(devmem->pre_migrate_fence);
+	devmem->pre_migrate_fence = NULL;
+}
+
+static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
+				 struct drm_pagemap_devmem *devmem,
+				 struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end)
+{
+	int err = collect_vma(m, vma, start, end);
+
+	if (err)
+		return err;
+
+	migration_select(m);
+	m->devmem = devmem;
+	if (m->wanted)
+		err = migration_fill_devmem(m);
+	err = migration_finish(m, err);
+	if (!err && m->wanted)
+		devmem_put_fence(devmem);
+	if (!err && m->moved + m->resident < m->mv.npages)
+		err = -EBUSY;
+
+	return err;
+}
+
+static int vma_check(struct vm_area_struct *vma, unsigned long start,
+		     unsigned long end)
+{
+	if (!vma)
+		return -ENOENT;
+	if (start >= end || start < vma->vm_start || end > vma->vm_end)
+		return -EINVAL;
+
+	/* The core MM moves anonymous memory only. */
+	return vma_is_anonymous(vma) ? 0 : -EBUSY;
+}
+
+/**
+ * drm_pagemap_migrate_to_devmem() - Move an interval of an mm to an allocation
+ * @devmem_allocation: where to; the caller's reference is consumed, whatever the
+ *		       outcome, and the last page that leaves it releases it
+ * @mm: the mm
+ * @start: first address, page aligned
+ * @end: address behind the last one; all in one VMA, at most the allocation's size
+ * @mdetails: how
+ *
+ * For drivers that implement &drm_pagemap_ops.populate_mm. The copies are done
+ * when the function returns.
+ *
+ * Context: Process context, the mmap lock held at least for reading.
+ *
+ * Return: 0 if all pages are in the pagemap of @devmem_allocation now; -EBUSY if
+ * some had to be left, while others have moved; -ENOENT or -EINVAL if the interval
+ * isn't in one VMA, or is larger than the allocation; -EOPNOTSUPP if an op is
+ * missing; -ENOMEM; or an error of the copy. After an error other than -EBUSY
+ * nothing has moved.
+ */
+int drm_pagemap_migrate_to_devmem(struct drm_pagemap_devmem *devmem_allocation,
+				  struct mm_struct *mm,
+				  unsigned long start, unsigned long end,
+				  const struct drm_pagemap_migrate_details *mdetails)
+{
+	struct drm_pagemap_migration m;
+	struct vm_area_struct *vma;
+	int err;
+
+	mmap_assert_locked(mm);
+
+	migration_to_devmem(&m, devmem_allocation->dpagemap, mdetails);
+	vma = vma_lookup(mm, start);
+	err = devmem_ops_complete(devmem_allocation->ops) ?
+	      vma_check(vma, start, end) : -EOPNOTSUPP;
+	if (!err && end - start > devmem_allocation->size)
+		err = -EINVAL;
+	if (!err)
+		err = migration_alloc(&m, (end - start) >> PAGE_SHIFT);
+	if (!err) {
+		err = migrate_vma_to_devmem(&m, devmem_allocation, vma, start, end);
+		migration_free(&m);
+	}
+	zdd_put(&devmem_allocation->zdd);
+
+	return err;
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_migrate_to_devmem);
+
+/* ------------------------------------------------------------------------
+ * Populate: a pipeline of chunks
+ */
+
+/* Chunks are as large as the largest folio that the core MM migrates. */
+#define CHUNK_SIZE	PMD_SIZE
+
+/* How often a chunk may lose the memory that was evicted for it. */
+#define MAX_EVICTIONS	4
+
+/**
+ * struct drm_pagemap_populate - Populating an interval
+ *
+ * @dpagemap: Where to
+ * @mm: Whose memory
+ * @details: How
+ * @stats: What has become of the pages
+ * @chunks: The chunk that is prepared and the one that is copied
+ * @next: The one of @chunks that is prepared next
+ * @busy: The one of @chunks that is copied, or NULL
+ * @spare: Allocation that was waited for
+ * @need: Bytes that the last chunk found no room for, or 0
+ */
+struct drm_pagemap_populate {
+	struct drm_pagemap *dpagemap;
+	struct mm_struct *mm;
+	struct drm_pagemap_migrate_details details;
+	struct drm_pagemap_migrate_stats stats;
+	struct drm_pagemap_migration chunks[2];
+	struct drm_pagemap_migration *next, *busy;
+	struct drm_pagemap_devmem *spare;
+	size_t need;
+};
+
+/* Wait for the chunk that is being copied and commit it. */
+static int populate_drain(struct drm_pagemap_populate *p)
+{
+	struct drm_pagemap_migration *m = p->busy;
+	int err;
+
+	if (!m)
+		return 0;
+
+	p->busy = NULL;
+	err = migration_finish(m, 0);
+	if (!err)
+		devmem_put_fence(m->devmem);
+	zdd_put(&m->devmem->zdd);
+
+	return err;
+}
+
+static struct drm_pagemap_devmem *
+populate_devmem_alloc(struct drm_pagemap_populate *p, size_t size, bool may_wait)
+{
+	struct drm_pagemap *dpagemap = p->dpagemap;
+	struct drm_pagemap_devmem *devmem;
+
+	devmem = dpagemap->ops->devmem_alloc(dpagemap, p->mm, size, may_wait);
+	trace_drm_pagemap_alloc(dpagemap, size, may_wait,
+				PTR_ERR_OR_ZERO(devmem));
+	if (!IS_ERR(devmem) && !devmem_ops_complete(devmem->ops)) {
+		zdd_put(&devmem->zdd);
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+
+	return devmem;
+}
+
+/* Device memory for a chunk, without waiting. */
+static struct drm_pagemap_devmem *
+populate_take_devmem(struct drm_pagemap_populate *p, size_t size)
+{
+	struct drm_pagemap_devmem *devmem = p->spare;
+
+	p->spare = NULL;
+	if (devmem && devmem->size == size)
+		return devmem;
+	if (devmem)
+		zdd_put(&devmem->zdd);
+
+	devmem = populate_devmem_alloc(p, size, false);
+	if (devmem == ERR_PTR(-EBUSY) || devmem == ERR_PTR(-ENOSPC))
+		p->need = size;
+
+	return devmem;
+}
+
+/* Collect a chunk and start its copy; then let the one before it land. */
+static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct *vma,
+			  unsigned long start, unsigned long end)
+{
+	struct drm_pagemap_migration *m = p->next;
+	struct drm_pagemap_devmem *devmem;
+	int err;
+
+	migration_reset(m);
+	err = collect_vma(m, vma, start, end);
+	if (err)
+		return err;
+
+	migration_select(m);
+	if (!m->wanted)
+		return migration_finish(m, 0);
+
+	devmem = populate_take_devmem(p, m->wanted << PAGE_SHIFT);
+	if (IS_ERR(devmem)) {
+		migration_abort(m);
+		return PTR_ERR(devmem);
+	}
+
+	m->devmem = devmem;
+	err = migration_fill_devmem(m);
+	if (err) {
+		migration_finish(m, err);
+		zdd_put(&devmem->zdd);
+		return err;
+	}
+
+	err = populate_drain(p);
+	p->busy = m;
+	p->next = &p->chunks[m == p->chunks];
+
+	return err;
+}
+
+/* Make room, with nothing locked that whoever has to make it could want. */
+static int populate_make_room(struct drm_pagemap_populate *p)
+{
+	struct drm_pagemap_devmem *devmem;
+	int err;
+
+	err = populate_drain(p);
+	if (err)
+		return err;
+
+	mmap_read_unlock(p->mm);
+	devmem = populate_devmem_alloc(p, p->need, true);
+	mmap_read_lock(p->mm);
+	p->need = 0;
+	if (IS_ERR(devmem))
+		return PTR_ERR(devmem);
+	p->spare = devmem;
+
+	return 0;
+}
+
+/* Let those in who wait for the mmap lock. */
+static int populate_yield(struct drm_pagemap_populate *p)
+{
+	int err = 0;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (mmap_lock_is_contended(p->mm)) {
+		err = populate_drain(p);
+		mmap_read_unlock(p->mm);
+		cond_resched();
+		mmap_read_lock(p->mm);
+	}
+
+	return err;
+}
+
+/* The end of the chunk at @addr. */
+static unsigned long chunk_end(struct vm_area_struct *vma, unsigned long addr,
+			       unsigned long end)
+{
+	return min3(ALIGN(addr + 1, CHUNK_SIZE), vma->vm_end, end);
+}
+
+static void populate_leave(struct drm_pagemap_populate *p, unsigned long start,
+			   unsigned long end)
+{
+	unsigned long npages = (end - start) >> PAGE_SHIFT;
+
+	p->stats.left += npages;
+	stat_add(p->dpagemap, DRM_PAGEMAP_STAT_LEFT, npages);
+}
+
+/* Populate the first chunk of [@start, @end) and say where it ends. */
+static int populate_step(struct drm_pagemap_populate *p, unsigned long start,
+			 unsigned long end, unsigned long *next)
+{
+	struct vm_area_struct *vma = find_vma_intersection(p->mm, start, end);
+	int err;
+
+	if (!vma) {
+		*next = end;
+		return 0;
+	}
+
+	start = max(start, vma->vm_start);
+	*next = chunk_end(vma, start, end);
+	err = vma_is_anonymous(vma) ? populate_chunk(p, vma, start, *next) : -EINVAL;
+	if (err != -EINVAL)
+		return err;
+
+	/* Memory of a kind that doesn't migrate. */
+	populate_leave(p, start, *next);
+
+	return 0;
+}
+
+static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long start,
+			       unsigned long end)
+{
+	unsigned int evictions = 0;
+	unsigned long next;
+	int err, drain_err;
+
+	if (!find_vma_intersection(p->mm, start, end))
+		return -ENOENT;
+
+	do {
+		err = populate_step(p, start, end, &next);
+		if (p->need && evictions++ < MAX_EVICTIONS) {
+			err = populate_make_room(p);
+			continue;
+		}
+		if (p->need)
+			err = -ENOSPC;
+		if (err)
+			break;
+		evictions = 0;
+		start = next;
+		err = populate_yield(p);
+	} while (!err && start < end);
+
+	drain_err = populate_drain(p);
+
+	return err ?: drain_err;
+}
+
+static struct drm_pagemap_populate *
+populate_create(struct drm_pagemap *dpagemap, struct mm_struct *mm,
+		unsigned long start, unsigned long end,
+		const struct drm_pagemap_migrate_details *mdetails)
+{
+	struct drm_pagemap_populate *p = kzalloc_obj(*p);
+	unsigned long npages = min(end - start, CHUNK_SIZE) >> PAGE_SHIFT;
+	int i;
+
+	if (!p)
+		return NULL;
+
+	p->dpagemap = dpagemap;
+	p->mm = mm;
+	p->details = *mdetails;
+	p->details.stats = &p->stats;
+	p->next = &p->chunks[0];
+	for (i = 0; i < ARRAY_SIZE(p->chunks); i++) {
+		migration_to_devmem(&p->chunks[i], dpagemap, &p->details);
+		if (migration_alloc(&p->chunks[i], npages))
+			goto err_free;
+	}
+
+	return p;
+
+err_free:
+	while (i--)
+		migration_free(&p->chunks[i]);
+	kfree(p);
+
+	return NULL;
+}
+
+static void populate_destroy(struct drm_pagemap_populate *p)
+{
+	int i;
+
+	if (p->spare)
+		zdd_put(&p->spare->zdd);
+	for (i = 0; i < ARRAY_SIZE(p->chunks); i++)
+		migration_free(&p->chunks[i]);
+	kfree(p);
+}
+
+static int populate_run(struct drm_pagemap *dpagemap, struct mm_struct *mm,
+			unsigned long start, unsigned long end,
+			const struct drm_pagemap_migrate_details *mdetails)
+{
+	struct drm_pagemap_migrate_stats *stats = mdetails->stats;
+	struct drm_pagemap_populate *p;
+	int err;
+
+	p = populate_create(dpagemap, mm, start, end, mdetails);
+	if (!p)
+		return -ENOMEM;
+
+	err = mmap_read_lock_killable(mm);
+	if (!err) {
+		err = populate_all_locked(p, start, end);
+		mmap_read_unlock(mm);
+	}
+
+	if (stats) {
+		stats->moved += p->stats.moved;
+		stats->resident += p->stats.resident;
+		stats->left += p->stats.left;
+	}
+	if (!err && p->stats.left)
+		err = -EBUSY;
+	populate_destroy(p);
+
+	return err;
+}
+
+/**
+ * drm_pagemap_populate_range() - Move an interval of an mm to device memory
+ * @dpagemap: where to; has &drm_pagemap_ops.devmem_alloc
+ * @start: first address, page aligned
+ * @end: address behind the last one, page aligned
+ * @mm: the mm
+ * @mdetails: how; &drm_pagemap_migrate_details.stats tells what has become of the
+ *	      pages, after an error as well
+ *
+ * The interval may span VMAs and holes between them. It is done chunk by chunk,
+ * and the copy of one chunk overlaps with the preparation of the next one. The
+ * mmap lock is let go of whenever a writer waits for it, and while device memory
+ * is being made available. What was moved before an error stays moved.
+ *
+ * All pages of the interval that are collected lose their mappings for a moment,
+ * those that needn't move included. A caller that expects to find most of the
+ * memory in place looks first, with drm_gpusvm_scan_mm() for instance.
+ *
+ * Context: Process context, no mmap lock held.
+ *
+ * Return: 0 if all memory there is in the interval is in device memory now;
+ * -EBUSY if some pages had to be left; -ENOENT if there is nothing but a hole;
+ * -EINVAL for a bad interval; -ENODEV once the device is gone; -ENOSPC if the
+ * device memory is full and stays so; -EFAULT if the process has gone; -EINTR if
+ * the caller was killed; -EOPNOTSUPP if the provider lacks an op; -ENOMEM; or an
+ * error of a copy.
+ */
+int drm_pagemap_populate_range(struct drm_pagemap *dpagemap,
+			       unsigned long start, unsigned long end,
+			       struct mm_struct *mm,
+			       const struct drm_pagemap_migrate_details *mdetails)
+{
+	int err, idx;
+
+	if (!dpagemap->ops->devmem_alloc)
+		return -EOPNOTSUPP;
+	if (start >= end || !PAGE_ALIGNED(start | end))
+		return -EINVAL;
+	if (!drm_dev_enter(dpagemap->drm, &idx))
+		return -ENODEV;
+
+	err = -EFAULT;
+	if (mmget_not_zero(mm)) {
+		err = populate_run(dpagemap, mm, start, end, mdetails);
+		mmput(mm);
+	}
+	drm_dev_exit(idx);
+
+	return err;
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_populate_range);
+
+/* The provider does it itself. */
+static int populate_by_provider(struct drm_pagemap *dpagemap, unsigned long start,
+				unsigned long end, struct mm_struct *mm,
+				unsigned long timeslice_ms)
+{
+	int err;
+
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
+
+	mmap_read_lock(mm);
+	err = dpagemap->ops->populate_mm(dpagemap, start, end, mm, timeslice_ms);
+	mmap_read_unlock(mm);
+	mmput(mm);
+
+	return err;
+}
+
+/**
+ * drm_pagemap_populate_mm() - Move an interval of an mm to device memory
+ * @dpagemap: where to
+ * @start: first address, page aligned
+ * @end: address behind the last one, page aligned
+ * @mm: the mm
+ * @timeslice_ms: how long CPU faults wait before they take the memory back, in
+ *		  milliseconds
+ *
+ * Uses &drm_pagemap_ops.populate_mm where the provider has it, else
+ * drm_pagemap_populate_range().
+ *
+ * Context: Process context, no mmap lock held.
+ *
+ * Return: as drm_pagemap_populate_range(), or what the provider's op returns.
+ */
+int drm_pagemap_populate_mm(struct drm_pagemap *dpagemap,
+			    unsigned long start, unsigned long end,
+			    struct mm_struct *mm,
+			    unsigned long timeslice_ms)
+{
+	struct drm_pagemap_migrate_details details = {
+		.timeslice_ms = timeslice_ms,
+	};
+
+	if (dpagemap->ops->populate_mm)
+		return populate_by_provider(dpagemap, start, end, mm, timeslice_ms);
+
+	return drm_pagemap_populate_range(dpagemap, start, end, mm, &details);
+}
+EXPORT_SYMBOL(drm_pagemap_populate_mm);
+
+/* ------------------------------------------------------------------------
+ * To RAM: eviction
+ */
+
+/* How long an eviction waits for others to let go: 2^9 - 1 jiffies in all. */
+#define MAX_EVICT_ROUNDS	9
+
+static void migration_evict(struct drm_pagemap_migration *m,
+			    struct drm_pagemap_devmem *devmem)
+{
+	migration_reset(m);
+	m->dpagemap = devmem->dpagemap;
+	m->devmem = devmem;
+	m->details = NULL;
+	m->mv.fault_page = NULL;
+	m->mv.start = 0;
+}
+
+/* Start the eviction of all pages that can be had. */
+static int evict_start(struct drm_pagemap_migration *m, struct drm_pagemap_devmem *devmem)
+{
+	int err;
+
+	migration_evict(m, devmem);
+	err = collect_devmem(m);
+	if (err)
+		return err;
+
+	migration_select(m);
+	err = allocate_ram(m);
+	if (!err)
+		err = migration_copy(m);
+	if (err)
+		migration_finish(m, err);
+
+	return err;
+}
+
+/* Split the folios that there was no huge page for; small pages will do. */
+static void evict_split(struct drm_pagemap_migration *m,
+			struct drm_pagemap_devmem *devmem)
+{
+	unsigned long npages = devmem->size >> PAGE_SHIFT, i;
+	unsigned long *pfns = m->mv.src;
+	struct folio *folio;
+
+	if (devmem->ops->populate_devmem_pfn(devmem, npages, pfns))
+		return;
+
+	for (i = 0; i < npages; i++) {
+		folio = folio_get_nontail_page(pfn_to_page(pfns[i]));
+		if (!folio)
+			continue;
+		if (folio_test_large(folio) && folio_trylock(folio)) {
+			if (!migrate_device_split_folio(folio))
+				stat_add(devmem->dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
+			folio_unlock(folio);
+		}
+		folio_put(folio);
+	}
+}
+
+/*
+ * What is left after the first attempt was locked or referenced by others: a CPU
+ * fault, a migration, a fork. They let go soon, and most of them take the page
+ * away. Try again a bounded number of times, waiting longer each time.
+ */
+static int evict_rest(struct drm_pagemap_migration *m, struct drm_pagemap_devmem *devmem)
+{
+	unsigned int round;
+	int err = 0;
+
+	m->unsplit = false;
+	for (round = 0; round < MAX_EVICT_ROUNDS; round++) {
+		if (completion_done(&devmem->detached))
+			return 0;
+		if (m->unsplit)
+			evict_split(m, devmem);
+		else if (wait_for_completion_timeout(&devmem->detached, 1UL << round))
+			return 0;
+
+		err = evict_start(m, devmem);
+		if (!err)
+			err = migration_finish(m, 0);
+		if (!err && m->starved)
+			err = -ENOMEM;
+	}
+
+	return completion_done(&devmem->detached) ? 0 : err ?: -EBUSY;
+}
+
+static unsigned long evict_max_pages(struct drm_pagemap_devmem **devmem,
+				     unsigned int count)
+{
+	size_t size = 0;
+
+	while (count--)
+		size = max(size, devmem[count]->size);
+
+	return size >> PAGE_SHIFT;
+}
+
+/* One attempt for each allocation, two of them in flight. */
+static void evict_pipeline(struct drm_pagemap_migration m[2],
+			   struct drm_pagemap_devmem **devmem, unsigned int count)
+{
+	struct drm_pagemap_migration *next = &m[0], *busy = NULL;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < count; i++) {
+		if (completion_done(&devmem[i]->detached))
+			continue;
+		err = evict_start(next, devmem[i]);
+		if (busy)
+			migration_finish(busy, 0);
+		busy = err ? NULL : next;
+		next = &m[next == m];
+	}
+	if (busy)
+		migration_finish(busy, 0);
+}
+
+/**
+ * drm_pagemap_evict_many() - Move allocations to RAM
+ * @devmem: the allocations; the caller keeps the objects in existence, even though
+ *	    &drm_pagemap_devmem_ops.devmem_release is called for each
+ * @count: how many
+ *
+ * Works on physical pages alone, whatever has become of the processes that use
+ * them. The copy of one allocation overlaps with the preparation of the next one.
+ *
+ * Context: Process context. Sleeps, and waits for RAM and for the provider's copies.
+ *
+ * Return: 0 if no page is left in any of the allocations; else the error of the
+ * first one of which something is left: -EBUSY if pages were in use for too long,
+ * -ENOMEM, or an error of the copy. The contents of what is left are unharmed.
+ */
+int drm_pagemap_evict_many(struct drm_pagemap_devmem **devmem, unsigned int count)
+{
+	struct drm_pagemap_migration *m;
+	unsigned long npages = evict_max_pages(devmem, count);
+	int err, ret = -ENOMEM;
+	unsigned int i;
+
+	m = kcalloc(2, sizeof(*m), GFP_KERNEL);
+	if (!m)
+		return -ENOMEM;
+	if (migration_alloc(&m[0], npages) || migration_alloc(&m[1], npages))
+		goto out;
+
+	evict_pipeline(m, devmem, count);
+	for (i = 0, ret = 0; i < count; i++) {
+		err = evict_rest(&m[0], devmem[i]);
+		trace_drm_pagemap_evict(devmem[i], err);
+		ret = ret ?: err;
+	}
+
+out:
+	migration_free(&m[0]);
+	migration_free(&m[1]);
+	kfree(m);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_evict_many);
+
+/**
+ * drm_pagemap_evict_to_ram() - Move an allocation to RAM
+ * @devmem_allocation: the allocation
+ *
+ * See drm_pagemap_evict_many().
+ *
+ * Return: 0 if no page is left in the allocation, or a negative error.
+ */
+int drm_pagemap_evict_to_ram(struct drm_pagemap_devmem *devmem_allocation)
+{
+	return drm_pagemap_evict_many(&devmem_allocation, 1);
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_evict_to_ram);
+
+/* ------------------------------------------------------------------------
+ * To RAM: CPU faults
+ */
+
+/* Sleep until the timeslice is over or a signal wants to be handled. */
+static void timeslice_sleep(struct vm_fault *vmf, u64 expires)
+{
+	bool user = (vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE)) ==
+		    (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE);
+	s64 left = expires - get_jiffies_64();
+
+	if (left <= 0)
+		return;
+	if (user)
+		schedule_timeout_interruptible(left);
+	else
+		schedule_timeout_killable(left);
+}
+
+/*
+ * The device has asked for the memory for a while. Let the CPU sleep, without the
+ * page, which an eviction may want, and if possible without the mmap lock. The
+ * caller unlocks the page, so it has to be locked again.
+ */
+static vm_fault_t timeslice_wait(struct vm_fault *vmf,
+				 struct drm_pagemap_devmem *devmem)
+{
+	u64 expires = READ_ONCE(devmem->timeslice_expiration);
+	struct folio *folio = page_folio(vmf->page);
+	bool retry = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
+
+	stat_add(devmem->dpagemap, DRM_PAGEMAP_STAT_TIMESLICE_WAITS, 1);
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+
+	folio_unlock(folio);
+	if (retry)
+		release_fault_lock(vmf);
+	timeslice_sleep(vmf, expires);
+	folio_lock(page_folio(vmf->page));
+
+	return retry ? VM_FAULT_RETRY : 0;
+}
+
+/* Windows of a sequential reader grow; any other fault starts small again. */
+static unsigned long fault_readahead(struct drm_pagemap_devmem *devmem,
+				     unsigned long addr)
+{
+	u32 windows = READ_ONCE(devmem->readahead);
+
+	windows = addr == READ_ONCE(devmem->next_fault) ? windows * 2 : 1;
+	windows = clamp_t(u32, windows, 1, CHUNK_SIZE / devmem->fault_window);
+	WRITE_ONCE(devmem->readahead, windows);
+
+	return windows * devmem->fault_window;
+}
+
+/*
+ * What to bring back: the window around the address, or from it on, but all of a
+ * huge folio, and nothing beyond the VMA or the next huge page.
+ */
+static void fault_interval(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem,
+			   unsigned long *start, unsigned long *end)
+{
+	unsigned long size = fault_readahead(devmem, vmf->address & PAGE_MASK);
+	unsigned long addr = vmf->address;
+
+	if (folio_order(page_folio(vmf->page)) >= HPAGE_PMD_ORDER) {
+		*start = ALIGN_DOWN(addr, CHUNK_SIZE);
+		*end = *start + CHUNK_SIZE;
+	} else {
+		*start = ALIGN_DOWN(addr, max_t(unsigned long, devmem->fault_window,
+						PAGE_SIZE));
+		*end = min(*start + max(size, PAGE_SIZE),
+			   ALIGN(addr + 1, CHUNK_SIZE));
+	}
+	*start = max(*start, vmf->vma->vm_start);
+	*end = min(*end, vmf->vma->vm_end);
+	WRITE_ONCE(devmem->next_fault, *end);
+}
+
+/* Bring back [start, end), at least the page of the fault. */
+static int fault_migrate(struct vm_fault *vmf, struct drm_pagemap *dpagemap,
+			 unsigned long start, unsigned long end)
+{
+	struct drm_pagemap_migration m = {
+		.dpagemap = dpagemap,
+		.mv = {
+			.pgmap_owner = dpagemap->pagemap->owner,
+			.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE |
+				 MIGRATE_VMA_SELECT_COMPOUND,
+			.fault_page = vmf->page,
+		},
+	};
+	int err;
+
+	err = migration_alloc(&m, (end - start) >> PAGE_SHIFT);
+	if (err)
+		return err;
+
+	err = collect_vma(&m, vmf->vma, start, end);
+	if (!err) {
+		migration_select(&m);
+		err = allocate_ram(&m);
+		if (!err)
+			err = migration_copy(&m);
+		err = migration_finish(&m, err);
+	}
+	migration_free(&m);
+
+	return err;
+}
+
+static vm_fault_t fault_result(int err)
+{
+	switch (err) {
+	case 0:
+	case -EBUSY:	/* Lost a race: the CPU tries again if it has to. */
+		return 0;
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
+{
+	struct drm_pagemap_devmem *devmem = page_to_devmem(vmf->page);
+	struct drm_pagemap *dpagemap = devmem->dpagemap;
+	unsigned long addr = vmf->address & PAGE_MASK;
+	unsigned long start, end;
+	vm_fault_t ret;
+	int err;
+
+	stat_add(dpagemap, DRM_PAGEMAP_STAT_CPU_FAULTS, 1);
+	if (in_timeslice(devmem)) {
+		ret = timeslice_wait(vmf, devmem);
+		if (ret)
+			return ret;
+	}
+
+	fault_interval(vmf, devmem, &start, &end);
+	err = fault_migrate(vmf, dpagemap, start, end);
+	/* Too much at once? The page alone may still come. */
+	if (err == -ENOMEM && end - start > PAGE_SIZE &&
+	    !folio_test_large(page_folio(vmf->page)))
+		err = fault_migrate(vmf, dpagemap, addr, addr + PAGE_SIZE);
+	trace_drm_pagemap_cpu_fault(dpagemap, addr, start, end, err);
+
+	return fault_result(err);
+}
+
+static void drm_pagemap_folio_free(struct folio *folio)
+{
+	zdd_put(drm_pagemap_page_zone_device_data(folio_page(folio, 0)));
+}
+
+/* Each part of a folio that is split holds its own reference. */
+static void drm_pagemap_folio_split(struct folio *head, struct folio *tail)
+{
+	if (!tail)
+		return;
+
+	tail->pgmap = head->pgmap;
+	folio_set_zone_device_data(tail, folio_zone_device_data(head));
+	kref_get(&drm_pagemap_page_zone_device_data(folio_page(tail, 0))->refcount);
+}
+
+static const struct dev_pagemap_ops drm_pagemap_pagemap_ops = {
+	.folio_free = drm_pagemap_folio_free,
+	.migrate_to_ram = drm_pagemap_migrate_to_ram,
+	.folio_split = drm_pagemap_folio_split,
+};
+
+/**
+ * drm_pagemap_pagemap_ops_get() - The operations of a &struct dev_pagemap
+ *
+ * Return: what &dev_pagemap.ops of the region has to point to.
+ */
+const struct dev_pagemap_ops *drm_pagemap_pagemap_ops_get(void)
+{
+	return &drm_pagemap_pagemap_ops;
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_pagemap_ops_get);
+
+/* ------------------------------------------------------------------------
+ * Allocations and pagemaps
+ */
+
+/**
+ * drm_pagemap_devmem_init() - Initialise an allocation of device memory
+ * @devmem_allocation: the allocation
+ * @dev: the device that owns the memory and copies to and from it
+ * @mm: the mm that it was allocated for; no reference is taken
+ * @ops: its operations
+ * @dpagemap: pagemap of the memory; a reference is taken when it is populated
+ * @size: bytes, a multiple of PAGE_SIZE
+ * @pre_migrate_fence: fence that has to signal before the memory is written, or
+ *		       NULL; the reference passes to the allocation
+ */
+void drm_pagemap_devmem_init(struct drm_pagemap_devmem *devmem_allocation,
+			     struct device *dev, struct mm_struct *mm,
+			     const struct drm_pagemap_devmem_ops *ops,
+			     struct drm_pagemap *dpagemap, size_t size,
+			     struct dma_fence *pre_migrate_fence)
+{
+	init_completion(&devmem_allocation->detached);
+	kref_init(&devmem_allocation->zdd.refcount);
+	devmem_allocation->zdd.dpagemap = NULL;
+	devmem_allocation->dev = dev;
+	devmem_allocation->mm = mm;
+	devmem_allocation->ops = ops;
+	devmem_allocation->dpagemap = dpagemap;
+	devmem_allocation->size = size;
+	devmem_allocation->timeslice_expiration = 0;
+	devmem_allocation->pre_migrate_fence = pre_migrate_fence;
+	devmem_allocation->fault_window = DRM_PAGEMAP_FAULT_WINDOW;
+	devmem_allocation->readahead = 0;
+	devmem_allocation->next_fault = 0;
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_devmem_init);
+
+/**
+ * drm_pagemap_page_to_dpagemap() - The pagemap that a device page came from
+ * @page: a device private page that was populated by a pagemap
+ *
+ * Context: The caller holds off the release of the page: by a reference, its lock,
+ * or a notifier lock under which the page was seen to be mapped.
+ *
+ * Return: the pagemap.
+ */
+struct drm_pagemap *drm_pagemap_page_to_dpagemap(struct page *page)
+{
+	return drm_pagemap_page_zone_device_data(page)->dpagemap;
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_page_to_dpagemap);
+
+/**
+ * struct drm_pagemap_dev_hold - A pagemap's hold on its device
+ *
+ * The last reference on a pagemap may be put where neither a device nor a module
+ * can be let go of. So the two are put from a work item, and since a cached pagemap
+ * may be in use again before that runs, each use has a hold of its own.
+ *
+ * @link: Link in the list of holds to release
+ * @drm: The device
+ */
+struct drm_pagemap_dev_hold {
+	struct llist_node link;
+	struct drm_device *drm;
+};
+
+static LLIST_HEAD(dev_unhold_list);
+
+static void dev_unhold_work_fn(struct work_struct *work)
+{
+	struct drm_pagemap_dev_hold *hold, *next;
+
+	llist_for_each_entry_safe(hold, next, llist_del_all(&dev_unhold_list), link) {
+		struct module *owner = hold->drm->driver->fops->owner;
+
+		drm_dev_put(hold->drm);
+		module_put(owner);
+		kfree(hold);
+	}
+}
+
+static DECLARE_WORK(dev_unhold_work, dev_unhold_work_fn);
+
+static int dev_hold(struct drm_pagemap *dpagemap)
+{
+	struct drm_pagemap_dev_hold *hold = kzalloc_obj(*hold);
+
+	if (!hold)
+		return -ENOMEM;
+	if (!try_module_get(dpagemap->drm->driver->fops->owner)) {
+		kfree(hold);
+		return -ENODEV;
+	}
+
+	hold->drm = dpagemap->drm;
+	drm_dev_get(hold->drm);
+	dpagemap->dev_hold = hold;
+
+	return 0;
+}
+
+static void drm_pagemap_release(struct kref *ref)
+{
+	struct drm_pagemap *dpagemap = container_of(ref, struct drm_pagemap, ref);
+	struct drm_pagemap_dev_hold *hold = dpagemap->dev_hold;
+
+	/* The shrinker may free the pagemap at once, or hand it out again. */
+	dpagemap->dev_hold = NULL;
+	drm_pagemap_shrinker_add(dpagemap);
+
+	llist_add(&hold->link, &dev_unhold_list);
+	schedule_work(&dev_unhold_work);
+}
+
+/**
+ * drm_pagemap_put() - Drop a reference
+ * @dpagemap: the pagemap, or NULL
+ *
+ * The last one passes it to its cache, or has it destroyed if it has none.
+ *
+ * Context: Any context.
+ */
+void drm_pagemap_put(struct drm_pagemap *dpagemap)
+{
+	if (!dpagemap)
+		return;
+
+	drm_pagemap_shrinker_might_lock(dpagemap);
+	kref_put(&dpagemap->ref, drm_pagemap_release);
+}
+EXPORT_SYMBOL(drm_pagemap_put);
+
+/**
+ * drm_pagemap_destroy() - Free a pagemap that nobody refers to
+ * @dpagemap: the pagemap
+ * @is_atomic_or_reclaim: the context may be atomic or reclaim
+ */
+void drm_pagemap_destroy(struct drm_pagemap *dpagemap, bool is_atomic_or_reclaim)
+{
+	if (dpagemap->ops->destroy)
+		dpagemap->ops->destroy(dpagemap, is_atomic_or_reclaim);
+	else
+		kfree(dpagemap);
+}
+
+/**
+ * drm_pagemap_reinit() - Bring a pagemap to life again
+ * @dpagemap: a pagemap whose last reference was put, from a cache
+ *
+ * Return: 0 with one reference held; -ENOMEM; -ENODEV if the driver is going.
+ */
+int drm_pagemap_reinit(struct drm_pagemap *dpagemap)
+{
+	int err = dev_hold(dpagemap);
+
+	if (!err)
+		kref_init(&dpagemap->ref);
+
+	return err;
+}
+EXPORT_SYMBOL(drm_pagemap_reinit);
+
+/**
+ * drm_pagemap_init() - Initialise a pagemap
+ * @dpagemap: the pagemap, in the driver's object
+ * @pagemap: the &struct dev_pagemap of the memory
+ * @drm: the device that provides the memory
+ * @ops: the provider's operations
+ *
+ * References on @drm and on its driver's module are held until the last reference
+ * on the pagemap is put.
+ *
+ * Return: 0 with one reference held; -ENOMEM; -ENODEV if the driver is going.
+ */
+int drm_pagemap_init(struct drm_pagemap *dpagemap, struct dev_pagemap *pagemap,
+		     struct drm_device *drm, const struct drm_pagemap_ops *ops)
+{
+	unsigned int i;
+
+	dpagemap->ops = ops;
+	dpagemap->pagemap = pagemap;
+	dpagemap->drm = drm;
+	dpagemap->cache = NULL;
+	INIT_LIST_HEAD(&dpagemap->shrink_link);
+	for (i = 0; i < DRM_PAGEMAP_STAT_COUNT; i++)
+		atomic64_set(&dpagemap->stats[i], 0);
+
+	return drm_pagemap_reinit(dpagemap);
+}
+EXPORT_SYMBOL(drm_pagemap_init);
+
+/**
+ * drm_pagemap_create() - Allocate and initialise a pagemap
+ * @drm: the device that provides the memory
+ * @pagemap: the &struct dev_pagemap of the memory
+ * @ops: the provider's operations
+ *
+ * Return: the pagemap, with one reference held, or an ERR_PTR().
+ */
+struct drm_pagemap *drm_pagemap_create(struct drm_device *drm,
+				       struct dev_pagemap *pagemap,
+				       const struct drm_pagemap_ops *ops)
+{
+	struct drm_pagemap *dpagemap = kzalloc_obj(*dpagemap);
+	int err;
+
+	if (!dpagemap)
+		return ERR_PTR(-ENOMEM);
+
+	err = drm_pagemap_init(dpagemap, pagemap, drm, ops);
+	if (err) {
+		kfree(dpagemap);
+		return ERR_PTR(err);
+	}
+
+	return dpagemap;
+}
+EXPORT_SYMBOL(drm_pagemap_create);
+
+/**
+ * drm_pagemap_debugfs_info() - Print the counters of a pagemap
+ * @dpagemap: the pagemap
+ * @p: where to
+ */
+void drm_pagemap_debugfs_info(struct drm_pagemap *dpagemap, struct drm_printer *p)
+{
+	static const char * const names[DRM_PAGEMAP_STAT_COUNT] = {
+		[DRM_PAGEMAP_STAT_TO_DEVMEM] = "pages to device memory",
+		[DRM_PAGEMAP_STAT_TO_DEVMEM_HUGE] = "of them in huge folios",
+		[DRM_PAGEMAP_STAT_ZEROED] = "of them zeroed",
+		[DRM_PAGEMAP_STAT_LEFT] = "pages left",
+		[DRM_PAGEMAP_STAT_TO_RAM] = "pages to RAM by CPU faults",
+		[DRM_PAGEMAP_STAT_EVICTED] = "pages to RAM by eviction",
+		[DRM_PAGEMAP_STAT_SPLIT] = "huge folios split",
+		[DRM_PAGEMAP_STAT_CPU_FAULTS] = "CPU faults",
+		[DRM_PAGEMAP_STAT_TIMESLICE_WAITS] = "CPU faults that waited",
+		[DRM_PAGEMAP_STAT_FAILED] = "migrations that failed",
+	};
+	unsigned int i;
+
+	for (i = 0; i < DRM_PAGEMAP_STAT_COUNT; i++)
+		drm_printf(p, "%s: %lld\n", names[i],
+			   (long long)atomic64_read(&dpagemap->stats[i]));
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_debugfs_info);
+
+static void __exit drm_pagemap_exit(void)
+{
+	flush_work(&dev_unhold_work);
+	if (WARN_ON(!llist_empty(&dev_unhold_list)))
+		disable_work_sync(&dev_unhold_work);
+}
+module_exit(drm_pagemap_exit);
