@@ -7,95 +7,113 @@
 
 #include "log.h"
 
-u32 trace_topics;
-
 static enum log_level log_level = LOG_INFO;
-static const char *log_prefix = "vbmg";
+static const char * const level_names[] = { "error", "warn", "info", "debug" };
 
-static const char * const level_names[] = { "error", "warning", "info", "debug" };
-
+static u32 trace_mask;
+static FILE *trace_file;
 static const char * const topic_names[TRACE_TOPICS] = {
+	[TRACE_VFU] = "vfu",
+	[TRACE_MMIO] = "mmio",
+	[TRACE_IRQ] = "irq",
+	[TRACE_GUC] = "guc",
 	[TRACE_COMMAND] = "command",
 	[TRACE_CONTEXT] = "context",
 	[TRACE_FAULT] = "fault",
 	[TRACE_TLB] = "tlb",
-	[TRACE_MMIO] = "mmio",
-	[TRACE_GUC] = "guc",
-	[TRACE_IRQ] = "irq",
-	[TRACE_VFU] = "vfu",
 };
+
+static int find_name(const char * const *names, size_t count, const char *name, size_t len)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(names[i]) == len && !memcmp(names[i], name, len))
+			return (int)i;
+	}
+	return -1;
+}
+
+/* Seconds since boot: what the host's other logs can be compared with */
+static void print_line(FILE *file, const char *head, const char *fmt, va_list args)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	flockfile(file);
+	fprintf(file, "%5lld.%06ld %-7s ", (long long)now.tv_sec, now.tv_nsec / 1000, head);
+	vfprintf(file, fmt, args);
+	fputc('\n', file);
+	funlockfile(file);
+}
 
 void log_set_level(enum log_level level)
 {
 	log_level = level;
 }
 
-void log_set_prefix(const char *prefix)
+bool log_parse_level(const char *name, enum log_level *level)
 {
-	log_prefix = prefix;
+	int i = find_name(level_names, ARRAY_SIZE(level_names), name, strlen(name));
+
+	if (i < 0)
+		return false;
+	*level = (enum log_level)i;
+	return true;
 }
 
-static int topic_of(const char *name, size_t len)
-{
-	for (int i = 0; i < TRACE_TOPICS; i++) {
-		if (strlen(topic_names[i]) == len && !memcmp(topic_names[i], name, len))
-			return i;
-	}
-	return -EINVAL;
-}
-
-int trace_set_topics(const char *names)
-{
-	u32 topics = 0;
-
-	while (*names) {
-		size_t len = strcspn(names, ",");
-		int topic = topic_of(names, len);
-
-		if (len == 3 && !memcmp(names, "all", 3))
-			topics = BIT(TRACE_TOPICS) - 1;
-		else if (topic < 0)
-			return topic;
-		else
-			topics |= BIT(topic);
-		names += len + (names[len] == ',');
-	}
-	trace_topics = topics;
-	return 0;
-}
-
-/* One write a line, so that lines of several threads don't mix */
-static void print_line(const char *kind, const char *format, va_list args)
-{
-	char line[1024];
-	struct timespec now;
-	int n;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	n = snprintf(line, sizeof(line), "%s %5ld.%06ld %s: ", log_prefix, (long)now.tv_sec,
-		     now.tv_nsec / 1000, kind);
-	if (n < 0 || n >= (int)sizeof(line))
-		return;
-	vsnprintf(line + n, sizeof(line) - n, format, args);
-	fprintf(stderr, "%s\n", line);
-}
-
-void log_print(enum log_level level, const char *format, ...)
+void log_print(enum log_level level, const char *fmt, ...)
 {
 	va_list args;
 
 	if (level > log_level)
 		return;
-	va_start(args, format);
-	print_line(level_names[level], format, args);
+	va_start(args, fmt);
+	print_line(stderr, level_names[level], fmt, args);
 	va_end(args);
 }
 
-void trace_print(enum trace_topic topic, const char *format, ...)
+bool trace_parse_topics(const char *topics)
+{
+	while (*topics) {
+		size_t len = strcspn(topics, ",");
+		int topic = find_name(topic_names, TRACE_TOPICS, topics, len);
+
+		if (topic >= 0)
+			trace_mask |= BIT(topic);
+		else if (len == 3 && !memcmp(topics, "all", 3))
+			trace_mask = ~0u;
+		else
+			return false;
+		topics += len;
+		topics += *topics == ',';
+	}
+	return true;
+}
+
+int trace_open(const char *path)
+{
+	trace_file = fopen(path, "we");
+	return trace_file ? 0 : -errno;
+}
+
+void trace_close(void)
+{
+	if (trace_file)
+		fclose(trace_file);
+	trace_file = NULL;
+}
+
+bool trace_on(enum trace_topic topic)
+{
+	return trace_mask & BIT(topic);
+}
+
+void trace(enum trace_topic topic, const char *fmt, ...)
 {
 	va_list args;
 
-	va_start(args, format);
-	print_line(topic_names[topic], format, args);
+	if (!trace_on(topic))
+		return;
+	va_start(args, fmt);
+	print_line(trace_file ? trace_file : stderr, topic_names[topic], fmt, args);
 	va_end(args);
 }
