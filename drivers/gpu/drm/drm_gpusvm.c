@@ -908,7 +908,7 @@ static bool pages_use_iova(struct drm_gpusvm_pages *pages,
  * @walk: Where the pages are
  * @ctx: What may be mapped
  * @dev: The device that maps
- * @zdd: The device memory allocation of the last segment, NULL for system
+ * @has_system: Whether there was system memory so far
  * @dir: What the device may do
  * @iova_tried: Whether an IOVA space was asked for
  */
@@ -917,8 +917,8 @@ struct drm_gpusvm_mapper {
 	const struct drm_gpusvm_walk *walk;
 	const struct drm_gpusvm_ctx *ctx;
 	struct device *dev;
-	struct drm_pagemap_zdd *zdd;
 	enum dma_data_direction dir;
+	bool has_system;
 	bool iova_tried;
 };
 
@@ -983,7 +983,6 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 		      unsigned int order)
 {
 	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
-	struct drm_pagemap_zdd *zdd = drm_pagemap_page_zone_device_data(page);
 	struct drm_pagemap *dpagemap = drm_pagemap_page_to_dpagemap(page);
 	struct drm_gpusvm_pages *pages = map->pages;
 	struct drm_pagemap_addr addr;
@@ -992,12 +991,11 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 	if (drm_WARN_ON(pages->drm, !dpagemap))
 		return -EAGAIN;
 
-	if (index && zdd != map->zdd && !map->ctx->allow_mixed)
+	if (map->has_system && !map->ctx->allow_mixed)
 		return -EOPNOTSUPP;
 	if (pages->dpagemap && pages->dpagemap != dpagemap)
 		return -EOPNOTSUPP;
 
-	map->zdd = zdd;
 	if (!pages->dpagemap)
 		pages->dpagemap = drm_pagemap_get(dpagemap);
 
@@ -1024,7 +1022,7 @@ static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
 	    (map->pages->dpagemap && !map->ctx->allow_mixed))
 		return -EOPNOTSUPP;
 
-	map->zdd = NULL;
+	map->has_system = true;
 
 	return map->ctx->devmem_only ? -EFAULT : map_system(map, index, order);
 }
