@@ -12,6 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <drm/drm_device.h>
@@ -375,6 +376,9 @@ static int collect_devmem(struct drm_pagemap_migration *m)
  * Select
  */
 
+/* CPU faults that sleep out a timeslice; all of them, since they are few. */
+static DECLARE_WAIT_QUEUE_HEAD(timeslice_wq);
+
 static bool in_timeslice(struct drm_pagemap_devmem *devmem)
 {
 	return time_before64(get_jiffies_64(),
@@ -388,6 +392,16 @@ static void start_timeslice(struct drm_pagemap_devmem *devmem,
 
 	if (time_after64(expires, READ_ONCE(devmem->timeslice_expiration)))
 		WRITE_ONCE(devmem->timeslice_expiration, expires);
+}
+
+/* The device needs the room more than the time. */
+static void end_timeslice(struct drm_pagemap_devmem *devmem)
+{
+	if (!in_timeslice(devmem))
+		return;
+
+	WRITE_ONCE(devmem->timeslice_expiration, 0);
+	wake_up_all(&timeslice_wq);
 }
 
 /* To device memory goes all that isn't there already. */
@@ -1610,6 +1624,7 @@ static int evict_start(struct drm_pagemap_migration *m, struct drm_pagemap_devme
 {
 	int err;
 
+	end_timeslice(devmem);
 	migration_evict(m, devmem);
 	err = collect_devmem(m);
 	if (err)
@@ -1773,29 +1788,31 @@ EXPORT_SYMBOL_GPL(drm_pagemap_evict_to_ram);
  */
 
 /* Sleep until the timeslice is over or a signal wants to be handled. */
-static void timeslice_sleep(struct vm_fault *vmf, u64 expires)
+static void timeslice_sleep(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem)
 {
 	bool user = (vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE)) ==
 		    (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE);
-	s64 left = expires - get_jiffies_64();
+	s64 left = READ_ONCE(devmem->timeslice_expiration) - get_jiffies_64();
 
 	if (left <= 0)
 		return;
 	if (user)
-		schedule_timeout_interruptible(left);
+		wait_event_interruptible_timeout(timeslice_wq,
+						 !in_timeslice(devmem), left);
 	else
-		schedule_timeout_killable(left);
+		wait_event_killable_timeout(timeslice_wq,
+					    !in_timeslice(devmem), left);
 }
 
 /*
  * The device has asked for the memory for a while. Let the CPU sleep, without the
- * page, which an eviction may want, and if possible without the mmap lock. The
- * caller unlocks the page, so it has to be locked again.
+ * page's lock, and if possible without the mmap lock. The caller's reference keeps
+ * the allocation in existence, but also the page in its place: an eviction ends the
+ * timeslice. The caller unlocks the page, so it has to be locked again.
  */
 static vm_fault_t timeslice_wait(struct vm_fault *vmf,
 				 struct drm_pagemap_devmem *devmem)
 {
-	u64 expires = READ_ONCE(devmem->timeslice_expiration);
 	struct folio *folio = page_folio(vmf->page);
 	bool retry = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
 
@@ -1806,7 +1823,7 @@ static vm_fault_t timeslice_wait(struct vm_fault *vmf,
 	folio_unlock(folio);
 	if (retry)
 		release_fault_lock(vmf);
-	timeslice_sleep(vmf, expires);
+	timeslice_sleep(vmf, devmem);
 	folio_lock(page_folio(vmf->page));
 
 	return retry ? VM_FAULT_RETRY : 0;
@@ -1814,15 +1831,15 @@ static vm_fault_t timeslice_wait(struct vm_fault *vmf,
 
 /* Windows of a sequential reader grow; any other fault starts small again. */
 static unsigned long fault_readahead(struct drm_pagemap_devmem *devmem,
-				     unsigned long addr)
+				     unsigned long addr, unsigned long window)
 {
-	u32 windows = READ_ONCE(devmem->readahead);
+	unsigned long windows = READ_ONCE(devmem->readahead);
 
 	windows = addr == READ_ONCE(devmem->next_fault) ? windows * 2 : 1;
-	windows = clamp_t(u32, windows, 1, CHUNK_SIZE / devmem->fault_window);
+	windows = clamp(windows, 1, CHUNK_SIZE / window);
 	WRITE_ONCE(devmem->readahead, windows);
 
-	return windows * devmem->fault_window;
+	return windows * window;
 }
 
 /*
@@ -1832,17 +1849,17 @@ static unsigned long fault_readahead(struct drm_pagemap_devmem *devmem,
 static void fault_interval(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem,
 			   unsigned long *start, unsigned long *end)
 {
-	unsigned long size = fault_readahead(devmem, vmf->address & PAGE_MASK);
-	unsigned long addr = vmf->address;
+	unsigned long window = clamp(READ_ONCE(devmem->fault_window), PAGE_SIZE,
+				     CHUNK_SIZE);
+	unsigned long addr = vmf->address & PAGE_MASK;
+	unsigned long size = fault_readahead(devmem, addr, window);
 
 	if (folio_order(page_folio(vmf->page)) >= HPAGE_PMD_ORDER) {
 		*start = ALIGN_DOWN(addr, CHUNK_SIZE);
 		*end = *start + CHUNK_SIZE;
 	} else {
-		*start = ALIGN_DOWN(addr, max_t(unsigned long, devmem->fault_window,
-						PAGE_SIZE));
-		*end = min(*start + max(size, PAGE_SIZE),
-			   ALIGN(addr + 1, CHUNK_SIZE));
+		*start = ALIGN_DOWN(addr, window);
+		*end = min(*start + size, ALIGN(addr + 1, CHUNK_SIZE));
 	}
 	*start = max(*start, vmf->vma->vm_start);
 	*end = min(*end, vmf->vma->vm_end);
