@@ -318,7 +318,7 @@ static bool exchange128(void *p, const struct mem_value *old, const struct mem_v
 	u64 lo = old->lo, hi = old->hi;
 	bool same;
 
-	asm volatile("lock cmpxchg16b %1"
+	__asm__ volatile("lock cmpxchg16b %1"
 		     : "=@ccz"(same), "+m"(*(unsigned __int128 *)p), "+a"(lo), "+d"(hi)
 		     : "b"(new->lo), "c"(new->hi)
 		     : "memory");
