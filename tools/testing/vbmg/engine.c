@@ -92,24 +92,13 @@ static void fail(struct engine *e, struct context *ctx, int error)
 	if (why == CONTEXT_CAT_ERROR)
 		exec_dump(e, LOG_INFO, "memory error");
 	else
-		exec_dump(e, LOG_WARN, "invalid command");
+		exec_dump(e, LOG_WARN, "invalid command, or asked for");
 	context_save(e, ctx);
 	pthread_mutex_lock(&e->parent->lock);
 	ctx->dead = true;
 	pthread_mutex_unlock(&e->parent->lock);
 	count(e->stats.context_errors, 1);
 	config->ops->context_error(config->dev, ctx->guc_id, why);
-}
-
-static bool killed(struct engine *e)
-{
-	bool kill;
-
-	pthread_mutex_lock(&e->parent->lock);
-	kill = e->kill_current;
-	e->kill_current = false;
-	pthread_mutex_unlock(&e->parent->lock);
-	return kill;
 }
 
 /* Execute until something else is due: 0, or what exec_step() stopped with */
@@ -121,7 +110,7 @@ static int run_slice(struct engine *e, struct context *ctx)
 		int ret;
 
 		if (flagged(&e->attention))
-			return killed(e) ? -EILSEQ : 0;
+			return 0;
 		ret = exec_step(e);
 		if (ret == -EFAULT)
 			ret = fault_resolve(e);
@@ -280,6 +269,22 @@ static bool tell(struct engine *e)
 	return false;
 }
 
+/* engine_reset_one() was called: whatever is loaded ends */
+static bool kill_current(struct engine *e)
+{
+	struct context *ctx = e->ctx;
+
+	if (!e->kill_current)
+		return false;
+	e->kill_current = false;
+	if (ctx) {
+		leave_lock(e);
+		fail(e, ctx, -EILSEQ);
+		enter_lock(e);
+	}
+	return true;
+}
+
 static void *engine_main(void *arg)
 {
 	struct engine *e = arg;
@@ -291,7 +296,7 @@ static void *engine_main(void *arg)
 
 		set_flag(&e->attention, false);
 		if (!e->cancel) {
-			if (tell(e))
+			if (kill_current(e) || tell(e))
 				continue;
 			ctx = pick(e);
 		}
@@ -442,10 +447,10 @@ void engine_reset_one(struct engines *engines, enum engine_class class, u32 inst
 	for (u32 i = 0; i < engines->n; i++) {
 		struct engine *e = &engines->engine[i];
 
-		if (e->class != class || e->instance != instance || !e->busy || !e->ctx)
-			continue;
-		e->kill_current = true;
-		poke(e);
+		if (e->class == class && e->instance == instance && e->ctx) {
+			e->kill_current = true;
+			poke(e);
+		}
 	}
 	pthread_mutex_unlock(&engines->lock);
 }
