@@ -161,6 +161,7 @@ static void run(struct engine *e, struct context *ctx, bool kicked)
 
 	switch (ret) {
 	case 0:
+	case -EINTR:
 	case -ECANCELED:
 		break;
 	case -ENODATA:

@@ -22,6 +22,9 @@ struct command {
  * Commands return 0, an error of mem.h, or
  *	-EAGAIN		nothing to do but wait; the command is not done
  *	-EILSEQ		it makes no sense: the context is reset
+ *
+ * The other way round, an engine that was told to stop waiting for a fault makes
+ * -ECANCELED of it.
  */
 typedef int (*command_fn)(struct engine *e, const struct command *cmd);
 

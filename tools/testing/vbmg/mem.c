@@ -459,8 +459,8 @@ int mem_copy(struct engine *e, u64 dst, u64 src, u64 len, u64 *done)
 		u64 n = len - *done;
 		int ret;
 
-		if (flagged(&e->cancel))
-			return -ECANCELED;
+		if (flagged(&e->attention))
+			return -EINTR;
 		pthread_mutex_lock(&e->tlb_lock);
 		ret = copy_piece(e, dst + *done, src + *done, &n);
 		if (ret == -EFAULT)
@@ -505,8 +505,8 @@ int mem_fill(struct engine *e, u64 dst, u64 len, const void *pattern, u32 size, 
 	while (*done < len) {
 		int ret;
 
-		if (flagged(&e->cancel))
-			return -ECANCELED;
+		if (flagged(&e->attention))
+			return -EINTR;
 		pthread_mutex_lock(&e->tlb_lock);
 		ret = window_open(e, MEM_PPGTT, dst + *done, len - *done, FAULT_WRITE, &w);
 		if (!ret) {

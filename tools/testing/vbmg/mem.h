@@ -3,10 +3,10 @@
  * Memory as an engine sees it: virtual addresses in, bytes out.
  *
  * All return 0; -EFAULT if the page has to be faulted in first, which
- * fault_resolve() asks the host for; -EIO if nothing can help; -ECANCELED if the
- * engine is being reset. After -EFAULT the command is executed again, so a
- * command either does all its accesses before it changes anything, or keeps in
- * ctx->done how far it got.
+ * fault_resolve() asks the host for; -EIO if nothing can help; a copy or fill
+ * also -EINTR if the engine should look at something else first. After -EFAULT
+ * and -EINTR the command is executed again, so a command either does all its
+ * accesses before it changes anything, or keeps in ctx->done how far it got.
  */
 #ifndef VBMG_MEM_H
 #define VBMG_MEM_H
