@@ -404,13 +404,21 @@ static void end_timeslice(struct drm_pagemap_devmem *devmem)
 	wake_up_all(&timeslice_wq);
 }
 
-/* To device memory goes all that isn't there already. */
+/*
+ * To device memory goes all that isn't there already. But for KSM: a page that one
+ * VMA maps twice would be collected twice when a CPU fault wants it back, since
+ * migrate_vma_setup() doesn't find the lock of the fault's page taken.
+ */
 static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn,
 			     unsigned int order)
 {
-	struct page *page = entry_device_page(mpfn);
+	struct page *page = migrate_pfn_to_page(mpfn);
 
-	if (likely(!page) || page_pgmap(page) != m->dpagemap->pagemap ||
+	if (!page)
+		return true;
+	if (!is_device_private_page(page))
+		return !folio_test_ksm(page_folio(page));
+	if (page_pgmap(page) != m->dpagemap->pagemap ||
 	    m->details->can_migrate_same_pagemap)
 		return true;
 
@@ -725,7 +733,10 @@ static int map_peer(struct drm_pagemap_copy *copy, struct page *page,
 	return dma_mapping_error(copy->dev, addr->addr) ? -EFAULT : 0;
 }
 
-/* An entry without a source: the device page is to read as zeroes. */
+/*
+ * An entry without a source: the device page is to read as zeroes. Ops that go by
+ * the address alone step through the pages of the segment, so these are cleared.
+ */
 static void map_nothing(struct drm_pagemap_migration *m, unsigned long i,
 			unsigned int order)
 {
@@ -733,6 +744,8 @@ static void map_nothing(struct drm_pagemap_migration *m, unsigned long i,
 
 	memset(&m->addr[i], 0, nr * sizeof(*m->addr));
 	memset(&m->pages[i + 1], 0, (nr - 1) * sizeof(*m->pages));
+	m->addr[i].order = order;
+	m->addr[i].dir = DMA_TO_DEVICE;
 }
 
 /*
