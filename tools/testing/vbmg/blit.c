@@ -30,9 +30,10 @@ struct area {
 	u64 dst_pitch, src_pitch;
 };
 
+typedef int (*row_fn)(struct engine *e, const struct area *area, u64 y, u64 *done);
+
 /* Row by row; ctx->done counts the bytes of all rows before */
-static int for_each_row(struct engine *e, const struct area *area,
-			int (*row)(struct engine *e, const struct area *area, u64 y, u64 *done))
+static int for_each_row(struct engine *e, const struct area *area, row_fn row)
 {
 	u64 *total = &e->ctx->done;
 

@@ -430,9 +430,13 @@ static void probe_ahead(struct engine *e, u64 va, u64 len, enum fault_access acc
 	u64 end = va + len;
 	struct translation t;
 
-	for (va = (va | (PROBE_STEP - 1)) + 1; va && va < end && e->n_faults < MAX_FAULTS; va += PROBE_STEP) {
+	for (va = (va | (PROBE_STEP - 1)) + 1; va && va < end; va += PROBE_STEP) {
 		u32 level;
-		int ret = walk(e, MEM_PPGTT, va, &t, &level);
+		int ret;
+
+		if (e->n_faults == MAX_FAULTS)
+			return;
+		ret = walk(e, MEM_PPGTT, va, &t, &level);
 
 		if (ret == -EFAULT && level == 0)
 			note_fault(e, va, access, level, NULL);

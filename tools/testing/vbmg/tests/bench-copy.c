@@ -60,7 +60,7 @@ static void copy(void **state)
 	board_context(board, &ctx, 1, GUC_BLITTER);
 
 	base = memcpy_ms(board, vram);
-	printf("# 64 MiB: memcpy %.1f ms, VRAM to system %.1f, system to VRAM %.1f, VRAM to VRAM %.1f\n",
+	printf("# ms for 64 MiB: memcpy %.1f; VRAM to system %.1f, back %.1f, within VRAM %.1f\n",
 	       base, engine_ms(&ctx, VRAM_VA, SYSTEM_VA), engine_ms(&ctx, SYSTEM_VA, VRAM_VA),
 	       engine_ms(&ctx, VRAM_VA, VRAM_VA + SIZE));
 }

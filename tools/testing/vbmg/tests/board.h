@@ -78,10 +78,12 @@ int board_setup(void **state);
 int board_teardown(void **state);
 
 u64 board_alloc(struct board *board, u64 size);
+
 static inline u32 ggtt_of(u64 vram)
 {
 	return GGTT_VRAM + (u32)vram;
 }
+
 void *board_vram(struct board *board, u64 offset);
 
 /* Map a page of 1 << @shift bytes (12, 16 compact, 21, 30); @flags are entry bits */

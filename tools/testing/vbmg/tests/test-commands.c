@@ -195,9 +195,10 @@ static void registers_move(void **state)
 	struct bench b = bench_of(state);
 
 	memcpy(b.data, &(u32) { 0x77 }, 4);
-	run(&b.ctx, 0x22u << 23 | BIT(19) | 3, 0x600, 5, 0x604, 6,	/* GPR 0 */
-	    0x29u << 23 | BIT(19) | 2, 0x608, LO(VA), HI(VA),		/* GPR 1 from memory */
-	    0x2au << 23 | BIT(18) | BIT(19) | 1, 0x608, 0x610,		/* GPR 2 from GPR 1 */
+	/* GPR 0 from the command, 1 from memory, 2 from 1 */
+	run(&b.ctx, 0x22u << 23 | BIT(19) | 3, 0x600, 5, 0x604, 6,
+	    0x29u << 23 | BIT(19) | 2, 0x608, LO(VA), HI(VA),
+	    0x2au << 23 | BIT(18) | BIT(19) | 1, 0x608, 0x610,
 	    0x24u << 23 | BIT(19) | 2, 0x604, LO(VA + 8), HI(VA),
 	    0x24u << 23 | 2, 0x22610, LO(VA + 12), HI(VA));		/* absolute: bcs0 */
 	assert_int_equal(dword(&b, 8), 6);
