@@ -20,6 +20,9 @@ boot_usage()
 	  --icount[=SHIFT]  one CPU, time is a count of instructions (default shift 1)
 	  --append ARGS     more kernel command line
 	  --qemu ARG        one more QEMU argument (repeat)
+	  --gpus N          N virtual Battlemages, behind a switch if there are several
+	  --iommu MODE      on (default), off (default with --gpus), or caching: an IOMMU
+	                    for the GPUs
 	  --shell           an interactive shell on this terminal instead of a command
 	END
 }
@@ -31,7 +34,7 @@ boot_parse()
 	[[ -n $boot_config ]] || { boot_usage >&2; exit 2; }
 	shift
 	boot_name=$boot_config boot_smp=2 boot_mem=4G boot_icount='' boot_append='' boot_shell=''
-	boot_qemu=() boot_command=()
+	boot_gpus=0 boot_iommu='' boot_qemu=() boot_command=()
 	while (($#)); do
 		case $1 in
 		--name) boot_name=$2; shift ;;
@@ -41,6 +44,8 @@ boot_parse()
 		--icount=*) boot_icount=${1#*=} ;;
 		--append) boot_append+=" $2"; shift ;;
 		--qemu) boot_qemu+=("$2"); shift ;;
+		--gpus) boot_gpus=$2; shift ;;
+		--iommu) boot_iommu=$2; shift ;;
 		--shell) boot_shell=1 ;;
 		--) shift; boot_command=("$@"); break ;;
 		*) boot_usage >&2; exit 2 ;;
@@ -48,6 +53,7 @@ boot_parse()
 		shift
 	done
 	[[ -n $boot_shell ]] || ((${#boot_command[@]})) || { boot_usage >&2; exit 2; }
+	[[ -n $boot_iommu ]] || { ((boot_gpus)) && boot_iommu=off || boot_iommu=on; }
 }
 
 boot_machine()
@@ -69,11 +75,19 @@ boot_machine()
 		-smp "$boot_smp" -m "$boot_mem"
 }
 
+boot_iommu_devices()
+{
+	case $boot_iommu in
+	on) printf '%s\n' -device intel-iommu,intremap=off -device edu ;;
+	caching) printf '%s\n' -device intel-iommu,intremap=off,caching-mode=on,aw-bits=48 ;;
+	esac
+}
+
 boot_devices()
 {
-	printf '%s\n' -nodefaults -no-user-config -display none -no-reboot \
-		-device intel-iommu,intremap=off \
-		-device edu \
+	printf '%s\n' -nodefaults -no-user-config -display none -no-reboot
+	boot_iommu_devices # before the devices behind it
+	printf '%s\n' \
 		-device virtio-rng-pci \
 		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=/dev/root \
@@ -87,6 +101,20 @@ boot_devices()
 		printf '%s\n' -chardev "file,id=out,path=$boot_dir/output"
 	fi
 	printf '%s\n' -device virtconsole,chardev=out
+	gpu_devices
+}
+
+# Sets boot_initrd: what the kernel needs before it has a root
+boot_make_initrd()
+{
+	local from=()
+
+	boot_initrd=()
+	[[ ! -f $lab_build/out/$boot_config/initrd ]] || from+=("$lab_build/out/$boot_config/initrd")
+	((boot_gpus == 0)) || from+=("$lab_build/vbmg/firmware.cpio")
+	((${#from[@]})) || return 0
+	cat "${from[@]}" >"$boot_host_dir/initrd"
+	boot_initrd=(-initrd "$boot_dir/initrd")
 }
 
 boot_cmdline()
@@ -94,7 +122,7 @@ boot_cmdline()
 	say "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=500000,cache=loose ro" \
 		"init=/repo/tools/lab/guest/init console=ttyS0 panic=-1 oops=panic" \
 		"intel_iommu=on iommu.passthrough=0 iommu.strict=1 mitigations=off" \
-		"watchdog_thresh=60 random.trust_cpu=on kunit.enable=1 kunit.autorun=0$boot_append"
+		"watchdog_thresh=60 random.trust_cpu=on kunit.enable=1 kunit.autorun=0$(gpu_cmdline)$boot_append"
 }
 
 # The command travels as a script in the shared folder
@@ -177,11 +205,14 @@ boot_status()
 
 boot_run()
 {
-	local args=() pid tail status=0
+	local args=() pid tail status=0 boot_initrd
 
 	boot_prepare
+	boot_make_initrd
+	gpu_start
 	mapfile -t args < <(boot_machine; boot_devices)
-	args+=(-kernel "/out/$boot_config/arch/x86/boot/bzImage" -append "$(boot_cmdline)" "${boot_qemu[@]}")
+	args+=(-kernel "/out/$boot_config/arch/x86/boot/bzImage" "${boot_initrd[@]}"
+		-append "$(boot_cmdline)" "${boot_qemu[@]}")
 	if [[ -n $boot_shell ]]; then
 		in_root qemu-system-x86_64 "${args[@]}" || true
 		stty sane
@@ -198,6 +229,7 @@ boot_run()
 		wait "$tail" || true
 		trap - EXIT INT TERM
 	fi
+	gpu_wait
 	boot_status || status=$?
 	return "$status"
 }

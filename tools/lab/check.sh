@@ -113,6 +113,21 @@ check_spelling()
 	printf '%s\n' "${files[@]}" | check_findings "$log"
 }
 
+# The virtual GPU by itself: unit tests, and a short run of the fuzzers
+check_vbmg()
+{
+	local log=$lab_build/log/check-vbmg.log status=0 part
+
+	: >"$log"
+	for part in tests fuzz; do
+		in_root make -C "/repo/tools/testing/vbmg/$part" -j"$lab_jobs" \
+			"O=/build/vbmg-$part" check >>"$log" 2>&1 || status=$?
+	done
+	sed -n 's/^not ok/# &/p' "$log"
+	((status == 0)) || say "# vbmg: its tests do not pass, see ${log#"$lab_top"/}"
+	say "$(grep -c '^ok' "$log") tests of the virtual GPU"
+}
+
 # check_one NAME NUMBER: run it; it has failed if it has found anything
 check_one()
 {
@@ -137,4 +152,5 @@ check_all()
 	step "checking: checkpatch --strict" "30 s" check_one style 002
 	step "checking: kernel-doc" "10 s" check_one kernel-doc 003
 	step "checking: spelling" "10 s" check_one spelling 004
+	step "checking: the virtual GPU's own tests" "1 min" check_one vbmg 005
 }

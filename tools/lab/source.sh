@@ -36,15 +36,23 @@ source_list()
 	done
 }
 
-# apt checks signatures and sums; the sum is kept for the next use of the file
-source_download()
+source_apt_update()
 {
-	local state=$lab_cache/apt deb=$lab_cache/deb log=$lab_build/log/source.log
+	local state=$lab_cache/apt log=$1
 
-	mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$deb" "${log%/*}"
+	mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "${log%/*}"
 	source_list >"$state/sources.list"
 	source_apt update >"$log" 2>&1 ||
 		{ tail -n 5 "$log" >&2; die "apt cannot reach ${lab_source_suites[*]}: check the network, the proxy and apt's settings"; }
+}
+
+# apt checks signatures and sums; the sum is kept for the next use of the file
+source_download()
+{
+	local deb=$lab_cache/deb log=$lab_build/log/source.log
+
+	mkdir -p "$deb"
+	source_apt_update "$log"
 	(
 		cd "$deb"
 		rm -f ./*.deb
