@@ -794,7 +794,9 @@ static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *co
 		}
 		order = entry_order(m->mv.dst[i]);
 		if (!m->mv.dst[i]) {
+			/* Of a huge page that stays, only the first is clear. */
 			m->addr[i] = (struct drm_pagemap_addr) {};
+			m->pages[i] = NULL;
 			continue;
 		}
 		err = map_entry(m, copy, i, order, src ? src + (i - src_index) : NULL);
