@@ -4,12 +4,12 @@
 LAB := tools/lab/lab
 CONFIG ?= run
 
-.PHONY: help run test shell check bench clean distclean
+.PHONY: help run test shell check bench igt igt-full gpu clean distclean
 
 help:
 	@$(LAB) --help
 
-run test check bench clean distclean:
+run test check bench igt igt-full gpu clean distclean:
 	@$(LAB) $@
 
 shell:

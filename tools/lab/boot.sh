@@ -34,7 +34,7 @@ boot_parse()
 	[[ -n $boot_config ]] || { boot_usage >&2; exit 2; }
 	shift
 	boot_name=$boot_config boot_smp=2 boot_mem=4G boot_icount='' boot_append='' boot_shell=''
-	boot_gpus=0 boot_iommu='' boot_qemu=() boot_command=()
+	boot_gpus=0 boot_iommu='' boot_files=() boot_qemu=() boot_command=()
 	while (($#)); do
 		case $1 in
 		--name) boot_name=$2; shift ;;
@@ -142,6 +142,16 @@ boot_write_command()
 	say "export TERM=${TERM:-linux}; exec bash --rcfile /repo/tools/lab/guest/bashrc -i" >>"$to"
 }
 
+# What a caller put into boot_files, as FILE:NAME, is /results/NAME in the guest
+boot_give_files()
+{
+	local file
+
+	for file in "${boot_files[@]}"; do
+		cp "${file%:*}" "$boot_host_dir/${file##*:}"
+	done
+}
+
 # Sets boot_log, the base name of this run's logs
 boot_prepare()
 {
@@ -155,6 +165,7 @@ boot_prepare()
 	boot_log=$lab_build/log/$id
 	mkdir -p "$boot_host_dir" "$lab_build/log"
 	boot_write_command "$boot_host_dir"
+	boot_give_files
 	touch "$boot_host_dir/kernel.log" "$boot_host_dir/output"
 	ln -f "$boot_host_dir/kernel.log" "$boot_log.log"
 	ln -sfn "${boot_log##*/}.log" "$lab_build/log/$boot_name-latest.log"

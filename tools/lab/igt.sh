@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# IGT on the virtual Battlemage: choose tests, boot, run, and keep the results
+# of both kernels side by side.
+#
+# A list of tests is cut into pieces of one boot each. The results of a piece
+# are kept as igt_runner wrote them, in build/igt/BASE/SET/PIECE, and a piece
+# that is complete is not run again by `make igt-full`. The last result of each
+# test is in build/igt/BASE.tsv: that is what the table shows.
+
+lab_igt=$lab_build/igt
+lab_igt_bin=/usr/libexec/igt-gpu-tools
+lab_igt_piece=250 # tests a boot
+lab_igt_mem=4G    # more than VRAM, which some tests evict
+
+# igt_list: patterns from standard input, PROGRAM or PROGRAM@GLOB or PROGRAM@LIST
+# of globs a line; a line that begins with '!' takes away. Prints the tests.
+igt_list()
+{
+	in_root /repo/tools/lab/igt-list "$lab_igt_bin"
+}
+
+# igt_patterns SET: a file of ours, or what TESTS says
+igt_patterns()
+{
+	if [[ $1 == tests ]]; then
+		tr ' ' '\n' <<<"$TESTS"
+	else
+		cat "$lab_dir/igt-$1"
+	fi
+}
+
+igt_base_config()
+{
+	case $1 in
+	stock) say stock ;;
+	ours) say run ;;
+	*) die "BASE=$1: it is stock or ours" ;;
+	esac
+}
+
+# The tests of a piece are complete if igt_runner came to its end
+igt_piece_done()
+{
+	[[ -f $1/results.json ]]
+}
+
+# igt_piece BASE LIST DIR: boot once and run the tests of LIST, results to DIR
+igt_piece()
+{
+	local config status=0
+
+	config=$(igt_base_config "$1")
+	boot_parse "$config" --name "igt-$1" --gpus "${GPUS:-1}" --iommu "${IOMMU:-off}" \
+		--mem "$lab_igt_mem" -- run-igt
+	boot_files=("$2:tests")
+	boot_run || status=$?
+	rm -rf "$3"
+	mkdir -p "$3"
+	if [[ -d $boot_host_dir/igt ]]; then
+		in_root igt_results --prune-mode keep-subtests "$boot_dir/igt" >/dev/null 2>&1 || true
+		mv "$boot_host_dir"/igt/* "$3/"
+	fi
+	cp "$boot_host_dir"/{kernel.log,vbmg.log} "$3/"
+	in_root /repo/tools/lab/igt-table merge "${lab_igt/#"$lab_build"//build}/$1.tsv" \
+		"${3/#"$lab_build"//build}" "/build/${2#"$lab_build"/}"
+	return "$status"
+}
+
+# igt_run BASE SET: every piece; with a fresh start unless SET is full
+igt_run()
+{
+	local base=$1 set=$2 dir=$lab_igt/$1/$2 piece n=0 failed=0
+
+	mkdir -p "$dir"
+	[[ $set == full ]] || rm -rf "${dir:?}"/*
+	igt_patterns "$set" | igt_list >"$dir/list"
+	[[ -s $dir/list ]] || die "no test matches"
+	split -d -a 3 -l "$lab_igt_piece" "$dir/list" "$dir/list."
+	for piece in "$dir"/list.*; do
+		n=$((n + 1))
+		igt_piece_done "$dir/piece-${piece##*.}" && continue
+		say "==> $(wc -l <"$piece") tests on the $base kernel"
+		igt_piece "$base" "$piece" "$dir/piece-${piece##*.}" || failed=1
+	done
+	in_root /repo/tools/lab/igt-table show "/build/${dir#"$lab_build"/}/list" "$base" \
+		/build/igt /repo/tools/lab/igt-known || failed=1
+	return "$failed"
+}
