@@ -557,3 +557,32 @@ int svm_syncobj_status(int fd, uint32_t handle)
 	close(export.fd);
 	return err ? err : info.status;
 }
+
+int svm_open_fds(struct svm *svm, const int *fds, unsigned int num_devices)
+{
+	int others[DRM_VSVM_MAX_DEVICES], err = 0;
+
+	svm->fd = -1;
+	for (unsigned int i = 0; i < num_devices; i++) {
+		others[i] = fds[i];
+		if (fds[i] < 0)
+			err = fds[i];
+	}
+	if (!err)
+		err = setup(svm, fds[0], others + 1, num_devices - 1, NULL, 0);
+	else if (fds[0] >= 0)
+		close(fds[0]);
+	for (unsigned int i = 1; i < num_devices; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return err;
+}
+
+int svm_open_set(struct svm *svm, const char *name, unsigned int num_devices)
+{
+	int fds[DRM_VSVM_MAX_DEVICES];
+
+	for (unsigned int i = 0; i < num_devices; i++)
+		fds[i] = svm_set_open(name, i);
+	return svm_open_fds(svm, fds, num_devices);
+}

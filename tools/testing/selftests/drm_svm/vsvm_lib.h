@@ -77,6 +77,10 @@ int svm_open_window(struct svm *svm, unsigned int num_devices, void *start,
 
 /* The same on an open file, one device; svm_close() closes it */
 int svm_open_on(struct svm *svm, int fd);
+
+/* The same on several open files, which it takes over; or on devices of a set */
+int svm_open_fds(struct svm *svm, const int *fds, unsigned int num_devices);
+int svm_open_set(struct svm *svm, const char *name, unsigned int num_devices);
 void svm_close(struct svm *svm);
 
 int svm_queue_create(struct svm *svm, unsigned int device,
