@@ -169,6 +169,13 @@ static int vfu_region_info(struct vbmg *dev, struct vfu_message *msg, struct vfu
 	return 0;
 }
 
+/* The client wants to be able to hear of errors, though we never report one */
+static u32 vfu_irq_count(u32 index)
+{
+	return index == VFIO_PCI_INTX_IRQ_INDEX || index == VFIO_PCI_MSI_IRQ_INDEX ||
+	       index == VFIO_PCI_ERR_IRQ_INDEX;
+}
+
 static int vfu_irq_info(struct vbmg *dev, struct vfu_message *msg, struct vfu_reply *reply)
 {
 	const struct vfio_irq_info *ask = vfu_body(msg, sizeof(*ask));
@@ -181,16 +188,12 @@ static int vfu_irq_info(struct vbmg *dev, struct vfu_message *msg, struct vfu_re
 	if (!ask || ask->index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
 	info.index = ask->index;
-	if (ask->index == VFIO_PCI_INTX_IRQ_INDEX || ask->index == VFIO_PCI_MSI_IRQ_INDEX)
-		info.count = 1;
+	info.count = vfu_irq_count(ask->index);
 	vfu_answer(reply, &info, sizeof(info));
 	return 0;
 }
 
-/*
- * Only MSI is ever raised. The client signals INTx for nobody: the driver
- * doesn't use it, so its eventfd is accepted and forgotten.
- */
+/* Only MSI is ever raised; the eventfds of the others are accepted and closed */
 static int vfu_set_irqs(struct vbmg *dev, struct vfu_message *msg, struct vfu_reply *reply)
 {
 	const struct vfio_irq_set *set = vfu_body(msg, sizeof(*set));
@@ -199,7 +202,7 @@ static int vfu_set_irqs(struct vbmg *dev, struct vfu_message *msg, struct vfu_re
 	(void)reply;
 	if (!set || set->index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
-	count = set->index <= VFIO_PCI_MSI_IRQ_INDEX;
+	count = vfu_irq_count(set->index);
 	if (set->start > count || set->count > count - set->start)
 		return -EINVAL;
 	if (set->index != VFIO_PCI_MSI_IRQ_INDEX)
