@@ -27,8 +27,7 @@ static u64 revocation_seqno(u64 word)
  * @batch: Nodes from vsvm_radix_prepare()
  * @start: Virtual address of the segment
  * @order: Its size is PAGE_SIZE << order
- * @addr: Its DMA address
- * @writable: Whether the device may write
+ * @pte: What the page table entry of its first page will be
  *
  * Called before the page table has the entries. Doesn't sleep.
  *
@@ -36,10 +35,10 @@ static u64 revocation_seqno(u64 word)
  */
 int vsvm_checker_grant(struct vsvm_checker *checker,
 		       struct vsvm_radix_batch *batch, unsigned long start,
-		       unsigned int order, dma_addr_t addr, bool writable)
+		       unsigned int order, u64 pte)
 {
 	return vsvm_radix_store(&checker->grants, batch, start, BIT(order),
-				vsvm_pte_make(addr, writable));
+				pte);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_grant);
 
@@ -82,12 +81,12 @@ EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_revoked);
  * @checker: The checker
  * @addr: Virtual address
  * @pte: The translation that the device is about to use
- * @write: Whether it writes
+ * @access: What it does
  *
  * Return: false if the translation was never granted or was taken away.
  */
 bool vsvm_checker_allows(const struct vsvm_checker *checker, unsigned long addr,
-			 u64 pte, bool write)
+			 u64 pte, enum vsvm_access access)
 {
 	u64 word = vsvm_radix_load(&checker->grants, addr);
 
@@ -99,6 +98,6 @@ bool vsvm_checker_allows(const struct vsvm_checker *checker, unsigned long addr,
 		       atomic64_read(&checker->revoked);
 
 	return vsvm_pte_addr(word) == vsvm_pte_addr(pte) &&
-	       vsvm_pte_allows(word, write);
+	       vsvm_pte_allows(word, access);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_allows);

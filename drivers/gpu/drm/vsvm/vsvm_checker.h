@@ -5,6 +5,7 @@
 
 #include <linux/atomic.h>
 
+#include "vsvm_pt.h"
 #include "vsvm_radix.h"
 
 /**
@@ -50,11 +51,11 @@ static inline void vsvm_checker_fini(struct vsvm_checker *checker)
 
 int vsvm_checker_grant(struct vsvm_checker *checker,
 		       struct vsvm_radix_batch *batch, unsigned long start,
-		       unsigned int order, dma_addr_t addr, bool writable);
+		       unsigned int order, u64 pte);
 void vsvm_checker_revoke(struct vsvm_checker *checker, unsigned long start,
 			 unsigned long end, u64 seqno);
 void vsvm_checker_revoked(struct vsvm_checker *checker, u64 seqno);
 bool vsvm_checker_allows(const struct vsvm_checker *checker, unsigned long addr,
-			 u64 pte, bool write);
+			 u64 pte, enum vsvm_access access);
 
 #endif

@@ -24,7 +24,10 @@ void vsvm_config_init(struct vsvm_config *config)
 		.num_devices = 1,
 		.fault_workers = 4,
 		.notifier_size = SZ_512M,
-		.check_pages_threshold = SZ_64K,
+		.policy = DRM_VSVM_POLICY_FIRST_TOUCH,
+		.interconnect = true,
+		.eviction = true,
+		.fault_window = max(SZ_64K, PAGE_SIZE),
 	};
 
 	for (int i = 0; i < ARRAY_SIZE(sizes); i++)
@@ -50,6 +53,22 @@ static bool chunks_are_valid(const struct vsvm_config *config)
 
 	/* A fault that can't be served by a chunk is served by its page. */
 	return sizes[config->num_chunks - 1] == PAGE_SIZE;
+}
+
+static bool memory_is_valid(const struct vsvm_config *config)
+{
+	if (!IS_ALIGNED(config->mem_size, VSVM_MEM_BLOCK) ||
+	    config->mem_size > VSVM_MAX_MEM_SIZE)
+		return false;
+
+	if (!is_power_of_2(config->fault_window) ||
+	    config->fault_window < PAGE_SIZE ||
+	    config->fault_window > VSVM_MEM_BLOCK)
+		return false;
+
+	return config->copy_latency_us <= VSVM_MAX_COPY_LATENCY_US &&
+	       config->policy <= DRM_VSVM_POLICY_FIRST_TOUCH &&
+	       config->timeslice_ms <= DRM_VSVM_MAX_TIMESLICE_MS;
 }
 
 /**
@@ -81,7 +100,7 @@ int vsvm_config_validate(const struct vsvm_config *config)
 	if (config->tlb_inval_latency_us > VSVM_MAX_TLB_INVAL_LATENCY_US)
 		return -EINVAL;
 
-	return 0;
+	return memory_is_valid(config) ? 0 : -EINVAL;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_config_validate);
 
@@ -121,6 +140,43 @@ int vsvm_config_parse_size(const char *text, unsigned long *size)
 	return 0;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_config_parse_size);
+
+static const char * const policy_names[] = {
+	[DRM_VSVM_POLICY_SYSTEM] = "system",
+	[DRM_VSVM_POLICY_ADVICE] = "advice",
+	[DRM_VSVM_POLICY_FIRST_TOUCH] = "first_touch",
+};
+
+/**
+ * vsvm_config_parse_policy() - Read the name of a migration policy
+ * @text: The name, maybe a line end
+ * @policy: Receives it
+ *
+ * Return: 0 or -EINVAL.
+ */
+int vsvm_config_parse_policy(const char *text, enum drm_vsvm_policy *policy)
+{
+	int index = sysfs_match_string(policy_names, text);
+
+	if (index < 0)
+		return -EINVAL;
+
+	*policy = index;
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_config_parse_policy);
+
+/**
+ * vsvm_config_policy_name() - The name of a migration policy
+ * @policy: The policy
+ *
+ * Return: a name that vsvm_config_parse_policy() reads.
+ */
+const char *vsvm_config_policy_name(enum drm_vsvm_policy policy)
+{
+	return policy_names[policy];
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_config_policy_name);
 
 /**
  * vsvm_config_parse_chunks() - Read a list of chunk sizes

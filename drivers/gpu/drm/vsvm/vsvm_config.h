@@ -3,10 +3,17 @@
 #ifndef _VSVM_CONFIG_H_
 #define _VSVM_CONFIG_H_
 
+#include <linux/sizes.h>
+
 #include <drm/vsvm_drm.h>
 
 #define VSVM_MAX_FAULT_WORKERS		16
 #define VSVM_MAX_TLB_INVAL_LATENCY_US	1000000
+#define VSVM_MAX_COPY_LATENCY_US	1000000
+
+/* Device memory comes in blocks that are contiguous, each for a huge page. */
+#define VSVM_MEM_BLOCK			SZ_2M
+#define VSVM_MAX_MEM_SIZE		SZ_64G
 
 /**
  * struct vsvm_config - How a set of virtual devices is to be
@@ -21,6 +28,15 @@
  * @notifier_size: Size of a notifier's window in bytes
  * @check_pages_threshold: Chunks up to this size need all CPU pages present
  * @tlb_inval_latency_us: Time that a TLB invalidation takes, in microseconds
+ * @mem_size: Size of the device memory in bytes, zero for none
+ * @copy_latency_us: Time that each copy takes to begin, in microseconds
+ * @copy_bandwidth: MiB that are copied in a second, zero for no limit
+ * @policy: What page faults do to memory
+ * @interconnect: The device reaches the memory of others with this, and they its
+ * @eviction: What was not used for longest makes room when the memory is full
+ * @fault_window: Bytes that a CPU fault brings back at a time
+ * @timeslice_ms: For how long the CPU leaves memory to the device that it was
+ *		  moved to, in milliseconds
  */
 struct vsvm_config {
 	unsigned int num_devices;
@@ -30,11 +46,21 @@ struct vsvm_config {
 	unsigned long notifier_size;
 	unsigned long check_pages_threshold;
 	unsigned int tlb_inval_latency_us;
+	unsigned long mem_size;
+	unsigned int copy_latency_us;
+	unsigned int copy_bandwidth;
+	enum drm_vsvm_policy policy;
+	bool interconnect;
+	bool eviction;
+	unsigned long fault_window;
+	unsigned int timeslice_ms;
 };
 
 void vsvm_config_init(struct vsvm_config *config);
 int vsvm_config_validate(const struct vsvm_config *config);
 int vsvm_config_parse_size(const char *text, unsigned long *size);
+int vsvm_config_parse_policy(const char *text, enum drm_vsvm_policy *policy);
+const char *vsvm_config_policy_name(enum drm_vsvm_policy policy);
 int vsvm_config_parse_chunks(struct vsvm_config *config, const char *text);
 int vsvm_config_print_chunks(const struct vsvm_config *config, char *buf,
 			     size_t size);

@@ -77,6 +77,11 @@ static int parse_number(const char *text, unsigned int *number)
 	return kstrtouint(text, 0, number);
 }
 
+static int parse_bool(const char *text, bool *value)
+{
+	return kstrtobool(text, value);
+}
+
 VSVM_SHOW(devices, num_devices, "%u")
 VSVM_STORE(devices, num_devices, parse_number);
 VSVM_SHOW(fault_workers, fault_workers, "%u")
@@ -87,6 +92,31 @@ VSVM_SHOW(notifier_size, notifier_size, "%lu")
 VSVM_STORE(notifier_size, notifier_size, vsvm_config_parse_size);
 VSVM_SHOW(check_pages_threshold, check_pages_threshold, "%lu")
 VSVM_STORE(check_pages_threshold, check_pages_threshold, vsvm_config_parse_size);
+VSVM_SHOW(mem_size, mem_size, "%lu")
+VSVM_STORE(mem_size, mem_size, vsvm_config_parse_size);
+VSVM_SHOW(copy_latency_us, copy_latency_us, "%u")
+VSVM_STORE(copy_latency_us, copy_latency_us, parse_number);
+VSVM_SHOW(copy_bandwidth, copy_bandwidth, "%u")
+VSVM_STORE(copy_bandwidth, copy_bandwidth, parse_number);
+VSVM_SHOW(interconnect, interconnect, "%d")
+VSVM_STORE(interconnect, interconnect, parse_bool);
+VSVM_SHOW(eviction, eviction, "%d")
+VSVM_STORE(eviction, eviction, parse_bool);
+VSVM_SHOW(fault_window, fault_window, "%lu")
+VSVM_STORE(fault_window, fault_window, vsvm_config_parse_size);
+VSVM_SHOW(timeslice_ms, timeslice_ms, "%u")
+VSVM_STORE(timeslice_ms, timeslice_ms, parse_number);
+
+static ssize_t directory_policy_show(struct config_item *item, char *page)
+{
+	struct vsvm_directory *dir = to_directory(item);
+
+	guard(mutex)(&dir->lock);
+	return sysfs_emit(page, "%s\n",
+			  vsvm_config_policy_name(dir->config.policy));
+}
+
+VSVM_STORE(policy, policy, vsvm_config_parse_policy);
 
 static ssize_t directory_chunk_sizes_show(struct config_item *item, char *page)
 {
@@ -195,6 +225,14 @@ static struct configfs_attribute *directory_attrs[] = {
 	&directory_attr_notifier_size,
 	&directory_attr_check_pages_threshold,
 	&directory_attr_tlb_inval_latency_us,
+	&directory_attr_mem_size,
+	&directory_attr_copy_latency_us,
+	&directory_attr_copy_bandwidth,
+	&directory_attr_policy,
+	&directory_attr_interconnect,
+	&directory_attr_eviction,
+	&directory_attr_fault_window,
+	&directory_attr_timeslice_ms,
 	&directory_attr_enabled,
 	&directory_attr_render_nodes,
 	NULL

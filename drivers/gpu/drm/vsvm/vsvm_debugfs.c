@@ -6,8 +6,10 @@
 #include <drm/drm_debugfs.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gpusvm.h>
+#include <drm/drm_print.h>
 
 #include "vsvm_device.h"
+#include "vsvm_pagemap.h"
 #include "vsvm_vm.h"
 
 static int show_stats(struct seq_file *m, void *unused)
@@ -34,9 +36,21 @@ static int show_vms(struct seq_file *m, void *unused)
 	return 0;
 }
 
+static int show_memory(struct seq_file *m, void *unused)
+{
+	struct drm_debugfs_entry *entry = m->private;
+	struct vsvm_device *vdev = to_vsvm_device(entry->dev);
+	struct drm_printer p = drm_seq_file_printer(m);
+
+	if (vdev->vpagemap)
+		vsvm_pagemap_print(vdev->vpagemap, &p);
+	return 0;
+}
+
 static const struct drm_debugfs_info vsvm_debugfs_files[] = {
 	{ "stats", show_stats },
 	{ "vms", show_vms },
+	{ "memory", show_memory },
 };
 
 /**
@@ -49,4 +63,8 @@ void vsvm_debugfs_init(struct vsvm_device *vdev)
 			      ARRAY_SIZE(vsvm_debugfs_files));
 	debugfs_create_bool("drop_tlb_inval", 0600, vdev->drm.debugfs_root,
 			    &vdev->tlb_unit.drop);
+	if (vdev->vpagemap)
+		debugfs_create_atomic_t("fail_copies", 0600,
+					vdev->drm.debugfs_root,
+					&vdev->vpagemap->copy.fail);
 }

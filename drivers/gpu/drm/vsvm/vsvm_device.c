@@ -13,6 +13,7 @@
 #include <drm/drm_print.h>
 
 #include "vsvm_device.h"
+#include "vsvm_pagemap.h"
 #include "vsvm_vm.h"
 
 /*
@@ -84,6 +85,23 @@ static int device_init(struct vsvm_device *vdev, const char *name)
 	return drmm_add_action_or_reset(drm, tlb_unit_release, &vdev->tlb_unit);
 }
 
+static int memory_init(struct vsvm_device *vdev)
+{
+	struct vsvm_pagemap *vpagemap;
+	int err;
+
+	err = vsvm_pagemap_join_peers(vdev);
+	if (err || !vdev->config.mem_size)
+		return err;
+
+	vpagemap = vsvm_pagemap_create(vdev);
+	if (IS_ERR(vpagemap))
+		return PTR_ERR(vpagemap);
+
+	vdev->vpagemap = vpagemap;
+	return 0;
+}
+
 static struct vsvm_device *create_device(const char *name,
 					 const struct vsvm_config *config,
 					 unsigned int index)
@@ -115,6 +133,8 @@ static struct vsvm_device *create_device(const char *name,
 	vdev->index = index;
 
 	err = device_init(vdev, name);
+	if (!err)
+		err = memory_init(vdev);
 	if (err)
 		goto err_faux;
 
@@ -152,7 +172,9 @@ static struct vsvm_vm *take_vm(struct vsvm_device *vdev)
 
 /*
  * Files may stay open. Address spaces end here, with all their DMA mappings,
- * while the device that these are for is still bound.
+ * while the device that these are for is still bound. What processes have in its
+ * memory goes back to the system, also of those that never opened it: a fork
+ * takes it along.
  */
 static void remove_device(struct vsvm_device *vdev)
 {
@@ -165,6 +187,9 @@ static void remove_device(struct vsvm_device *vdev)
 		vsvm_vm_kill(vm, -ENODEV);
 		vsvm_vm_put(vm);
 	}
+
+	if (vdev->vpagemap)
+		vsvm_pagemap_remove(vdev->vpagemap);
 
 	faux_device_destroy(faux);
 }

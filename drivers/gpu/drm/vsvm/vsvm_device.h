@@ -7,6 +7,7 @@
 #include <linux/xarray.h>
 
 #include <drm/drm_device.h>
+#include <drm/drm_pagemap_util.h>
 
 #include "vsvm_config.h"
 #include "vsvm_stats.h"
@@ -14,6 +15,7 @@
 
 struct faux_device;
 struct file;
+struct vsvm_pagemap;
 struct workqueue_struct;
 
 /**
@@ -25,6 +27,8 @@ struct workqueue_struct;
  * @index: Its place in the set of devices that were created together
  * @fault_wq: The fault queue, with as many workers as are configured
  * @tlb_unit: Invalidates the TLBs of its queues
+ * @peer: Tells whose memory it reaches, by the owner
+ * @vpagemap: Its memory, or NULL
  * @stats: Counters, over all address spaces
  * @vms_lock: Protects @vms and @gone; nothing is locked inside
  * @vms: The address spaces that the device is in, of &vsvm_vm_device.link
@@ -37,6 +41,8 @@ struct vsvm_device {
 	unsigned int index;
 	struct workqueue_struct *fault_wq;
 	struct vsvm_tlb_unit tlb_unit;
+	struct drm_pagemap_peer peer;
+	struct vsvm_pagemap *vpagemap;
 	struct vsvm_stats stats;
 	struct mutex vms_lock;
 	struct list_head vms;

@@ -10,6 +10,7 @@
 
 #include "vsvm_configfs.h"
 #include "vsvm_device.h"
+#include "vsvm_migrate.h"
 #include "vsvm_queue.h"
 #include "vsvm_vm.h"
 
@@ -32,10 +33,14 @@
  *   workqueue.
  * - &struct vsvm_range embeds &struct drm_gpusvm_range, with one
  *   &struct drm_gpusvm_pages for each device.
+ * - &struct vsvm_pagemap is the memory of a device. It embeds
+ *   &struct drm_pagemap; &struct vsvm_alloc, an allocation in it, embeds
+ *   &struct drm_pagemap_devmem.
  *
  * Hardware and driver are kept apart. The device is vsvm_engine.c, vsvm_pt.c,
- * vsvm_tlb.c and vsvm_checker.c; the driver is vsvm_fault.c, vsvm_range.c and
- * vsvm_invalidate.c, which are what a driver for real hardware has to write.
+ * vsvm_tlb.c, vsvm_copy.c and vsvm_checker.c; the driver is vsvm_fault.c,
+ * vsvm_range.c, vsvm_invalidate.c, vsvm_migrate.c and vsvm_pagemap.c, which are
+ * what a driver for real hardware has to write.
  */
 
 /**
@@ -50,6 +55,13 @@
  *	      vsvm_tlb_unit.lock	submit a TLB invalidation
  *	      vsvm_gc.lock		list of unmapped ranges
  *	  vsvm_queue.lock		jobs of a queue
+ *
+ *	vsvm_range.lock
+ *	  vsvm_pagemap.lock		bring a pagemap back to life
+ *	  vsvm_pagemap.evict_lock	make room in device memory
+ *	    mmap_lock, page locks	of any process, in drm_pagemap
+ *	      vsvm_mem.lock		what is free
+ *	        vsvm_mem.lru_lock	the order of eviction, in any context
  *
  *	vsvm_tlb_unit.tlbs_lock		only the thread that invalidates holds both
  *	  vsvm_tlb.access		the engine: translate and use
@@ -89,7 +101,45 @@ static unsigned int tlb_inval_latency_us;
 module_param(tlb_inval_latency_us, uint, 0444);
 MODULE_PARM_DESC(tlb_inval_latency_us, "Time that a TLB invalidation takes");
 
+static char *mem_size;
+module_param(mem_size, charp, 0444);
+MODULE_PARM_DESC(mem_size, "Size of the device memory, e.g. 64M");
+
+static unsigned int copy_latency_us;
+module_param(copy_latency_us, uint, 0444);
+MODULE_PARM_DESC(copy_latency_us, "Time that each copy takes to begin");
+
+static unsigned int copy_bandwidth;
+module_param(copy_bandwidth, uint, 0444);
+MODULE_PARM_DESC(copy_bandwidth, "MiB that are copied in a second, 0: no limit");
+
+static char *policy;
+module_param(policy, charp, 0444);
+MODULE_PARM_DESC(policy, "Migration policy: system, advice or first_touch");
+
+static bool interconnect = true;
+module_param(interconnect, bool, 0444);
+MODULE_PARM_DESC(interconnect, "Devices reach each other's memory");
+
+static bool eviction = true;
+module_param(eviction, bool, 0444);
+MODULE_PARM_DESC(eviction, "A full device memory evicts what was used least recently");
+
+static char *fault_window;
+module_param(fault_window, charp, 0444);
+MODULE_PARM_DESC(fault_window, "What a CPU fault brings back, e.g. 64K");
+
+static unsigned int timeslice_ms;
+module_param(timeslice_ms, uint, 0444);
+MODULE_PARM_DESC(timeslice_ms, "For how long the CPU leaves memory to a device");
+
 static struct vsvm_set *default_set;
+
+static u32 query_mem_flags(const struct vsvm_config *config)
+{
+	return (config->interconnect ? DRM_VSVM_MEM_INTERCONNECT : 0) |
+	       (config->eviction ? DRM_VSVM_MEM_EVICTION : 0);
+}
 
 static int query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
@@ -97,7 +147,7 @@ static int query_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	const struct vsvm_config *config = &vdev->config;
 	struct drm_vsvm_query *args = data;
 
-	if (args->flags || args->pad)
+	if (args->flags || args->pad || args->pad2)
 		return -EINVAL;
 
 	*args = (struct drm_vsvm_query) {
@@ -109,6 +159,13 @@ static int query_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 		.num_chunks = config->num_chunks,
 		.tlb_inval_latency_us = config->tlb_inval_latency_us,
 		.check_pages_threshold = config->check_pages_threshold,
+		.mem_size = config->mem_size,
+		.fault_window = config->fault_window,
+		.mem_flags = query_mem_flags(config),
+		.policy = config->policy,
+		.timeslice_ms = config->timeslice_ms,
+		.copy_latency_us = config->copy_latency_us,
+		.copy_bandwidth = config->copy_bandwidth,
 	};
 	for (int i = 0; i < config->num_chunks; i++)
 		args->chunk_sizes[i] = config->chunk_sizes[i];
@@ -125,6 +182,9 @@ static const struct drm_ioctl_desc vsvm_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(VSVM_SUBMIT, vsvm_submit_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(VSVM_WAIT, vsvm_wait_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(VSVM_STATS, vsvm_stats_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_PREFETCH, vsvm_prefetch_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_ADVISE, vsvm_advise_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(VSVM_PLACEMENT, vsvm_placement_ioctl, DRM_RENDER_ALLOW),
 };
 
 static int vsvm_open(struct drm_device *drm, struct drm_file *file)
@@ -182,6 +242,25 @@ const struct drm_driver vsvm_drm_driver = {
 	.minor = 0,
 };
 
+static int memory_from_params(struct vsvm_config *config)
+{
+	int err = 0;
+
+	config->copy_latency_us = copy_latency_us;
+	config->copy_bandwidth = copy_bandwidth;
+	config->interconnect = interconnect;
+	config->eviction = eviction;
+	config->timeslice_ms = timeslice_ms;
+	if (mem_size)
+		err = vsvm_config_parse_size(mem_size, &config->mem_size);
+	if (!err && fault_window)
+		err = vsvm_config_parse_size(fault_window,
+					     &config->fault_window);
+	if (!err && policy)
+		err = vsvm_config_parse_policy(policy, &config->policy);
+	return err;
+}
+
 static int config_from_params(struct vsvm_config *config)
 {
 	int err = 0;
@@ -199,7 +278,7 @@ static int config_from_params(struct vsvm_config *config)
 	if (!err && check_pages_threshold)
 		err = vsvm_config_parse_size(check_pages_threshold,
 					     &config->check_pages_threshold);
-	return err;
+	return err ?: memory_from_params(config);
 }
 
 static int __init vsvm_init(void)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-#include <linux/dma-direct.h>
 #include <linux/highmem.h>
 #include <linux/jiffies.h>
 #include <linux/unaligned.h>
@@ -8,6 +7,7 @@
 #include <drm/drm_print.h>
 
 #include "vsvm_device.h"
+#include "vsvm_mem.h"
 #include "vsvm_queue.h"
 #include "vsvm_vm.h"
 
@@ -39,7 +39,7 @@
  * @done: Bytes, elements or steps that are done
  * @result: What the operation found so far
  * @fault_addr: Where the last step missed
- * @fault_write: Whether that was a write
+ * @fault_access: What it was about to do
  * @deadline: When to give up if there is no progress, in jiffies
  */
 struct vsvm_cursor {
@@ -49,38 +49,39 @@ struct vsvm_cursor {
 	u64 done;
 	u64 result;
 	unsigned long fault_addr;
-	bool fault_write;
+	enum vsvm_access fault_access;
 	unsigned long deadline;
 };
 
-static int stale_access(struct vsvm_cursor *cursor, unsigned long addr, u64 pte,
-			bool write)
+static int stale_access(struct vsvm_cursor *cursor, unsigned long addr, u64 pte)
 {
 	struct vsvm_queue *queue = cursor->queue;
 
 	vsvm_stats_inc(queue->vmdev, VSVM_STAT_STALE_ACCESSES);
 	drm_err_ratelimited(&queue->vmdev->vdev->drm,
-			    "%s: stale %s access to %#lx, DMA address %#llx\n",
-			    queue->vm->name, write ? "write" : "read", addr,
-			    (u64)vsvm_pte_addr(pte));
+			    "%s: stale %s access to %#lx, address %#llx\n",
+			    queue->vm->name,
+			    cursor->fault_access == VSVM_READ ? "read" : "write",
+			    addr, vsvm_pte_addr(pte));
 
 	/* So that the device is of use again once the cause is gone. */
 	vsvm_tlb_flush(&queue->tlb, addr, addr + 1);
 	return -EIO;
 }
 
-static u64 translate(struct vsvm_queue *queue, unsigned long addr, bool write)
+static u64 translate(struct vsvm_queue *queue, unsigned long addr,
+		     enum vsvm_access access)
 {
 	u64 pte = vsvm_tlb_lookup(&queue->tlb, addr);
 
-	if (vsvm_pte_allows(pte, write)) {
+	if (vsvm_pte_allows(pte, access)) {
 		vsvm_stats_inc(queue->vmdev, VSVM_STAT_TLB_HITS);
 		return pte;
 	}
 
 	vsvm_stats_inc(queue->vmdev, VSVM_STAT_TLB_MISSES);
 	pte = vsvm_pt_walk(&queue->vmdev->pt, addr);
-	if (!vsvm_pte_allows(pte, write))
+	if (!vsvm_pte_allows(pte, access))
 		return 0;
 
 	vsvm_tlb_fill(&queue->tlb, addr, pte);
@@ -93,28 +94,27 @@ static u64 translate(struct vsvm_queue *queue, unsigned long addr, bool write)
  * noting a page fault; or -EIO.
  */
 static void *access_begin(struct vsvm_cursor *cursor, unsigned long addr,
-			  bool write)
+			  enum vsvm_access access)
 {
 	struct vsvm_queue *queue = cursor->queue;
-	struct device *dev = queue->vmdev->vdev->drm.dev;
-	phys_addr_t phys;
+	struct page *page;
 	u64 pte;
 
 	lockdep_assert_held(&queue->tlb.access);
 
 	cursor->fault_addr = addr;
-	cursor->fault_write = write;
+	cursor->fault_access = access;
 
-	pte = translate(queue, addr, write);
+	pte = translate(queue, addr, access);
 	if (!pte)
 		return ERR_PTR(-EAGAIN);
 
-	if (!vsvm_checker_allows(&queue->vmdev->checker, addr, pte, write))
-		return ERR_PTR(stale_access(cursor, addr, pte, write));
+	page = vsvm_addr_page(vsvm_pte_addr(pte));
+	if (!page ||
+	    !vsvm_checker_allows(&queue->vmdev->checker, addr, pte, access))
+		return ERR_PTR(stale_access(cursor, addr, pte));
 
-	phys = dma_to_phys(dev, vsvm_pte_addr(pte));
-	return kmap_local_page(pfn_to_page(PHYS_PFN(phys))) +
-	       offset_in_page(addr);
+	return kmap_local_page(page) + offset_in_page(addr);
 }
 
 /* Bytes from @addr to the end of its page, or what is left of the operation. */
@@ -129,7 +129,7 @@ static int step_fill(struct vsvm_cursor *cursor)
 	u64 dst = cursor->op->dst + cursor->done;
 	u64 length = step_length(cursor, dst);
 	u64 value = ror64(cursor->op->value, 8 * (cursor->done % 8));
-	u8 *p = access_begin(cursor, dst, true);
+	u8 *p = access_begin(cursor, dst, VSVM_WRITE);
 	u64 i;
 
 	if (IS_ERR(p))
@@ -152,11 +152,11 @@ static int step_copy(struct vsvm_cursor *cursor)
 	u64 length = min(step_length(cursor, src), step_length(cursor, dst));
 	void *from, *to;
 
-	from = access_begin(cursor, src, false);
+	from = access_begin(cursor, src, VSVM_READ);
 	if (IS_ERR(from))
 		return PTR_ERR(from);
 
-	to = access_begin(cursor, dst, true);
+	to = access_begin(cursor, dst, VSVM_WRITE);
 	if (IS_ERR(to)) {
 		kunmap_local(from);
 		return PTR_ERR(to);
@@ -174,7 +174,7 @@ static int step_add(struct vsvm_cursor *cursor)
 {
 	u64 dst = cursor->op->dst + cursor->done;
 	u64 length = step_length(cursor, dst);
-	void *p = access_begin(cursor, dst, true);
+	void *p = access_begin(cursor, dst, VSVM_WRITE);
 
 	if (IS_ERR(p))
 		return PTR_ERR(p);
@@ -209,7 +209,7 @@ static int step_atomic_add(struct vsvm_cursor *cursor)
 	u64 offset = 0;
 	void *p;
 
-	p = access_begin(cursor, first, true);
+	p = access_begin(cursor, first, VSVM_ATOMIC);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 
@@ -230,7 +230,7 @@ static int step_atomic_add(struct vsvm_cursor *cursor)
 static int step_cas(struct vsvm_cursor *cursor)
 {
 	const struct drm_vsvm_op *op = cursor->op;
-	void *p = access_begin(cursor, op->dst, true);
+	void *p = access_begin(cursor, op->dst, VSVM_ATOMIC);
 
 	if (IS_ERR(p))
 		return PTR_ERR(p);
@@ -256,7 +256,7 @@ static int step_chase(struct vsvm_cursor *cursor)
 		return -EFAULT;
 	}
 
-	p = access_begin(cursor, addr, false);
+	p = access_begin(cursor, addr, VSVM_READ);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 
@@ -271,7 +271,7 @@ static int step_sum(struct vsvm_cursor *cursor)
 {
 	u64 src = cursor->op->src + cursor->done;
 	u64 length = step_length(cursor, src);
-	const void *p = access_begin(cursor, src, false);
+	const void *p = access_begin(cursor, src, VSVM_READ);
 
 	if (IS_ERR(p))
 		return PTR_ERR(p);
@@ -317,7 +317,7 @@ static int page_fault(struct vsvm_cursor *cursor)
 
 	cursor->job->outcome.faults++;
 	return vsvm_fault_raise(cursor->queue, cursor->fault_addr,
-				cursor->fault_write);
+				cursor->fault_access);
 }
 
 static int do_step(struct vsvm_cursor *cursor, const struct vsvm_op_type *type)

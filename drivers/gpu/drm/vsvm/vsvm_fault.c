@@ -6,6 +6,7 @@
 
 #include "vsvm_device.h"
 #include "vsvm_fault.h"
+#include "vsvm_migrate.h"
 #include "vsvm_queue.h"
 #include "vsvm_range.h"
 #include "vsvm_trace.h"
@@ -14,23 +15,36 @@
 /* Invalidations can't keep a fault from being served for longer than this. */
 #define FAULT_TIMEOUT		(10 * HZ)
 
+/* So often an atomic access tries to have its memory to itself. */
+#define MAX_ATOMIC_TRIES	6
+/* For so long the CPU leaves it the memory at first, if nothing else is said. */
+#define ATOMIC_TIMESLICE_MS	5U
+
 /**
  * struct vsvm_service - How far the service of a fault got
  * @vmdev: The device in the address space
  * @fault: The fault
  * @start: First address that its range may have
  * @end: Address behind the last
- * @ctx: How to map
+ * @request: How to serve it
  * @tries: Attempts so far
+ * @atomic_tries: Those for which the CPU had the memory, not the device
  */
 struct vsvm_service {
 	struct vsvm_vm_device *vmdev;
 	const struct vsvm_fault *fault;
 	unsigned long start;
 	unsigned long end;
-	struct drm_gpusvm_ctx ctx;
+	struct vsvm_request request;
 	unsigned int tries;
+	unsigned int atomic_tries;
 };
+
+/* The page was mapped, but not where an atomic access needs it. */
+static int retry_atomic(struct vsvm_service *service)
+{
+	return ++service->atomic_tries < MAX_ATOMIC_TRIES ? -EAGAIN : -EACCES;
+}
 
 /*
  * The range as a whole can't be mapped. If the CPU has unmapped some of it, the
@@ -46,8 +60,11 @@ static int give_up_range(struct vsvm_service *service,
 	};
 
 	if (!flags.unmapped && !flags.removed) {
-		if (drm_gpusvm_range_size(&range->base) == PAGE_SIZE)
+		if (drm_gpusvm_range_size(&range->base) == PAGE_SIZE) {
+			if (err == -EFAULT && service->request.ctx.devmem_only)
+				return retry_atomic(service);
 			return err == -EBUSY ? -EAGAIN : err;
+		}
 
 		service->start = service->fault->addr & PAGE_MASK;
 		service->end = service->start + PAGE_SIZE;
@@ -58,22 +75,51 @@ static int give_up_range(struct vsvm_service *service,
 	return -EAGAIN;
 }
 
+/* What is asked for now; advice may be new, and an atomic access impatient. */
+static void renew_request(struct vsvm_service *service)
+{
+	struct vsvm_request *request = &service->request;
+
+	vsvm_request_init(request, service->vmdev, service->fault->addr,
+			  service->fault->access);
+	if (request->ctx.devmem_only)
+		request->timeslice_ms =
+			min_t(unsigned int, DRM_VSVM_MAX_TIMESLICE_MS,
+			      (request->timeslice_ms ?: ATOMIC_TIMESLICE_MS) <<
+			      service->atomic_tries);
+}
+
 static int try_to_serve(struct vsvm_service *service)
 {
 	struct vsvm_vm_device *vmdev = service->vmdev;
+	struct vsvm_request *request = &service->request;
 	struct drm_gpusvm_range *base;
 	int err;
 
+	renew_request(service);
 	base = drm_gpusvm_range_get_or_insert(&vmdev->vm->svm,
 					      service->fault->addr,
-					      service->start, service->end,
-					      &service->ctx);
+					      max(service->start,
+						  request->advice.start),
+					      min(service->end,
+						  request->advice.end),
+					      &request->ctx);
 	if (IS_ERR(base))
 		return PTR_ERR(base);
 
-	err = vsvm_range_map(to_vsvm_range(base), vmdev, &service->ctx);
-	if (err == -EFAULT || err == -EPERM || err == -EBUSY)
+	err = vsvm_range_map(to_vsvm_range(base), vmdev, request);
+	switch (err) {
+	case -ESTALE:
+		vsvm_range_remove(to_vsvm_range(base));
+		err = -EAGAIN;
+		break;
+	case -EFAULT:
+	case -EPERM:
+	case -EBUSY:
+	case -EOPNOTSUPP: /* the memory of two devices */
 		err = give_up_range(service, to_vsvm_range(base), err);
+		break;
+	}
 
 	drm_gpusvm_range_put(base);
 	return err;
@@ -102,11 +148,6 @@ static int serve(struct vsvm_queue *queue, const struct vsvm_fault *fault)
 		.fault = fault,
 		.start = vmdev->vm->va_start,
 		.end = vmdev->vm->va_end,
-		.ctx = {
-			.read_only = !fault->write,
-			.check_pages_threshold =
-				vmdev->vdev->config.check_pages_threshold,
-		},
 	};
 	unsigned long timeout = jiffies + FAULT_TIMEOUT;
 	ktime_t begin = ktime_get();
@@ -121,6 +162,8 @@ static int serve(struct vsvm_queue *queue, const struct vsvm_fault *fault)
 		err = READ_ONCE(queue->error) ?: try_to_serve(&service);
 	} while (err == -EAGAIN && time_before(jiffies, timeout));
 
+	if (service.request.ctx.devmem_only)
+		vsvm_stats_inc(vmdev, VSVM_STAT_ATOMIC_FAULTS);
 	err = access_error(err);
 	if (err)
 		vsvm_stats_inc(vmdev, VSVM_STAT_FAILED_FAULTS);
@@ -152,22 +195,23 @@ void vsvm_fault_init(struct vsvm_fault *fault)
  * vsvm_fault_raise() - Raise a page fault and wait until it was served
  * @queue: The queue
  * @addr: The address
- * @write: Whether the access is a write
+ * @access: What the device is about to do
  *
  * That a fault was served doesn't mean that the page is still there when the
  * device looks again. It raises another fault, then.
  *
  * Return: 0, or why the access can't be done.
  */
-int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr, bool write)
+int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
+		     enum vsvm_access access)
 {
 	struct vsvm_fault *fault = &queue->fault;
 
 	fault->addr = addr;
-	fault->write = write;
+	fault->access = access;
 	reinit_completion(&fault->done);
-	vsvm_stats_inc(queue->vmdev, write ? VSVM_STAT_WRITE_FAULTS :
-					     VSVM_STAT_READ_FAULTS);
+	vsvm_stats_inc(queue->vmdev, access == VSVM_READ ?
+		       VSVM_STAT_READ_FAULTS : VSVM_STAT_WRITE_FAULTS);
 
 	queue_work(queue->vmdev->vdev->fault_wq, &fault->work);
 	wait_for_completion(&fault->done);

@@ -7,6 +7,8 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+#include "vsvm_pt.h"
+
 struct vsvm_queue;
 
 /**
@@ -17,18 +19,19 @@ struct vsvm_queue;
  * @work: Its entry in the device's fault queue
  * @done: Completed when the fault was served
  * @addr: Where it happened
- * @write: Whether the access was a write
+ * @access: What the device was about to do
  * @err: What became of it
  */
 struct vsvm_fault {
 	struct work_struct work;
 	struct completion done;
 	unsigned long addr;
-	bool write;
+	enum vsvm_access access;
 	int err;
 };
 
 void vsvm_fault_init(struct vsvm_fault *fault);
-int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr, bool write);
+int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
+		     enum vsvm_access access);
 
 #endif

@@ -10,19 +10,16 @@
  * @batch: Nodes from vsvm_radix_prepare()
  * @start: Virtual address of the segment
  * @order: Its size is PAGE_SIZE << order
- * @addr: Its DMA address
- * @writable: Whether the device may write
+ * @pte: The entry of its first page, see vsvm_pte_make()
  *
  * Doesn't sleep.
  *
  * Return: 0, or -ENOMEM if @batch was not prepared for the segment.
  */
 int vsvm_pt_map(struct vsvm_pt *pt, struct vsvm_radix_batch *batch,
-		unsigned long start, unsigned int order, dma_addr_t addr,
-		bool writable)
+		unsigned long start, unsigned int order, u64 pte)
 {
-	return vsvm_radix_store(&pt->radix, batch, start, BIT(order),
-				vsvm_pte_make(addr, writable));
+	return vsvm_radix_store(&pt->radix, batch, start, BIT(order), pte);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_pt_map);
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
+#include <linux/dma-direct.h>
 #include <linux/slab.h>
 
 #include "vsvm_device.h"
+#include "vsvm_migrate.h"
+#include "vsvm_pagemap.h"
 #include "vsvm_range.h"
 #include "vsvm_vm.h"
 
@@ -69,78 +72,136 @@ struct vsvm_bind {
 };
 
 /* Allocate, while it is allowed to. */
-static int bind_prepare(struct vsvm_range *range, struct vsvm_vm *vm,
-			struct vsvm_bind *binds)
+static int bind_prepare(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+			struct vsvm_bind *bind)
 {
 	unsigned long start = drm_gpusvm_range_start(&range->base);
 	unsigned long end = drm_gpusvm_range_end(&range->base);
 
-	for (int i = 0; i < vm->num_devices; i++) {
-		struct vsvm_vm_device *vmdev = &vm->devices[i];
-
-		if (vsvm_radix_prepare(&vmdev->pt.radix, start, end,
-				       &binds[i].pt) ||
-		    vsvm_radix_prepare(&vmdev->checker.grants, start, end,
-				       &binds[i].grants))
-			return -ENOMEM;
-	}
+	if (vsvm_radix_prepare(&vmdev->pt.radix, start, end, &bind->pt) ||
+	    vsvm_radix_prepare(&vmdev->checker.grants, start, end,
+			       &bind->grants))
+		return -ENOMEM;
 
 	return 0;
 }
 
-static int bind_device(struct vsvm_range *range, struct vsvm_vm *vm,
-		       unsigned int index, struct vsvm_bind *bind)
+/* The page table entry of a segment's first page. */
+static u64 segment_pte(const struct vsvm_range *range,
+		       const struct vsvm_vm_device *vmdev,
+		       const struct drm_pagemap_addr *seg, bool writable)
 {
-	struct vsvm_vm_device *vmdev = &vm->devices[index];
-	struct drm_gpusvm_pages *pages = &range->pages[index];
+	struct device *dev = vmdev->vdev->drm.dev;
+	u64 addr = seg->addr;
+	u64 pte;
+
+	if (seg->proto == DRM_INTERCONNECT_SYSTEM)
+		addr = dma_to_phys(dev, addr);
+
+	pte = vsvm_pte_make(addr, writable);
+	if (seg->proto == VSVM_PROTO_LOCAL || !range->atomic_local)
+		pte |= VSVM_PTE_ATOMIC;
+
+	return pte;
+}
+
+static void count_segment(struct vsvm_vm_device *vmdev,
+			  const struct drm_pagemap_addr *seg)
+{
+	vsvm_stats_inc(vmdev, VSVM_STAT_SEGMENTS);
+	vsvm_stats_add(vmdev, VSVM_STAT_PAGES, NR_PAGES(seg->order));
+	if (seg->proto == VSVM_PROTO_LOCAL)
+		vsvm_stats_add(vmdev, VSVM_STAT_LOCAL_PAGES,
+			       NR_PAGES(seg->order));
+	else if (seg->proto == VSVM_PROTO_PEER)
+		vsvm_stats_add(vmdev, VSVM_STAT_PEER_PAGES,
+			       NR_PAGES(seg->order));
+}
+
+static int bind_device(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+		       struct vsvm_bind *bind)
+{
+	struct drm_gpusvm_pages *pages = &range->pages[vmdev - vmdev->vm->devices];
 	unsigned long addr = drm_gpusvm_range_start(&range->base);
 	bool writable = drm_gpusvm_pages_writable(pages);
 	int err = 0;
 
 	for (int i = 0; !err && i < pages->nr_addrs; i++) {
 		struct drm_pagemap_addr *seg = &pages->dma_addr[i];
+		u64 pte = segment_pte(range, vmdev, seg, writable);
 
 		err = vsvm_checker_grant(&vmdev->checker, &bind->grants, addr,
-					 seg->order, seg->addr, writable);
+					 seg->order, pte);
 		if (!err)
 			err = vsvm_pt_map(&vmdev->pt, &bind->pt, addr,
-					  seg->order, seg->addr, writable);
+					  seg->order, pte);
+		count_segment(vmdev, seg);
 		addr += PAGE_SIZE << seg->order;
 	}
 
-	vsvm_stats_add(vmdev, VSVM_STAT_SEGMENTS, pages->nr_addrs);
-	vsvm_stats_add(vmdev, VSVM_STAT_PAGES,
-		       (addr - drm_gpusvm_range_start(&range->base)) >>
-		       PAGE_SHIFT);
 	return err;
 }
 
-static bool all_pages_valid(struct vsvm_range *range, struct vsvm_vm *vm)
+/* The devices that a page fault of @vmdev is served for, the first of them. */
+static struct vsvm_vm_device *group_of(struct vsvm_vm_device *vmdev)
 {
-	for (int i = 0; i < vm->num_devices; i++)
-		if (!drm_gpusvm_pages_valid(&vm->svm, &range->pages[i]))
+	return &vmdev->vm->devices[vmdev->group];
+}
+
+static struct drm_gpusvm_pages *group_pages(struct vsvm_range *range,
+					    struct vsvm_vm_device *vmdev)
+{
+	return &range->pages[vmdev->group];
+}
+
+static bool group_is_valid(struct vsvm_range *range,
+			   struct vsvm_vm_device *vmdev)
+{
+	for (int i = 0; i < group_of(vmdev)->group_size; i++)
+		if (!drm_gpusvm_pages_valid(&vmdev->vm->svm,
+					    &group_pages(range, vmdev)[i]))
 			return false;
 
 	return !range->base.flags.removed;
 }
 
-/* Enter what was got into all page tables, unless it was taken away again. */
-static int range_bind(struct vsvm_range *range, struct vsvm_vm *vm)
+/* Whether all of it is in the device's own memory. */
+static bool is_local(struct vsvm_range *range, struct vsvm_vm_device *vmdev)
+{
+	struct drm_gpusvm_pages *pages = &range->pages[vmdev - vmdev->vm->devices];
+
+	for (int i = 0; i < pages->nr_addrs; i++)
+		if (pages->dma_addr[i].proto != VSVM_PROTO_LOCAL)
+			return false;
+
+	return true;
+}
+
+/* Enter what was got into page tables, unless it was taken away again. */
+static int range_bind(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+		      bool local_only)
 {
 	struct vsvm_bind binds[DRM_VSVM_MAX_DEVICES] = {};
-	int err;
+	struct vsvm_vm_device *first = group_of(vmdev);
+	unsigned int num = first->group_size;
+	struct vsvm_vm *vm = vmdev->vm;
+	int err = 0;
 
-	err = bind_prepare(range, vm, binds);
+	for (int i = 0; !err && i < num; i++)
+		err = bind_prepare(range, &first[i], &binds[i]);
+
 	if (!err) {
 		drm_gpusvm_notifier_lock(&vm->svm);
-		if (!all_pages_valid(range, vm))
+		if (!group_is_valid(range, vmdev))
 			err = -EAGAIN;
-		for (int i = 0; !err && i < vm->num_devices; i++)
-			err = bind_device(range, vm, i, &binds[i]);
+		else if (local_only && !is_local(range, vmdev))
+			err = -EFAULT;
+		for (int i = 0; !err && i < num; i++)
+			err = bind_device(range, &first[i], &binds[i]);
 		drm_gpusvm_notifier_unlock(&vm->svm);
 	}
 
-	for (int i = 0; i < vm->num_devices; i++) {
+	for (int i = 0; i < num; i++) {
 		vsvm_radix_finish(&binds[i].pt);
 		vsvm_radix_finish(&binds[i].grants);
 	}
@@ -149,10 +210,11 @@ static int range_bind(struct vsvm_range *range, struct vsvm_vm *vm)
 }
 
 /*
- * Take the range from all devices: zap, wait for the TLBs of all of them, then
+ * Take the range from some devices: zap, wait for the TLBs of all of them, then
  * unmap. An invalidation can do the same meanwhile; nothing here minds.
  */
-static void range_unmap(struct vsvm_range *range, struct vsvm_vm *vm)
+static void range_unmap(struct vsvm_range *range, struct vsvm_vm *vm,
+			unsigned int first, unsigned int num)
 {
 	struct drm_gpusvm_range *base = &range->base;
 	const struct drm_gpusvm_ctx ctx = {};
@@ -160,62 +222,80 @@ static void range_unmap(struct vsvm_range *range, struct vsvm_vm *vm)
 
 	lockdep_assert_held(&range->lock);
 
-	for (int i = 0; i < vm->num_devices; i++)
-		seqno[i] = vsvm_zap_start(&vm->devices[i],
+	for (int i = 0; i < num; i++)
+		seqno[i] = vsvm_zap_start(&vm->devices[first + i],
 					  drm_gpusvm_range_start(base),
 					  drm_gpusvm_range_end(base));
 
-	for (int i = 0; i < vm->num_devices; i++)
-		vsvm_zap_finish(&vm->devices[i], seqno[i]);
+	for (int i = 0; i < num; i++)
+		vsvm_zap_finish(&vm->devices[first + i], seqno[i]);
 
-	for (int i = 0; i < vm->num_devices; i++)
-		drm_gpusvm_unmap_pages(&vm->svm, &range->pages[i],
+	for (int i = 0; i < num; i++)
+		drm_gpusvm_unmap_pages(&vm->svm, &range->pages[first + i],
 				       drm_gpusvm_range_size(base) >> PAGE_SHIFT,
 				       &ctx);
 }
 
-/* What an earlier fault has made of the range. All devices are alike. */
-static bool is_mapped(struct vsvm_range *range, struct vsvm_vm *vm)
+/* What an earlier fault has made of the range. All devices of a group are alike. */
+static bool is_mapped(struct vsvm_range *range, struct vsvm_vm_device *vmdev)
 {
 	bool mapped;
 
-	drm_gpusvm_notifier_lock(&vm->svm);
-	mapped = all_pages_valid(range, vm);
-	drm_gpusvm_notifier_unlock(&vm->svm);
+	drm_gpusvm_notifier_lock(&vmdev->vm->svm);
+	mapped = group_is_valid(range, vmdev);
+	drm_gpusvm_notifier_unlock(&vmdev->vm->svm);
 
 	return mapped;
 }
 
+/* Whether there is nothing to do; else whatever is mapped goes. */
+static bool serves(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+		   const struct vsvm_request *request)
+{
+	if (!is_mapped(range, vmdev))
+		return false;
+
+	if (request->ctx.read_only ||
+	    (drm_gpusvm_pages_writable(group_pages(range, vmdev)) &&
+	     !request->ctx.devmem_only)) {
+		vsvm_stats_inc(vmdev, VSVM_STAT_SPURIOUS_FAULTS);
+		return true;
+	}
+
+	vsvm_stats_inc(vmdev, VSVM_STAT_UPGRADES);
+	range_unmap(range, vmdev->vm, vmdev->group, group_of(vmdev)->group_size);
+	return false;
+}
+
 /**
- * vsvm_range_map() - Map a range on all devices of its address space
+ * vsvm_range_map() - Map a range on all devices that share memory
  * @range: The range, with a reference
  * @vmdev: The device that faulted
- * @ctx: How to map
+ * @request: What it asks for
  *
- * Return: 0; -EAGAIN if it was taken away again meanwhile; or an error as
+ * Return: 0; -EAGAIN if it was taken away again meanwhile; -ESTALE if it is to
+ * be removed, since there is new advice; or an error as
  * drm_gpusvm_range_get_pages() returns it.
  */
 int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-		   const struct drm_gpusvm_ctx *ctx)
+		   const struct vsvm_request *request)
 {
-	struct vsvm_vm *vm = vmdev->vm;
 	int err;
 
 	guard(mutex)(&range->lock);
 
-	if (is_mapped(range, vm)) {
-		if (ctx->read_only ||
-		    drm_gpusvm_pages_writable(&range->pages[0])) {
-			vsvm_stats_inc(vmdev, VSVM_STAT_SPURIOUS_FAULTS);
-		} else {
-			vsvm_stats_inc(vmdev, VSVM_STAT_UPGRADES);
-			range_unmap(range, vm);
-		}
+	if (vsvm_advice_is_old(vmdev->vm, &request->advice))
+		return -ESTALE;
+
+	if (!serves(range, vmdev, request)) {
+		range->atomic_local = request->advice.atomic_local;
+		vsvm_migrate_range(range, vmdev, request);
 	}
 
-	err = drm_gpusvm_range_get_pages(&range->base, range->pages,
-					 vm->num_devices, ctx);
-	return err ?: range_bind(range, vm);
+	err = drm_gpusvm_range_get_pages(&range->base, group_pages(range, vmdev),
+					 group_of(vmdev)->group_size,
+					 &request->ctx);
+	return err ?: range_bind(range, vmdev, request->ctx.devmem_only);
 }
 
 /**
@@ -233,21 +313,21 @@ void vsvm_range_remove(struct vsvm_range *range)
 		return;
 
 	/* Before the removal: an invalidation doesn't find it afterwards. */
-	range_unmap(range, vm);
+	range_unmap(range, vm, 0, vm->num_devices);
 	drm_gpusvm_range_remove(&vm->svm, &range->base);
 }
 
-/* Any range of the address space, with a reference; or NULL. */
-static struct drm_gpusvm_range *first_range(struct vsvm_vm *vm)
+/* The first range in an interval, with a reference; or NULL. */
+static struct drm_gpusvm_range *first_range(struct vsvm_vm *vm,
+					    unsigned long start,
+					    unsigned long end)
 {
 	struct drm_gpusvm_range *range = NULL;
 	struct drm_gpusvm_notifier *notifier;
 
 	drm_gpusvm_notifier_lock(&vm->svm);
-	drm_gpusvm_for_each_notifier(notifier, &vm->svm, vm->va_start,
-				     vm->va_end) {
-		range = list_first_entry_or_null(&notifier->range_list,
-						 struct drm_gpusvm_range, entry);
+	drm_gpusvm_for_each_notifier(notifier, &vm->svm, start, end) {
+		range = drm_gpusvm_range_find(notifier, start, end);
 		if (range) {
 			drm_gpusvm_range_get(range);
 			break;
@@ -259,17 +339,33 @@ static struct drm_gpusvm_range *first_range(struct vsvm_vm *vm)
 }
 
 /**
+ * vsvm_range_remove_interval() - Take ranges out of an address space
+ * @vm: The address space
+ * @start: First address
+ * @end: Address behind the last
+ *
+ * Those that reach into the interval at the time of the call; faults may make
+ * new ones meanwhile.
+ */
+void vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
+				unsigned long end)
+{
+	struct drm_gpusvm_range *range;
+
+	while (start < end && (range = first_range(vm, start, end))) {
+		start = drm_gpusvm_range_end(range);
+		vsvm_range_remove(to_vsvm_range(range));
+		drm_gpusvm_range_put(range);
+	}
+}
+
+/**
  * vsvm_range_remove_all() - Empty an address space
  * @vm: The address space; none of its queues raises page faults any more
  */
 void vsvm_range_remove_all(struct vsvm_vm *vm)
 {
-	struct drm_gpusvm_range *range;
-
-	while ((range = first_range(vm))) {
-		vsvm_range_remove(to_vsvm_range(range));
-		drm_gpusvm_range_put(range);
-	}
+	vsvm_range_remove_interval(vm, vm->va_start, vm->va_end);
 
 	/* Nothing is left that an invalidation could hand to the collector. */
 	flush_work(&vm->gc.work);

@@ -9,6 +9,7 @@
 #include <drm/vsvm_drm.h>
 
 struct vsvm_gc;
+struct vsvm_request;
 struct vsvm_vm;
 struct vsvm_vm_device;
 
@@ -19,12 +20,14 @@ struct vsvm_vm_device;
  * @lock: Serialises mapping, upgrade and removal, so that of two faults on the
  *	  range one does the work
  * @gc_link: The entry in &vsvm_gc.ranges
+ * @atomic_local: Atomic access needs the device's own memory
  * @pages: The mapping for each device of the address space
  */
 struct vsvm_range {
 	struct drm_gpusvm_range base;
 	struct mutex lock;
 	struct list_head gc_link;
+	bool atomic_local;
 	struct drm_gpusvm_pages pages[];
 };
 
@@ -54,8 +57,10 @@ to_vsvm_notifier(struct drm_gpusvm_notifier *notifier)
 extern const struct drm_gpusvm_ops vsvm_gpusvm_ops;
 
 int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-		   const struct drm_gpusvm_ctx *ctx);
+		   const struct vsvm_request *request);
 void vsvm_range_remove(struct vsvm_range *range);
+void vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
+				unsigned long end);
 void vsvm_range_remove_all(struct vsvm_vm *vm);
 
 /* From vsvm_invalidate.c */

@@ -6,6 +6,7 @@
 #include <drm/vsvm_drm.h>
 
 #include "vsvm_device.h"
+#include "vsvm_pagemap.h"
 #include "vsvm_stats.h"
 #include "vsvm_vm.h"
 
@@ -25,11 +26,24 @@ const char * const vsvm_stat_names[VSVM_NUM_STATS] = {
 	[VSVM_STAT_STALE_ACCESSES] = "stale_accesses",
 	[VSVM_STAT_JOBS] = "jobs",
 	[VSVM_STAT_FAILED_JOBS] = "failed_jobs",
+	[VSVM_STAT_LOCAL_PAGES] = "local_pages",
+	[VSVM_STAT_PEER_PAGES] = "peer_pages",
+	[VSVM_STAT_MIGRATIONS] = "migrations",
+	[VSVM_STAT_MIGRATED_PAGES] = "migrated_pages",
+	[VSVM_STAT_RESIDENT_PAGES] = "resident_pages",
+	[VSVM_STAT_LEFT_PAGES] = "left_pages",
+	[VSVM_STAT_FALLBACKS] = "fallbacks",
+	[VSVM_STAT_ATOMIC_FAULTS] = "atomic_faults",
 };
 
-/* The counters of a device come first in user space's struct, in this order. */
+/* The counters of a device are in two places of user space's struct. */
+#define FIRST_BEHIND	VSVM_STAT_LOCAL_PAGES
+
 static_assert(offsetof(struct drm_vsvm_device_stats, walks) ==
-	      VSVM_NUM_STATS * sizeof(u64));
+	      FIRST_BEHIND * sizeof(u64));
+static_assert(offsetof(struct drm_vsvm_device_stats, mem_size) -
+	      offsetof(struct drm_vsvm_device_stats, local_pages) ==
+	      (VSVM_NUM_STATS - FIRST_BEHIND) * sizeof(u64));
 
 /**
  * vsvm_stats_add() - Count something, for the address space and for the device
@@ -44,10 +58,50 @@ void vsvm_stats_add(struct vsvm_vm_device *vmdev, enum vsvm_stat stat,
 	atomic64_add(amount, &vmdev->vdev->stats.count[stat]);
 }
 
-static void collect_device(struct vsvm_vm_device *vmdev, u64 *out)
+static u64 read_pagemap(struct vsvm_pagemap *vpagemap,
+			enum drm_pagemap_stat stat)
 {
-	for (int i = 0; i < VSVM_NUM_STATS; i++)
-		out[i] += atomic64_read(&vmdev->stats.count[i]);
+	return atomic64_read(&vpagemap->dpagemap.stats[stat]);
+}
+
+static void collect_memory(struct vsvm_pagemap *vpagemap,
+			   struct drm_vsvm_device_stats *out)
+{
+	struct vsvm_copy_engine *copy = &vpagemap->copy;
+	struct vsvm_mem *mem = &vpagemap->mem;
+
+	out->mem_size += mem->size;
+	out->mem_used += vsvm_mem_used(mem);
+	out->mem_allocs += atomic_read(&mem->num_allocs);
+	out->mem_evictions += atomic64_read(&mem->evictions);
+	out->to_devmem += read_pagemap(vpagemap, DRM_PAGEMAP_STAT_TO_DEVMEM);
+	out->to_devmem_huge += read_pagemap(vpagemap,
+					    DRM_PAGEMAP_STAT_TO_DEVMEM_HUGE);
+	out->zeroed += read_pagemap(vpagemap, DRM_PAGEMAP_STAT_ZEROED);
+	out->to_ram += read_pagemap(vpagemap, DRM_PAGEMAP_STAT_TO_RAM);
+	out->evicted += read_pagemap(vpagemap, DRM_PAGEMAP_STAT_EVICTED);
+	out->cpu_faults += read_pagemap(vpagemap, DRM_PAGEMAP_STAT_CPU_FAULTS);
+	out->timeslice_waits += read_pagemap(vpagemap,
+					     DRM_PAGEMAP_STAT_TIMESLICE_WAITS);
+	out->copies += atomic64_read(&copy->copies);
+	out->copied_in += atomic64_read(&copy->copied_in);
+	out->copied_out += atomic64_read(&copy->copied_out);
+	out->failed_copies += atomic64_read(&copy->failed);
+}
+
+static void collect_device(struct vsvm_vm_device *vmdev,
+			   struct drm_vsvm_device_stats *out)
+{
+	u64 *first = (u64 *)out, *behind = &out->local_pages;
+
+	for (int i = 0; i < FIRST_BEHIND; i++)
+		first[i] += atomic64_read(&vmdev->stats.count[i]);
+	for (int i = FIRST_BEHIND; i < VSVM_NUM_STATS; i++)
+		behind[i - FIRST_BEHIND] +=
+			atomic64_read(&vmdev->stats.count[i]);
+
+	if (vmdev->vdev->vpagemap)
+		collect_memory(vmdev->vdev->vpagemap, out);
 }
 
 static void collect(struct vsvm_vm *vm, u32 device_index,
@@ -66,7 +120,7 @@ static void collect(struct vsvm_vm *vm, u32 device_index,
 
 	for (int i = 0; i < vm->num_devices; i++)
 		if (device_index == DRM_VSVM_ALL_DEVICES || device_index == i)
-			collect_device(&vm->devices[i], (u64 *)out);
+			collect_device(&vm->devices[i], out);
 }
 
 /**

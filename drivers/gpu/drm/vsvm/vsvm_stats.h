@@ -14,7 +14,8 @@ struct vsvm_vm_device;
  * enum vsvm_stat - What is counted for each device of an address space
  *
  * The same counters, in the same order, are those of a device in
- * &struct drm_vsvm_device_stats.
+ * &struct drm_vsvm_device_stats: at its beginning those up to
+ * VSVM_STAT_FAILED_JOBS, the others behind those of the address space.
  *
  * @VSVM_STAT_READ_FAULTS: page faults by reads
  * @VSVM_STAT_WRITE_FAULTS: page faults by writes
@@ -31,6 +32,14 @@ struct vsvm_vm_device;
  * @VSVM_STAT_STALE_ACCESSES: accesses that the checker refused
  * @VSVM_STAT_JOBS: jobs that ended
  * @VSVM_STAT_FAILED_JOBS: those that ended with an error
+ * @VSVM_STAT_LOCAL_PAGES: pages that were bound, in the device's own memory
+ * @VSVM_STAT_PEER_PAGES: pages that were bound, in another device's memory
+ * @VSVM_STAT_MIGRATIONS: faults and prefetches that asked for device memory
+ * @VSVM_STAT_MIGRATED_PAGES: pages that these moved
+ * @VSVM_STAT_RESIDENT_PAGES: pages that these found in place
+ * @VSVM_STAT_LEFT_PAGES: pages that these had to leave
+ * @VSVM_STAT_FALLBACKS: faults that took system memory instead
+ * @VSVM_STAT_ATOMIC_FAULTS: atomic accesses that needed local memory
  * @VSVM_NUM_STATS: number of counters
  */
 enum vsvm_stat {
@@ -49,6 +58,14 @@ enum vsvm_stat {
 	VSVM_STAT_STALE_ACCESSES,
 	VSVM_STAT_JOBS,
 	VSVM_STAT_FAILED_JOBS,
+	VSVM_STAT_LOCAL_PAGES,
+	VSVM_STAT_PEER_PAGES,
+	VSVM_STAT_MIGRATIONS,
+	VSVM_STAT_MIGRATED_PAGES,
+	VSVM_STAT_RESIDENT_PAGES,
+	VSVM_STAT_LEFT_PAGES,
+	VSVM_STAT_FALLBACKS,
+	VSVM_STAT_ATOMIC_FAULTS,
 	VSVM_NUM_STATS
 };
 

@@ -36,6 +36,7 @@ static void vm_free(struct vsvm_vm *vm)
 	for (int i = 0; i < vm->num_devices; i++)
 		device_fini(&vm->devices[i]);
 
+	mtree_destroy(&vm->advice);
 	mutex_destroy(&vm->lock);
 	kfree(vm);
 }
@@ -89,6 +90,47 @@ struct vsvm_vm *vsvm_vm_lookup(struct vsvm_file *vfile, u32 id)
 bool vsvm_vm_is_ours(const struct vsvm_vm *vm)
 {
 	return vm->svm.mm == current->mm;
+}
+
+static bool interval_is_valid(struct vsvm_vm *vm, u64 start, u64 size)
+{
+	return size && PAGE_ALIGNED(start) && PAGE_ALIGNED(size) &&
+	       start >= vm->va_start && start < vm->va_end &&
+	       size <= vm->va_end - start;
+}
+
+/**
+ * vsvm_vm_lookup_interval() - Find an address space for a call on part of it
+ * @file: The file that it belongs to
+ * @id: Its number
+ * @start: First address
+ * @size: Bytes
+ *
+ * Return: the address space with a reference; -ENOENT if there is none, -EPERM
+ * if it isn't the caller's, -EINVAL if the interval isn't one of it, or why it
+ * ended.
+ */
+struct vsvm_vm *vsvm_vm_lookup_interval(struct drm_file *file, u32 id, u64 start,
+					u64 size)
+{
+	struct vsvm_vm *vm = vsvm_vm_lookup(file->driver_priv, id);
+	int err;
+
+	if (!vm)
+		return ERR_PTR(-ENOENT);
+
+	if (!vsvm_vm_is_ours(vm))
+		err = -EPERM;
+	else if (!interval_is_valid(vm, start, size))
+		err = -EINVAL;
+	else
+		err = READ_ONCE(vm->error);
+	if (err) {
+		vsvm_vm_put(vm);
+		return ERR_PTR(err);
+	}
+
+	return vm;
 }
 
 /**
@@ -190,9 +232,26 @@ static struct vsvm_vm *vm_alloc(unsigned int num_devices)
 	mutex_init(&vm->lock);
 	INIT_LIST_HEAD(&vm->queues);
 	vsvm_gc_init(&vm->gc);
+	mt_init(&vm->advice);
 	snprintf(vm->name, sizeof(vm->name), "vsvm-%u",
 		 (u32)atomic_inc_return(&number));
 	return vm;
+}
+
+/* Find the devices that a page fault of one is served for together. */
+static void find_groups(struct vsvm_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->num_devices; i++) {
+		struct vsvm_vm_device *vmdev = &vm->devices[i];
+
+		if (i && vmdev[-1].vdev->peer.owner == vmdev->vdev->peer.owner)
+			vmdev->group = vmdev[-1].group;
+		else
+			vmdev->group = i;
+		vm->devices[vmdev->group].group_size++;
+		vm->has_strangers |= vmdev->vdev->peer.owner !=
+				     vm->devices[0].vdev->peer.owner;
+	}
 }
 
 static struct vsvm_vm *vm_create(struct vsvm_device *vdev,
@@ -210,12 +269,14 @@ static struct vsvm_vm *vm_create(struct vsvm_device *vdev,
 				     BIT(DRM_VSVM_VA_BITS);
 
 	err = devices_init(vm, vdev, args);
-	if (!err)
+	if (!err) {
+		find_groups(vm);
 		err = drm_gpusvm_init(&vm->svm, vm->name, current->mm,
 				      vm->va_start, vm->va_end - vm->va_start,
 				      config->notifier_size,
 				      &vsvm_gpusvm_ops, config->chunk_sizes,
 				      config->num_chunks);
+	}
 	if (err) {
 		vm_free(vm);
 		return ERR_PTR(err);

@@ -5,6 +5,7 @@
 
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/maple_tree.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -30,6 +31,9 @@ struct vsvm_vm;
  * @pt: The page table
  * @checker: What the device may access
  * @stats: Counters
+ * @group: The first of the devices next to each other that have the same owner
+ *	   of device memory; all these are mapped together
+ * @group_size: In the first one, how many they are
  */
 struct vsvm_vm_device {
 	struct vsvm_vm *vm;
@@ -38,6 +42,8 @@ struct vsvm_vm_device {
 	struct vsvm_pt pt;
 	struct vsvm_checker checker;
 	struct vsvm_stats stats;
+	unsigned int group;
+	unsigned int group_size;
 };
 
 /**
@@ -66,6 +72,9 @@ struct vsvm_gc {
  * @queues: The queues, of &vsvm_queue.vm_link
  * @error: 0, or why the address space ended; never changes back
  * @gc: The garbage collector
+ * @advice: Where memory ought to be, by address
+ * @advice_seq: Changes of @advice
+ * @has_strangers: Some of the devices can't reach the memory of others
  * @name: Name for messages
  * @num_devices: Number of devices
  * @devices: The devices
@@ -79,6 +88,9 @@ struct vsvm_vm {
 	struct list_head queues;
 	int error;
 	struct vsvm_gc gc;
+	struct maple_tree advice;
+	atomic_t advice_seq;
+	bool has_strangers;
 	char name[32];
 	unsigned int num_devices;
 	struct vsvm_vm_device devices[] __counted_by(num_devices);
@@ -103,6 +115,8 @@ static inline struct vsvm_vm *vsvm_vm_get(struct vsvm_vm *vm)
 
 void vsvm_vm_put(struct vsvm_vm *vm);
 struct vsvm_vm *vsvm_vm_lookup(struct vsvm_file *vfile, u32 id);
+struct vsvm_vm *vsvm_vm_lookup_interval(struct drm_file *file, u32 id, u64 start,
+					u64 size);
 void vsvm_vm_kill(struct vsvm_vm *vm, int error);
 bool vsvm_vm_is_ours(const struct vsvm_vm *vm);
 

@@ -38,7 +38,8 @@ static void grant(struct kunit *test, unsigned long va, unsigned int order,
 						 va + (PAGE_SIZE << order),
 						 &batch), 0);
 	KUNIT_EXPECT_EQ(test, vsvm_checker_grant(checker, &batch, va, order,
-						 dma, writable), 0);
+						 vsvm_pte_make(dma, writable)),
+			0);
 	vsvm_radix_finish(&batch);
 }
 
@@ -46,7 +47,7 @@ static bool allows(struct kunit *test, unsigned long va, dma_addr_t dma,
 		   bool write)
 {
 	return vsvm_checker_allows(test->priv, va, vsvm_pte_make(dma, true),
-				   write);
+				   write ? VSVM_WRITE : VSVM_READ);
 }
 
 static void test_nothing_is_allowed(struct kunit *test)
@@ -188,8 +189,29 @@ static void test_lost_invalidation(struct kunit *test)
 
 	scoped_guard(mutex, &tlb->access)
 		pte = vsvm_tlb_lookup(tlb, VA);
-	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, true));
-	KUNIT_EXPECT_FALSE(test, vsvm_checker_allows(checker, VA, pte, true));
+	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, VSVM_WRITE));
+	KUNIT_EXPECT_FALSE(test, vsvm_checker_allows(checker, VA, pte,
+						     VSVM_WRITE));
+}
+
+/* What is granted for writing is not granted for atomic access by that. */
+static void test_atomic(struct kunit *test)
+{
+	struct vsvm_checker *checker = test->priv;
+	u64 pte = vsvm_pte_make(DMA, true);
+	struct vsvm_radix_batch batch;
+
+	grant(test, VA, 0, DMA, true);
+	KUNIT_EXPECT_FALSE(test, vsvm_checker_allows(checker, VA, pte,
+						     VSVM_ATOMIC));
+
+	KUNIT_ASSERT_EQ(test, vsvm_radix_prepare(&checker->grants, VA,
+						 VA + PAGE_SIZE, &batch), 0);
+	KUNIT_EXPECT_EQ(test, vsvm_checker_grant(checker, &batch, VA, 0,
+						 pte | VSVM_PTE_ATOMIC), 0);
+	vsvm_radix_finish(&batch);
+	KUNIT_EXPECT_TRUE(test, vsvm_checker_allows(checker, VA, pte,
+						    VSVM_ATOMIC));
 }
 
 static struct kunit_case vsvm_checker_tests[] = {
@@ -197,6 +219,7 @@ static struct kunit_case vsvm_checker_tests[] = {
 	KUNIT_CASE(test_granted),
 	KUNIT_CASE(test_other_page),
 	KUNIT_CASE(test_read_only),
+	KUNIT_CASE(test_atomic),
 	KUNIT_CASE(test_block),
 	KUNIT_CASE(test_revoking),
 	KUNIT_CASE(test_revoked_out_of_order),

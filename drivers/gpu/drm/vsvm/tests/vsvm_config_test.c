@@ -261,6 +261,137 @@ static void test_print_chunks(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, &config, &again, sizeof(config));
 }
 
+/* Apart from the policy, these are what a device without memory is like. */
+static void test_memory_defaults(struct kunit *test)
+{
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+
+	KUNIT_EXPECT_EQ(test, config.mem_size, 0);
+	KUNIT_EXPECT_EQ(test, config.copy_latency_us, 0);
+	KUNIT_EXPECT_EQ(test, config.copy_bandwidth, 0);
+	KUNIT_EXPECT_EQ(test, config.timeslice_ms, 0);
+	KUNIT_EXPECT_EQ(test, config.policy, DRM_VSVM_POLICY_FIRST_TOUCH);
+	KUNIT_EXPECT_TRUE(test, config.interconnect);
+	KUNIT_EXPECT_TRUE(test, config.eviction);
+}
+
+static const struct config_case mem_size_cases[] = {
+	{ "none", 0, true },
+	{ "a block", VSVM_MEM_BLOCK, true },
+	{ "an odd number of blocks", 3 * VSVM_MEM_BLOCK, true },
+	{ "part of a block", VSVM_MEM_BLOCK / 2, false },
+	{ "blocks and a half", 5 * VSVM_MEM_BLOCK / 2, false },
+	{ "most", VSVM_MAX_MEM_SIZE, true },
+	{ "too much", VSVM_MAX_MEM_SIZE + VSVM_MEM_BLOCK, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(mem_size, mem_size_cases, name);
+
+static void test_mem_size(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.mem_size = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct config_case window_cases[] = {
+	{ "none", 0, false },
+	{ "half a page", PAGE_SIZE / 2, false },
+	{ "a page", PAGE_SIZE, true },
+	{ "not a power of two", 3 * PAGE_SIZE, false },
+	{ "a block", VSVM_MEM_BLOCK, true },
+	{ "more than a block", 2 * VSVM_MEM_BLOCK, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(window, window_cases, name);
+
+static void test_fault_window(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.fault_window = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct config_case timeslice_cases[] = {
+	{ "none", 0, true },
+	{ "longest", DRM_VSVM_MAX_TIMESLICE_MS, true },
+	{ "too long", DRM_VSVM_MAX_TIMESLICE_MS + 1, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(timeslice, timeslice_cases, name);
+
+static void test_timeslice(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.timeslice_ms = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct config_case copy_latency_cases[] = {
+	{ "none", 0, true },
+	{ "most", VSVM_MAX_COPY_LATENCY_US, true },
+	{ "too long", VSVM_MAX_COPY_LATENCY_US + 1, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(copy_latency, copy_latency_cases, name);
+
+static void test_copy_latency(struct kunit *test)
+{
+	const struct config_case *c = test->param_value;
+	struct vsvm_config config;
+
+	vsvm_config_init(&config);
+	config.copy_latency_us = c->value;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+}
+
+static const struct parse_case policy_cases[] = {
+	{ "system", "system", DRM_VSVM_POLICY_SYSTEM, true },
+	{ "advice and line end", "advice\n", DRM_VSVM_POLICY_ADVICE, true },
+	{ "first touch", "first_touch", DRM_VSVM_POLICY_FIRST_TOUCH, true },
+	{ "nothing", "", 0, false },
+	{ "part of a name", "first", 0, false },
+	{ "more than a name", "systems", 0, false },
+};
+
+KUNIT_ARRAY_PARAM_DESC(policy, policy_cases, name);
+
+static void test_parse_policy(struct kunit *test)
+{
+	const struct parse_case *c = test->param_value;
+	enum drm_vsvm_policy policy = 99, again = 99;
+	struct vsvm_config config;
+
+	KUNIT_EXPECT_EQ(test, vsvm_config_parse_policy(c->text, &policy),
+			c->valid ? 0 : -EINVAL);
+	KUNIT_EXPECT_EQ(test, policy, c->valid ? c->value : 99);
+
+	vsvm_config_init(&config);
+	config.policy = policy;
+	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
+			c->valid ? 0 : -EINVAL);
+	if (!c->valid)
+		return;
+
+	vsvm_config_parse_policy(vsvm_config_policy_name(policy), &again);
+	KUNIT_EXPECT_EQ(test, again, policy);
+}
+
 static struct kunit_case vsvm_config_tests[] = {
 	KUNIT_CASE(test_defaults_are_valid),
 	KUNIT_CASE_PARAM(test_num_devices, device_gen_params),
@@ -272,6 +403,12 @@ static struct kunit_case vsvm_config_tests[] = {
 	KUNIT_CASE_PARAM(test_parse_size, size_gen_params),
 	KUNIT_CASE_PARAM(test_parse_chunks, list_gen_params),
 	KUNIT_CASE(test_print_chunks),
+	KUNIT_CASE(test_memory_defaults),
+	KUNIT_CASE_PARAM(test_mem_size, mem_size_gen_params),
+	KUNIT_CASE_PARAM(test_fault_window, window_gen_params),
+	KUNIT_CASE_PARAM(test_timeslice, timeslice_gen_params),
+	KUNIT_CASE_PARAM(test_copy_latency, copy_latency_gen_params),
+	KUNIT_CASE_PARAM(test_parse_policy, policy_gen_params),
 	{}
 };
 

@@ -48,8 +48,8 @@ static void map(struct kunit *test, unsigned long va, unsigned int order,
 	KUNIT_ASSERT_EQ(test, vsvm_radix_prepare(&ctx->pt.radix, va,
 						 va + (PAGE_SIZE << order),
 						 &ctx->batch), 0);
-	KUNIT_ASSERT_EQ(test, vsvm_pt_map(&ctx->pt, &ctx->batch, va, order, dma,
-					  writable), 0);
+	KUNIT_ASSERT_EQ(test, vsvm_pt_map(&ctx->pt, &ctx->batch, va, order,
+					  vsvm_pte_make(dma, writable)), 0);
 }
 
 static unsigned int batch_size(const struct vsvm_radix_batch *batch)
@@ -67,7 +67,7 @@ static void expect_dma(struct kunit *test, unsigned long va, dma_addr_t dma)
 	struct pt_test *ctx = test->priv;
 	u64 pte = vsvm_pt_walk(&ctx->pt, va);
 
-	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, false));
+	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, VSVM_READ));
 	KUNIT_EXPECT_EQ(test, vsvm_pte_addr(pte), dma);
 }
 
@@ -125,16 +125,22 @@ static void test_access(struct kunit *test)
 
 	map(test, VA, 0, DMA, false);
 	pte = vsvm_pt_walk(&ctx->pt, VA);
-	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, false));
-	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(pte, true));
+	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, VSVM_READ));
+	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(pte, VSVM_WRITE));
 
 	map(test, VA, 0, DMA, true);
 	pte = vsvm_pt_walk(&ctx->pt, VA);
-	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, false));
-	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, true));
+	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, VSVM_READ));
+	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, VSVM_WRITE));
 
-	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(0, false));
-	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(0, true));
+	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(pte, VSVM_ATOMIC));
+	pte |= VSVM_PTE_ATOMIC;
+	KUNIT_EXPECT_TRUE(test, vsvm_pte_allows(pte, VSVM_ATOMIC));
+	pte &= ~VSVM_PTE_WRITABLE;
+	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(pte, VSVM_ATOMIC));
+
+	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(0, VSVM_READ));
+	KUNIT_EXPECT_FALSE(test, vsvm_pte_allows(0, VSVM_WRITE));
 }
 
 /* A segment of some pages, across the border of two blocks. */
@@ -214,8 +220,8 @@ static void test_map_without_memory(struct kunit *test)
 {
 	struct pt_test *ctx = test->priv;
 
-	KUNIT_EXPECT_EQ(test, vsvm_pt_map(&ctx->pt, &ctx->batch, VA, 0, DMA,
-					  true), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, vsvm_pt_map(&ctx->pt, &ctx->batch, VA, 0,
+					  vsvm_pte_make(DMA, true)), -ENOMEM);
 	expect_none(test, VA);
 }
 
