@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * The DMA map table. A client maps and unmaps in pieces of its own choice, yet
- * always unmaps exactly what it once mapped, or everything; anything else is
- * refused. The array stays sorted, so that a lookup is a bisection: a guest has
- * a handful of maps without an IOMMU and thousands with one.
+ * The DMA map table. A client maps in pieces of its own choice and unmaps one or
+ * several of them at a time, never half a one (as VFIO has it). The array stays
+ * sorted, so that a lookup is a bisection: a guest has a handful of maps without
+ * an IOMMU and tens of thousands with one.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dma.h"
@@ -84,22 +85,79 @@ static int dma_insert(struct dma *dma, const struct dma_map *map)
 	return 0;
 }
 
-static int dma_mmap(struct dma_map *map, int fd, u64 offset, u32 prot)
+static struct dma_file *dma_find_file(struct dma *dma, const struct stat *st, u32 prot)
 {
-	int mmap_prot = prot & VFU_DMA_WRITABLE ? PROT_READ | PROT_WRITE : PROT_READ;
-	void *host;
+	for (size_t i = 0; i < DMA_FILES; i++) {
+		struct dma_file *file = &dma->files[i];
 
-	host = mmap(NULL, map->size, mmap_prot, MAP_SHARED, fd, (off_t)offset);
-	if (host == MAP_FAILED)
+		if (file->pieces && file->device == st->st_dev && file->inode == st->st_ino &&
+		    file->size == (u64)st->st_size && (file->prot & prot) == prot)
+			return file;
+	}
+	return NULL;
+}
+
+static struct dma_file *dma_map_file(struct dma *dma, int fd, const struct stat *st, u32 prot)
+{
+	for (size_t i = 0; i < DMA_FILES; i++) {
+		struct dma_file *file = &dma->files[i];
+		void *host;
+
+		if (file->pieces)
+			continue;
+		host = mmap(NULL, (size_t)st->st_size, (int)prot, MAP_SHARED, fd, 0);
+		if (host == MAP_FAILED)
+			return NULL;
+		*file = (struct dma_file){
+			.device = st->st_dev, .inode = st->st_ino, .size = (u64)st->st_size,
+			.host = host, .prot = prot,
+		};
+		return file;
+	}
+	errno = ENOSPC;
+	return NULL;
+}
+
+static void dma_put_file(struct dma_file *file)
+{
+	if (file && !--file->pieces)
+		munmap(file->host, file->size);
+}
+
+/* What lies beyond the end of the file would be a bus error: refuse it now */
+static int dma_get_file(struct dma *dma, struct dma_map *map, int fd, u64 offset)
+{
+	u32 prot = map->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	struct dma_file *file;
+	struct stat st;
+
+	if (fstat(fd, &st))
 		return -errno;
-	map->host = host;
+	if (offset > (u64)st.st_size || map->size > (u64)st.st_size - offset)
+		return -EINVAL;
+	file = dma_find_file(dma, &st, prot);
+	if (!file)
+		file = dma_map_file(dma, fd, &st, prot);
+	if (!file)
+		return -errno;
+	file->pieces++;
+	map->file = file;
+	map->host = file->host + offset;
 	return 0;
 }
 
-static void dma_unmap(const struct dma_map *map)
+static int dma_map_add_locked(struct dma *dma, struct dma_map *map, int fd, u64 offset)
 {
-	if (map->host)
-		munmap(map->host, map->size);
+	int err = 0;
+
+	if (fd >= 0)
+		err = dma_get_file(dma, map, fd, offset);
+	if (err)
+		return err;
+	err = dma_insert(dma, map);
+	if (err)
+		dma_put_file(map->file);
+	return err;
 }
 
 int dma_map_add(struct dma *dma, u64 iova, u64 size, int fd, u64 offset, u32 prot)
@@ -112,34 +170,46 @@ int dma_map_add(struct dma *dma, u64 iova, u64 size, int fd, u64 offset, u32 pro
 	};
 	int err;
 
-	if (!size || iova + (size - 1) < iova || (s64)offset < 0)
+	if (!size || iova + (size - 1) < iova)
 		return -EINVAL;
-	if (fd >= 0) {
-		err = dma_mmap(&map, fd, offset, prot);
-		if (err)
-			return err;
-	}
 	pthread_rwlock_wrlock(&dma->lock);
-	err = dma_insert(dma, &map);
+	err = dma_map_add_locked(dma, &map, fd, offset);
 	pthread_rwlock_unlock(&dma->lock);
-	if (err)
-		dma_unmap(&map);
 	return err;
+}
+
+static void dma_remove_locked(struct dma *dma, size_t first, size_t count)
+{
+	for (size_t i = first; i < first + count; i++)
+		dma_put_file(dma->maps[i].file);
+	dma->count -= count;
+	memmove(&dma->maps[first], &dma->maps[first + count],
+		(dma->count - first) * sizeof(dma->maps[0]));
+}
+
+static int dma_map_remove_locked(struct dma *dma, u64 iova, u64 last)
+{
+	size_t first = dma_find(dma, iova), end = first;
+
+	for (; end < dma->count && dma->maps[end].iova <= last; end++) {
+		const struct dma_map *map = &dma->maps[end];
+
+		if (map->iova < iova || map->iova + (map->size - 1) > last)
+			return -EINVAL;
+	}
+	if (end > first)
+		dma_remove_locked(dma, first, end - first);
+	return 0;
 }
 
 int dma_map_remove(struct dma *dma, u64 iova, u64 size)
 {
-	int err = -ENOENT;
-	size_t i;
+	int err;
 
+	if (!size || iova + (size - 1) < iova)
+		return -EINVAL;
 	pthread_rwlock_wrlock(&dma->lock);
-	i = dma_find(dma, iova);
-	if (i < dma->count && dma->maps[i].iova == iova && dma->maps[i].size == size) {
-		dma_unmap(&dma->maps[i]);
-		dma->count--;
-		memmove(&dma->maps[i], &dma->maps[i + 1], (dma->count - i) * sizeof(dma->maps[0]));
-		err = 0;
-	}
+	err = dma_map_remove_locked(dma, iova, iova + (size - 1));
 	pthread_rwlock_unlock(&dma->lock);
 	return err;
 }
@@ -147,9 +217,8 @@ int dma_map_remove(struct dma *dma, u64 iova, u64 size)
 void dma_map_remove_all(struct dma *dma)
 {
 	pthread_rwlock_wrlock(&dma->lock);
-	for (size_t i = 0; i < dma->count; i++)
-		dma_unmap(&dma->maps[i]);
-	dma->count = 0;
+	if (dma->count)
+		dma_remove_locked(dma, 0, dma->count);
 	pthread_rwlock_unlock(&dma->lock);
 }
 
@@ -177,10 +246,11 @@ static void *dma_find_peer(const struct dma *dma, u64 addr, size_t len)
 static void *dma_find_host(const struct dma *dma, u64 addr, size_t len, bool write)
 {
 	size_t i = dma_find(dma, addr);
-	const struct dma_map *map = &dma->maps[i];
+	const struct dma_map *map;
 
-	if (i == dma->count || map->iova > addr)
+	if (i == dma->count || dma->maps[i].iova > addr)
 		return dma_find_peer(dma, addr, len);
+	map = &dma->maps[i];
 	if (len > map->size - (addr - map->iova))
 		return NULL;
 	if (write ? !map->writable : !map->readable)

@@ -14,10 +14,24 @@
 
 #include "types.h"
 
+/*
+ * Guest memory is a few files, of which a virtual IOMMU maps many pieces: each
+ * file is mapped once, whole, while a piece of it is.
+ */
+struct dma_file {
+	u64 device;
+	u64 inode;
+	u64 size;
+	u8 *host;
+	u32 prot;		/* as mapped: PROT_* */
+	size_t pieces;
+};
+
 struct dma_map {
 	u64 iova;
 	u64 size;
 	u8 *host;		/* NULL: no file descriptor came with it */
+	struct dma_file *file;	/* of host */
 	bool readable;
 	bool writable;
 };
@@ -34,6 +48,7 @@ struct dma_peer {
 };
 
 #define DMA_PEERS	8
+#define DMA_FILES	16
 
 struct dma_stats {
 	u64 refused;		/* accesses to what was not mapped */
@@ -44,6 +59,7 @@ struct dma {
 	struct dma_map *maps;	/* sorted by iova, disjoint */
 	size_t count;
 	size_t space;
+	struct dma_file files[DMA_FILES];
 	struct dma_peer peers[DMA_PEERS];
 	size_t n_peers;
 	struct dma_stats stats;
@@ -54,6 +70,7 @@ void dma_destroy(struct dma *dma);
 
 /* @fd may be -1, and stays the caller's. 0 or -errno */
 int dma_map_add(struct dma *dma, u64 iova, u64 size, int fd, u64 offset, u32 prot);
+/* All maps inside, which may be none; -EINVAL if one is only partly inside */
 int dma_map_remove(struct dma *dma, u64 iova, u64 size);
 void dma_map_remove_all(struct dma *dma);
 

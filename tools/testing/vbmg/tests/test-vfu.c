@@ -221,11 +221,46 @@ static void dma_reaches_what_is_mapped(void **state)
 	assert_false(dma_reaches(c, 0x12000, 1, false));
 	assert_true(dma_reaches(c, 0x20000, 4, false));
 	assert_false(dma_reaches(c, 0x20000, 4, true));
-	dma_unmap(c, 0x10000, 0x1000, 0, ENOENT);
-	dma_unmap(c, 0x10000, 0x2000, 0, 0);
+	dma_unmap(c, 0x10000, 0x1000, 0, EINVAL);
+	dma_unmap(c, 0x11000, 0x8000, 0, EINVAL);
+	assert_true(dma_reaches(c, 0x10000, 0x2000, true));
+	dma_unmap(c, 0x8000, 0x10000, 0, 0);
 	assert_false(dma_reaches(c, 0x10000, 4, false));
+	assert_true(dma_reaches(c, 0x20000, 4, false));
+	dma_unmap(c, 0x8000, 0x10000, 0, 0);	/* nothing is there: as VFIO */
+	dma_unmap(c, ~0ull, 2, 0, EINVAL);
 	dma_unmap(c, 0, 0, VFU_UNMAP_ALL, 0);
 	assert_false(dma_reaches(c, 0x20000, 4, false));
+}
+
+/* A virtual IOMMU maps single pages of one file, in any order */
+static void pieces_of_one_file(void **state)
+{
+	struct client *c = *state;
+	int fd = ram_create(0x10000);
+	u32 *first, *again;
+
+	for (u64 i = 0; i < 16; i++) {
+		struct vfu_dma_map map = {
+			.argsz = sizeof(map), .flags = 3, .offset = i * 0x1000,
+			.iova = (15 - i) * 0x10000, .size = 0x1000,
+		};
+
+		client_send_fd(c, VFU_DMA_MAP, &map, sizeof(map), dup(fd), 0);
+	}
+	assert_int_equal(c->dev.dma.files[0].pieces, 16);
+	assert_int_equal(c->dev.dma.files[1].pieces, 0);
+	assert_false(dma_reaches(c, 0x11000, 1, true));
+	first = dma_pin(&c->dev.dma, 0xf0000, 4, true);
+	*first = 0x1234;
+	dma_unpin(&c->dev.dma);
+	dma_unmap(c, 0, 0xf0000, 0, 0);
+	again = dma_pin(&c->dev.dma, 0xf0000, 4, true);
+	assert_int_equal(*again, 0x1234);
+	dma_unpin(&c->dev.dma);
+	dma_unmap(c, 0xf0000, 0x1000, 0, 0);
+	assert_int_equal(c->dev.dma.files[0].pieces, 0);
+	close(fd);
 }
 
 static void maps_that_make_no_sense_are_refused(void **state)
@@ -234,7 +269,9 @@ static void maps_that_make_no_sense_are_refused(void **state)
 
 	dma_map(c, 0, 0, 3, -1, EINVAL);
 	dma_map(c, ~0ull, 2, 3, -1, EINVAL);
-	dma_map(c, 0, 0x1000, 3, open("/dev/null", O_RDWR | O_CLOEXEC), ENODEV);
+	dma_map(c, 0, 0x1000, 3, open("/dev/null", O_RDWR | O_CLOEXEC), EINVAL);
+	/* Beyond the end of the file */
+	dma_map(c, 0, 0x2000, 3, ram_create(0x1000), EINVAL);
 	dma_map(c, 0x1000, 0x2000, 3, ram_create(0x2000), 0);
 	dma_map(c, 0x2000, 0x1000, 3, ram_create(0x1000), EEXIST);
 	dma_map(c, 0, 0x10000, 3, -1, EEXIST);
@@ -318,6 +355,7 @@ int main(void)
 		TEST(accesses_stay_inside),
 		TEST(config_space_names_the_device),
 		TEST(dma_reaches_what_is_mapped),
+		TEST(pieces_of_one_file),
 		TEST(maps_that_make_no_sense_are_refused),
 		TEST(interrupts_come_by_eventfd),
 		TEST(several_writes_in_one_message),
