@@ -240,6 +240,8 @@ static bool tell_one(struct engine *e, struct context *ctx)
 	if (ctx->tell_enabled) {
 		ctx->tell_enabled = false;
 		leave_lock(e);
+		/* Preempt fences rely on it: bind_op_prepare() in xe_pt.c */
+		exec_flush_tlb(e);
 		config->ops->sched_done(config->dev, guc_id, true);
 		enter_lock(e);
 	} else if (ctx->tell_disabled) {

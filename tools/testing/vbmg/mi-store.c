@@ -31,13 +31,13 @@ int mi_store_data_imm(struct engine *e, const struct command *cmd)
 			 dwords * 4);
 }
 
-/* Only this engine's TLB, all of it: what the driver asks for in the ring */
+/* Only this engine's TLB, all of it: what commands ask for */
 int exec_flush_tlb(struct engine *e)
 {
 	pthread_mutex_lock(&e->tlb_lock);
 	tlb_flush(&e->tlb);
 	pthread_mutex_unlock(&e->tlb_lock);
-	trace(TRACE_TLB, "%s: flush by command", e->name);
+	trace(TRACE_TLB, "%s: flush", e->name);
 	return 0;
 }
 

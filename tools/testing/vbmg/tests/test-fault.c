@@ -240,6 +240,24 @@ static void flushes_in_the_ring_invalidate(void **state)
 	assert_int_equal(*(u32 *)(board->ram + 0x2000), 2);
 }
 
+/* The driver doesn't invalidate for contexts that it stopped meanwhile */
+static void enabling_a_context_invalidates(void **state)
+{
+	struct board *board = *state;
+	struct board_context ctx;
+
+	board_context(board, &ctx, 1, GUC_BLITTER);
+	board_map(board, VA, 0x1000, PTE_SYSTEM, 12);
+	run(&ctx, SDI, LO(VA), HI(VA), 1);
+	context_set_sched(board->engines, 1, false);
+	board_wait(board, &board->disabled, 1);
+	board_map(board, VA, 0x2000, PTE_SYSTEM, 12);
+	context_set_sched(board->engines, 1, true);
+	board_wait(board, &board->enabled, 2);
+	run(&ctx, SDI, LO(VA), HI(VA), 2);
+	assert_int_equal(*(u32 *)(board->ram + 0x2000), 2);
+}
+
 /* More rights in the table need no invalidation: the hardware looks again */
 static void gained_rights_need_no_invalidation(void **state)
 {
@@ -272,6 +290,7 @@ int main(void)
 		test(a_disable_waits_for_the_answer),
 		test(stale_translations_last_until_invalidated),
 		test(flushes_in_the_ring_invalidate),
+		test(enabling_a_context_invalidates),
 		test(gained_rights_need_no_invalidation),
 	};
 
