@@ -14,11 +14,13 @@
  * Kept from what the driver declares, apart from page table and TLBs, which
  * are what the device goes by. Each page is in one of these states:
  *
- * granted: bound. The device may use this one translation.
- * revoking: zapped, the TLB invalidation of a certain number is under way. The
- *	device may still use the old translation.
- * revoked: the driver declared that this invalidation is complete, and the page
- *	may belong to someone else by now. Every access is an error.
+ * * granted: bound. The device may use this one translation.
+ *
+ * * revoking: zapped, the TLB invalidation of a certain number is under way. The
+ *   device may still use the old translation.
+ *
+ * * revoked: the driver declared that this invalidation is complete, and the page
+ *   may belong to someone else by now. Every access is an error.
  *
  * @grants: The page's word: its page table entry, or the invalidation's number
  * @revoked: Invalidations up to this number were declared complete
