@@ -7,6 +7,8 @@
 
 #include "log.h"
 
+#define LOG_LINES	10000	/* warnings in one run */
+
 static enum log_level log_level = LOG_INFO;
 static const char * const level_names[] = { "error", "warn", "info", "debug" };
 
@@ -60,11 +62,24 @@ bool log_parse_level(const char *name, enum log_level *level)
 	return true;
 }
 
+/* A guest can give reason for a message as often as it likes: it won't fill a disk */
+static bool log_too_much(void)
+{
+	static u32 lines;
+	u32 n = __atomic_add_fetch(&lines, 1, __ATOMIC_RELAXED);
+
+	if (n == LOG_LINES)
+		fputs("... and more, not printed\n", stderr);
+	if (n >= 2 * LOG_LINES)		/* far from an overflow */
+		__atomic_store_n(&lines, LOG_LINES, __ATOMIC_RELAXED);
+	return n >= LOG_LINES;
+}
+
 void log_print(enum log_level level, const char *fmt, ...)
 {
 	va_list args;
 
-	if (level > log_level)
+	if (level > log_level || (level == LOG_WARN && log_too_much()))
 		return;
 	va_start(args, fmt);
 	print_line(stderr, level_names[level], fmt, args);

@@ -30,6 +30,15 @@ int vfu_listen(const char *path)
 	return fd;
 }
 
+/* More than any message needs are none of ours */
+static void vfu_take_fd(struct vfu_message *msg, int fd)
+{
+	if (msg->n_fds < VFU_MAX_FDS)
+		msg->fds[msg->n_fds++] = fd;
+	else
+		close(fd);
+}
+
 static void vfu_take_fds(struct vfu_message *msg, struct msghdr *hdr)
 {
 	struct cmsghdr *c;
@@ -39,8 +48,12 @@ static void vfu_take_fds(struct vfu_message *msg, struct msghdr *hdr)
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t i = 0; i < n && msg->n_fds < VFU_MAX_FDS; i++)
-			memcpy(&msg->fds[msg->n_fds++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			vfu_take_fd(msg, fd);
+		}
 	}
 }
 
