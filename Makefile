@@ -14,3 +14,12 @@ run test check bench igt igt-full gpu clean distclean:
 
 shell:
 	@$(LAB) shell $(CONFIG)
+
+# The mails for review, and their test
+.PHONY: series check-series
+
+series:
+	@tools/series/series make
+
+check-series:
+	@tools/series/series check
