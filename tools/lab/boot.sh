@@ -130,7 +130,7 @@ boot_write_command()
 {
 	local to=$1/command size
 
-	say "PATH=\$PATH:/out/$boot_config/selftests:/repo/tools/lab/guest" >"$to"
+	say "PATH=\$PATH:/out/$boot_config/selftests:/repo/tools/lab/guest$(gpu_path)" >"$to"
 	if [[ -z $boot_shell ]]; then
 		printf '%q ' "${boot_command[@]}" >>"$to"
 		return

@@ -94,3 +94,9 @@ gpu_cmdline()
 	((boot_gpus)) || return 0
 	printf ' %s' firmware_class.path=/build/vbmg/firmware/lib/firmware xe.probe_display=0
 }
+
+# IGT's programs, where there is a GPU for them
+gpu_path()
+{
+	((boot_gpus == 0)) || printf ':%s' "$lab_igt_bin"
+}

@@ -35,6 +35,7 @@ igt_base_config()
 	case $1 in
 	stock) say stock ;;
 	ours) say run ;;
+	test) say test ;;
 	*) die "BASE=$1: it is stock or ours" ;;
 	esac
 }
@@ -65,6 +66,18 @@ igt_piece()
 	in_root /repo/tools/lab/igt-table merge "${lab_igt/#"$lab_build"//build}/$1.tsv" \
 		"${3/#"$lab_build"//build}" "/build/${2#"$lab_build"/}"
 	return "$status"
+}
+
+# igt_smoke KTAP: a few tests on the kernel of `make test`, as a file for the report
+igt_smoke()
+{
+	local dir=$lab_igt/test/smoke
+
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	igt_patterns smoke | igt_list >"$dir/list"
+	igt_piece test "$dir/list" "$dir/piece" || true
+	in_root /repo/tools/lab/igt-table ktap "/build/${dir#"$lab_build"/}/list" /build/igt/test.tsv >"$1"
 }
 
 # igt_run BASE SET: every piece; with a fresh start unless SET is full
