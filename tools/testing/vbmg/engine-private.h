@@ -148,6 +148,14 @@ static inline void set_flag(bool *flag, bool value)
 	__atomic_store_n(flag, value, __ATOMIC_RELEASE);
 }
 
+/* engine.c, under engines->lock */
+void engine_list_append(struct engine *e, struct context *ctx);
+void engine_list_remove(struct engine *e, struct context *ctx);
+void engine_forget(struct engine *e, struct context *ctx);
+
+/* engine-thread.c */
+void *engine_main(void *arg);
+
 /* engine-regs.c */
 void engine_regs_reset(struct engine *e);
 u32 engine_reg_read(struct engine *e, u32 offset);
