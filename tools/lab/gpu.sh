@@ -4,17 +4,20 @@
 # both. It ends by itself when QEMU does.
 
 lab_vbmg=tools/testing/vbmg
+# VBMG_SANITIZE=1: the model with ASan and UBSan
+lab_vbmg_out=vbmg${VBMG_SANITIZE:+-sanitize}
 
 gpu_make()
 {
-	in_root make -C "/repo/$lab_vbmg" O=/build/vbmg CC="ccache gcc" ${LAB_JOBS:+-j"$LAB_JOBS"}
+	in_root make -C "/repo/$lab_vbmg" O="/build/$lab_vbmg_out" CC="ccache gcc" \
+		${VBMG_SANITIZE:+SANITIZE=1} ${LAB_JOBS:+-j"$LAB_JOBS"}
 	in_root bash -ec '
 		dir=/build/vbmg/firmware
 		mkdir -p $dir/lib/firmware/xe
-		/build/vbmg/guc-blob $dir/lib/firmware/xe/bmg_guc_70.bin
+		"$1" $dir/lib/firmware/xe/bmg_guc_70.bin
 		cd $dir
 		find . | cpio --quiet -o -H newc >../firmware.cpio
-	'
+	' - "/build/$lab_vbmg_out/guc-blob"
 }
 
 # Needs the root
@@ -41,7 +44,7 @@ gpu_start()
 	((boot_gpus)) || return 0
 	mapfile -t sockets < <(gpu_sockets "$boot_dir")
 	# shellcheck disable=SC2086 # options, separated by spaces
-	exec_in_root /build/vbmg/vbmg ${VBMG_OPTIONS:-} "${sockets[@]}" \
+	exec_in_root "/build/$lab_vbmg_out/vbmg" ${VBMG_OPTIONS:-} "${sockets[@]}" \
 		>"$boot_host_dir/vbmg.log" 2>&1 </dev/null &
 	gpu_pid=$!
 	for socket in $(gpu_sockets "$boot_host_dir"); do

@@ -166,7 +166,7 @@ static void mmio_pcode(struct vbmg *dev, u32 request)
 	mmio_poke(dev, PCODE_MAILBOX, request & ~(PCODE_READY | PCODE_COMMAND));
 }
 
-/* The driver clears the status, asks, and waits for it to come (xe_mmio or pci) */
+/* The driver clears the status, asks, and waits for it to come (xe_device.c) */
 static void mmio_flr(struct vbmg *dev, u32 value)
 {
 	if (!(value & DRIVERFLR)) {

@@ -86,6 +86,7 @@ struct vfu_write_multi {
 
 #define VFU_MAX_DATA	(1u << 20)
 #define VFU_MAX_FDS	8
-#define VFU_MAX_MESSAGE	(sizeof(struct vfu_header) + sizeof(struct vfu_region_access) + VFU_MAX_DATA)
+#define VFU_MAX_MESSAGE	(sizeof(struct vfu_header) + sizeof(struct vfu_region_access) + \
+			 VFU_MAX_DATA)
 
 #endif

@@ -142,7 +142,8 @@ static void accesses_stay_inside(void **state)
 	access_region(c, VFU_REGION_READ, VFIO_PCI_BAR2_REGION_INDEX, end - 4, 4, 0, 0);
 	access_region(c, VFU_REGION_READ, VFIO_PCI_BAR2_REGION_INDEX, end - 4, 5, 0, EINVAL);
 	access_region(c, VFU_REGION_READ, VFIO_PCI_BAR2_REGION_INDEX, ~0ull, 4, 0, EINVAL);
-	access_region(c, VFU_REGION_READ, VFIO_PCI_BAR2_REGION_INDEX, 0, VFU_MAX_DATA + 1, 0, EINVAL);
+	access_region(c, VFU_REGION_READ, VFIO_PCI_BAR2_REGION_INDEX, 0, VFU_MAX_DATA + 1, 0,
+		      EINVAL);
 	access_region(c, VFU_REGION_READ, VFIO_PCI_BAR1_REGION_INDEX, 0, 4, 0, EINVAL);
 	access_region(c, VFU_REGION_READ, 12345, 0, 4, 0, EINVAL);
 	access_region(c, VFU_REGION_WRITE, VFIO_PCI_BAR2_REGION_INDEX, 0, 8, 4, EINVAL);
