@@ -117,12 +117,13 @@ boot_make_initrd()
 	boot_initrd=(-initrd "$boot_dir/initrd")
 }
 
+# no_timer_check: a busy host starves an emulated timer of the ticks that the kernel counts
 boot_cmdline()
 {
 	say "root=/dev/root rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=500000,cache=loose ro" \
 		"init=/repo/tools/lab/guest/init console=ttyS0 panic=-1 oops=panic" \
 		"intel_iommu=on iommu.passthrough=0 iommu.strict=1 mitigations=off" \
-		"watchdog_thresh=60 random.trust_cpu=on kunit.enable=1 kunit.autorun=0$(gpu_cmdline)$boot_append"
+		"no_timer_check watchdog_thresh=60 random.trust_cpu=on kunit.enable=1 kunit.autorun=0$(gpu_cmdline)$boot_append"
 }
 
 # The command travels as a script in the shared folder
