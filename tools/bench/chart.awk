@@ -28,11 +28,11 @@ function key(x, colour, what)
 		       colour) text(x + 18, 16, "start", what)
 }
 
-$1 == "count" && $5 > 0 {
+($1 == "count" || $1 == "move") && $5 > 0 {
 	y = 30 + ++n * row_height
-	if ($2 != shape)
+	if ($1 $2 != shape)
 		body = body text(8, y, "start", $2)
-	shape = $2
+	shape = $1 $2
 	body = body text(left - 8, y, "end", $3)
 	body = body bar(y - 9, scale * $4 / $5, "#1a73c8")
 	if ($6 > 0)

@@ -3,6 +3,7 @@
  * Drive the benchmark's two modules over the same memory and print results.
  *
  *   bench count	instructions and bytes; wants one CPU and -icount shift=0
+ *   bench move		migration to device memory and back; wants the same
  *   bench time		concurrency in real time; wants two CPUs
  *
  * Ours, the base's and the floor take turns; each figure is a median over the
@@ -23,10 +24,9 @@
 #include <unistd.h>
 
 #include "../module/gpusvm_bench.h"
+#include "bench.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define TURNS		11
-#define WINDOW		(512UL << 20)
 
 enum side { OURS, BASE, FLOOR, SIDES };
 
@@ -36,98 +36,6 @@ static const char *const devices[] = {
 	/* The floor is the same code in both. */
 	[FLOOR] = "/dev/gpusvm-bench-ours",
 };
-
-/* Memory */
-
-/* A free piece of the address space of @windows windows, at a window's start. */
-static char *reserve(unsigned int windows)
-{
-	size_t bytes = (windows + 1) * WINDOW;
-	char *mem = mmap(NULL, bytes, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (mem == MAP_FAILED)
-		err(1, "mmap");
-	munmap(mem, bytes);
-
-	return (char *)(((uintptr_t)mem + WINDOW - 1) & ~(WINDOW - 1));
-}
-
-static size_t huge_bytes(const char *mem)
-{
-	FILE *f = fopen("/proc/self/smaps", "r");
-	unsigned long start, end, kb, sum = 0;
-	bool inside = false;
-	char line[256];
-
-	if (!f)
-		err(1, "smaps");
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = start == (uintptr_t)mem;
-		else if (inside && sscanf(line, "AnonHugePages: %lu", &kb) == 1)
-			sum += kb << 10;
-	}
-	fclose(f);
-
-	return sum;
-}
-
-/*
- * What lies where in physical memory decides how much a GPU SVM can map at a
- * time, and the page allocator's free lists would decide that differently in
- * each boot. So nothing is left to it.
- */
-enum layout {
-	SCATTERED,	/* small pages, no two of them adjacent */
-	ADJACENT,	/* small pages, adjacent up to 2 MiB */
-	HUGE,		/* huge pages */
-};
-
-/* Virtual neighbours are touched, and so allocated, far from each other. */
-static void touch(char *mem, size_t bytes)
-{
-	size_t i, pages = bytes / 4096;
-
-	for (i = 0; i < pages; i++)
-		mem[i * 7919 % pages * 4096] = 1;
-}
-
-/*
- * Changing one page's protection makes the CPU map all by small pages, and
- * khugepaged is told to leave it at that.
- */
-static void split(char *mem, size_t bytes)
-{
-	size_t i;
-
-	for (i = 0; i < bytes; i += 2 << 20)
-		if (mprotect(mem + i, 4096, PROT_READ) ||
-		    mprotect(mem + i, 4096, PROT_READ | PROT_WRITE))
-			err(1, "mprotect");
-	if (madvise(mem, bytes, MADV_NOHUGEPAGE))
-		err(1, "madvise");
-	touch(mem, bytes);
-}
-
-static void populate(char *mem, size_t bytes, enum layout layout)
-{
-	bool huge = layout != SCATTERED;
-	size_t huge_now;
-
-	if (mmap(mem, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		 MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != mem)
-		err(1, "mmap of %zu bytes", bytes);
-	if (madvise(mem, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
-		err(1, "madvise");
-	touch(mem, bytes);
-	if (layout == ADJACENT)
-		split(mem, bytes);
-
-	huge_now = huge_bytes(mem);
-	if (huge_now != (layout == HUGE ? bytes : 0))
-		errx(1, "%zu of %zu bytes are huge pages", huge_now, bytes);
-}
 
 /* Steps */
 
@@ -152,20 +60,6 @@ static __u64 step(int fd, unsigned int op, unsigned int first,
 		err(1, "operation %u on %u ranges from %u", op, count, first);
 
 	return s.result;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned int n)
-{
-	qsort(values, n, sizeof(*values), compare);
-
-	return values[n / 2];
 }
 
 /* Instructions */
@@ -426,7 +320,7 @@ static void latency(int fd, double v[LATENCIES][TURNS], int turn)
 		sorted[i] = samples[i] / 1e3;
 		sum += sorted[i];
 	}
-	qsort(sorted, n, sizeof(*sorted), compare);
+	sort(sorted, n);
 	v[MEAN][turn] = sum / n;
 	v[P99][turn] = sorted[n * 99UL / 100];
 	v[MAX][turn] = sorted[n - 1];
@@ -600,10 +494,12 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "count"))
 		count();
+	else if (argc == 2 && !strcmp(argv[1], "move"))
+		count_pagemap();
 	else if (argc == 2 && !strcmp(argv[1], "time"))
 		time_all();
 	else
-		errx(2, "usage: bench count|time");
+		errx(2, "usage: bench count|move|time");
 
 	return 0;
 }
