@@ -23,7 +23,9 @@ gpu_make()
 # Needs the root
 gpu_need()
 {
+	lock "$lab_build/vbmg.lock"
 	logged "$lab_build/log/vbmg.log" gpu_make
+	unlock
 }
 
 gpu_sockets()
