@@ -226,8 +226,8 @@ struct drm_pagemap {
 /**
  * struct drm_pagemap_devmem_ops - Operations on an allocation of device memory
  *
- * @populate_devmem_pfn is required, and for each direction one of the copy and
- * submit ops.
+ * For each direction one of the copy and submit ops is required, and
+ * @populate_devmem_pfn unless the allocation has &drm_pagemap_devmem.first_pfn.
  *
  * The copy and submit ops of a direction take the same arguments. Entry i of
  * @pages is a device page, entry i of @pagemap_addr the other side of its copy.
@@ -352,6 +352,9 @@ struct drm_pagemap_zdd {
  * @ops: operations
  * @dpagemap: pagemap of the memory
  * @size: bytes
+ * @first_pfn: number of the first page of a physically contiguous allocation; 0:
+ *             ask &drm_pagemap_devmem_ops.populate_devmem_pfn. The driver may
+ *             set it after drm_pagemap_devmem_init()
  * @timeslice_expiration: CPU faults wait until then, in jiffies
  * @pre_migrate_fence: fence before the first copy, or NULL
  * @zdd: what the pages point to
@@ -368,6 +371,7 @@ struct drm_pagemap_devmem {
 	const struct drm_pagemap_devmem_ops *ops;
 	struct drm_pagemap *dpagemap;
 	size_t size;
+	unsigned long first_pfn;
 	u64 timeslice_expiration;
 	struct dma_fence *pre_migrate_fence;
 	struct drm_pagemap_zdd zdd;

@@ -5,6 +5,7 @@
 #include <linux/export.h>
 #include <linux/huge_mm.h>
 #include <linux/llist.h>
+#include <linux/mempolicy.h>
 #include <linux/memremap.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -150,6 +151,12 @@ static void zdd_start(struct drm_pagemap_devmem *devmem)
 		devmem->zdd.dpagemap = drm_pagemap_get(devmem->dpagemap);
 }
 
+/* One for each folio; they are all locked still, and can't be freed before. */
+static void zdd_get_many(struct drm_pagemap_zdd *zdd, unsigned int folios)
+{
+	refcount_add(folios, &zdd->refcount.refcount);
+}
+
 static void zdd_release(struct kref *ref)
 {
 	struct drm_pagemap_zdd *zdd =
@@ -208,6 +215,7 @@ static void stat_add(struct drm_pagemap *dpagemap, enum drm_pagemap_stat stat,
  * @dpagemap: Pagemap of that device memory
  * @dev: The device that copies
  * @push: The engine's own memory is the source, not the destination
+ * @peer: The destination is device memory, too
  * @iova: IOVA space of the system memory, if it has one
  * @iova_used: How much of it is mapped, in bytes
  * @fence: Signals when the copy is done; NULL if it is
@@ -217,7 +225,7 @@ struct drm_pagemap_copy {
 	const struct drm_pagemap_devmem_ops *ops;
 	struct drm_pagemap *dpagemap;
 	struct device *dev;
-	bool push;
+	bool push, peer;
 	struct dma_iova_state iova;
 	size_t iova_used;
 	struct dma_fence *fence;
@@ -237,6 +245,13 @@ struct drm_pagemap_copy {
  * @addr: Other side of the copy of each page
  * @pages: Device pages that the copy ops get
  * @wanted: Number of pages that are to move
+ * @huge: Some of them are in huge folios
+ * @from_device: Some of them are in device memory now
+ * @mixed: They don't all belong to @zdd
+ * @first: Index of the first of them
+ * @end: Index behind the last of them
+ * @zdd: Allocation of the first of them, or NULL for RAM and holes
+ * @ready: Some of them have a destination
  * @moved: Number of pages that have moved, and how
  * @moved_huge: those in huge folios
  * @zeroed: those without a source
@@ -255,6 +270,10 @@ struct drm_pagemap_migration {
 	struct drm_pagemap_addr *addr;
 	struct page **pages;
 	unsigned long wanted;
+	bool huge, from_device, mixed;
+	unsigned long first, end;
+	struct drm_pagemap_zdd *zdd;
+	bool ready;
 	unsigned long moved, moved_huge, zeroed;
 	unsigned long resident;
 	unsigned long split;
@@ -291,6 +310,10 @@ static void migration_reset(struct drm_pagemap_migration *m)
 {
 	m->devmem = NULL;
 	m->wanted = 0;
+	m->huge = false;
+	m->from_device = false;
+	m->mixed = false;
+	m->ready = false;
 	m->moved = 0;
 	m->moved_huge = 0;
 	m->zeroed = 0;
@@ -311,26 +334,29 @@ static bool entry_wanted(unsigned long mpfn)
  * How many pages an entry stands for. A huge hole has no page to ask; a huge page
  * that couldn't be locked has left its flag, but no page and nothing that is wanted.
  */
-static unsigned int entry_order(unsigned long mpfn)
+static noinline unsigned int entry_compound_order(unsigned long mpfn)
 {
-	struct page *page;
+	struct page *page = migrate_pfn_to_page(mpfn);
 
-	if (likely(!(mpfn & MIGRATE_PFN_COMPOUND)))
-		return 0;
-
-	page = migrate_pfn_to_page(mpfn);
 	if (page)
 		return folio_order(page_folio(page));
 
 	return entry_wanted(mpfn) ? HPAGE_PMD_ORDER : 0;
 }
 
-/* The device page that an entry of the source array is, if it is one. */
-static struct page *entry_device_page(unsigned long mpfn)
+/* Asked several times for each page: small pages must cost next to nothing. */
+static __always_inline unsigned int entry_order(unsigned long mpfn)
+{
+	return likely(!(mpfn & MIGRATE_PFN_COMPOUND)) ? 0 : entry_compound_order(mpfn);
+}
+
+/* The allocation that an entry's page belongs to, if it is device memory. */
+static struct drm_pagemap_zdd *entry_zdd(unsigned long mpfn)
 {
 	struct page *page = migrate_pfn_to_page(mpfn);
 
-	return page && is_device_private_page(page) ? page : NULL;
+	return page && is_device_private_page(page) ?
+	       drm_pagemap_page_zone_device_data(page) : NULL;
 }
 
 /* ------------------------------------------------------------------------
@@ -355,21 +381,20 @@ static int collect_vma(struct drm_pagemap_migration *m, struct vm_area_struct *v
 
 static int collect_devmem(struct drm_pagemap_migration *m)
 {
-	unsigned long npages = m->devmem->size >> PAGE_SHIFT;
+	struct drm_pagemap_devmem *devmem = m->devmem;
+	unsigned long npages = devmem->size >> PAGE_SHIFT;
 	int err;
 
 	m->mv.vma = NULL;
 	m->mv.npages = npages;
+	memset_l(m->mv.dst, 0, npages);
 
-	err = m->devmem->ops->populate_devmem_pfn(m->devmem, npages, m->mv.src);
-	if (err)
-		return err;
+	if (devmem->first_pfn)
+		return migrate_device_range(m->mv.src, devmem->first_pfn, npages);
 
-	err = migrate_device_pfns(m->mv.src, npages);
-	if (!err)
-		memset(m->mv.dst, 0, npages * sizeof(*m->mv.dst));
+	err = devmem->ops->populate_devmem_pfn(devmem, npages, m->mv.src);
 
-	return err;
+	return err ?: migrate_device_pfns(m->mv.src, npages);
 }
 
 /* ------------------------------------------------------------------------
@@ -410,21 +435,19 @@ static void end_timeslice(struct drm_pagemap_devmem *devmem)
  * migrate_vma_setup() doesn't find the lock of the fault's page taken.
  */
 static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn,
-			     unsigned int order)
+			     unsigned int order, struct drm_pagemap_zdd *zdd)
 {
 	struct page *page = migrate_pfn_to_page(mpfn);
 
-	if (!page)
-		return true;
-	if (!is_device_private_page(page))
-		return !folio_test_ksm(page_folio(page));
+	if (!zdd)
+		return !page || !folio_test_ksm(page_folio(page));
 	if (page_pgmap(page) != m->dpagemap->pagemap ||
 	    m->details->can_migrate_same_pagemap)
 		return true;
 
 	m->resident += 1UL << order;
 	if (m->details->timeslice_ms)
-		start_timeslice(page_to_devmem(page), m->details->timeslice_ms);
+		start_timeslice(zdd_to_devmem(zdd), m->details->timeslice_ms);
 
 	return false;
 }
@@ -433,31 +456,48 @@ static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn
  * To RAM goes what has contents. A CPU fault takes along what lies around it, but
  * not from other devices, and not from allocations whose time hasn't come.
  */
-static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn)
+static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn,
+			  struct drm_pagemap_zdd *zdd)
 {
-	struct page *page = entry_device_page(mpfn), *fault_page = m->mv.fault_page;
+	struct page *page = migrate_pfn_to_page(mpfn), *fault_page = m->mv.fault_page;
 
-	if (!page || folio_is_retired(page_folio(page)))
+	if (!zdd || folio_is_retired(page_folio(page)))
 		return false;
 	if (!fault_page || page_folio(page) == page_folio(fault_page))
 		return true;
 
-	return page_pgmap(page) == m->dpagemap->pagemap &&
-	       !in_timeslice(page_to_devmem(page));
+	return zdd->dpagemap == m->dpagemap && !in_timeslice(zdd_to_devmem(zdd));
+}
+
+/* Add an entry to what is wanted, and note what later steps can rely on. */
+static void select_entry(struct drm_pagemap_migration *m, unsigned long i,
+			 unsigned int order, struct drm_pagemap_zdd *zdd)
+{
+	if (!m->wanted) {
+		m->first = i;
+		m->zdd = zdd;
+	}
+	m->wanted += 1UL << order;
+	m->end = i + (1UL << order);
+	m->huge |= order;
+	m->from_device |= !!zdd;
+	m->mixed |= zdd != m->zdd;
 }
 
 static void migration_select(struct drm_pagemap_migration *m)
 {
 	unsigned long *src = m->mv.src, i;
+	struct drm_pagemap_zdd *zdd;
 	unsigned int order;
 
 	for (i = 0; i < m->mv.npages; i += 1UL << order) {
 		order = entry_order(src[i]);
 		if (!entry_wanted(src[i]))
 			continue;
-		if (m->details ? select_to_devmem(m, src[i], order) :
-				 select_to_ram(m, src[i]))
-			m->wanted += 1UL << order;
+		zdd = entry_zdd(src[i]);
+		if (m->details ? select_to_devmem(m, src[i], order, zdd) :
+				 select_to_ram(m, src[i], zdd))
+			select_entry(m, i, order, zdd);
 		else
 			src[i] &= ~MIGRATE_PFN_MIGRATE;
 	}
@@ -467,60 +507,90 @@ static void migration_select(struct drm_pagemap_migration *m)
  * Allocate: device pages
  */
 
-/* Whether the pages can be one folio. */
-static bool pfns_make_folio(const unsigned long *pfns, unsigned int order)
-{
-	unsigned long i;
+/**
+ * struct devmem_pfns - The pages of an allocation, as they are dealt out
+ *
+ * @first: Number of the first page, if they are contiguous
+ * @list: Numbers of the pages, if they aren't; else NULL
+ * @folios: Number of folios that were made of them
+ */
+struct devmem_pfns {
+	unsigned long first;
+	unsigned long *list;
+	unsigned long folios;
+};
 
-	if (!IS_ALIGNED(pfns[0], 1UL << order))
+static unsigned long devmem_pfn(const struct devmem_pfns *pfns, unsigned long slot)
+{
+	return pfns->list ? pfns->list[slot] : pfns->first + slot;
+}
+
+/* Whether the pages from @slot on can be one folio. */
+static bool pfns_make_folio(const struct devmem_pfns *pfns, unsigned long slot,
+			    unsigned int order)
+{
+	unsigned long i, first = devmem_pfn(pfns, slot);
+
+	if (!IS_ALIGNED(first, 1UL << order))
 		return false;
 
-	for (i = 1; i < 1UL << order; i++)
-		if (pfns[i] != pfns[0] + i)
+	for (i = 1; pfns->list && i < 1UL << order; i++)
+		if (pfns->list[slot + i] != first + i)
 			return false;
 
 	return true;
 }
 
-static unsigned long devmem_folio(struct drm_pagemap_devmem *devmem,
-				  unsigned long pfn, unsigned int order)
+/* @src is the source if it is device memory; its own engine pushes it then. */
+static void devmem_folio(struct drm_pagemap_migration *m, struct devmem_pfns *pfns,
+			 unsigned long slot, unsigned long i, unsigned int order,
+			 struct page *src)
 {
-	struct folio *folio = (struct folio *)pfn_to_page(pfn);
+	unsigned long pfn = devmem_pfn(pfns, slot);
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio = (struct folio *)page;
 
-	zone_device_folio_init(folio, devmem->dpagemap->pagemap, order);
-	kref_get(&devmem->zdd.refcount);
-	folio_set_zone_device_data(folio, &devmem->zdd);
+	zone_device_folio_init(folio, m->dpagemap->pagemap, order);
+	folio_set_zone_device_data(folio, &m->devmem->zdd);
+	pfns->folios++;
 
-	return migrate_pfn(pfn) | (order ? MIGRATE_PFN_COMPOUND : 0);
-}
-
-/*
- * The device page that a copy op is to get for entry @i: the source if it is
- * device memory, which its own engine pushes, else the destination.
- */
-static struct page *devmem_copy_page(struct drm_pagemap_migration *m,
-				     struct page *src, unsigned long i)
-{
-	return src ?: migrate_pfn_to_page(m->mv.dst[i]);
+	m->mv.dst[i] = migrate_pfn(pfn) | (order ? MIGRATE_PFN_COMPOUND : 0);
+	m->pages[i] = src ?: page;
 }
 
 /* Give an entry its pages, as one folio if the numbers allow it. */
-static void devmem_assign_entry(struct drm_pagemap_migration *m, unsigned long i,
-				unsigned int order, const unsigned long *pfns)
+static void devmem_assign(struct drm_pagemap_migration *m, struct devmem_pfns *pfns,
+			  unsigned long slot, unsigned long i, unsigned int order)
 {
-	struct page *src = entry_device_page(m->mv.src[i]);
-	unsigned long j, nr = 1UL << order;
+	struct page *src = NULL;
+	unsigned long j;
 
-	if (!order || pfns_make_folio(pfns, order)) {
-		m->mv.dst[i] = devmem_folio(m->devmem, pfns[0], order);
-		m->pages[i] = devmem_copy_page(m, src, i);
+	if (m->from_device && entry_zdd(m->mv.src[i]))
+		src = migrate_pfn_to_page(m->mv.src[i]);
+
+	if (!order || pfns_make_folio(pfns, slot, order)) {
+		devmem_folio(m, pfns, slot, i, order, src);
 		return;
 	}
 
-	for (j = 0; j < nr; j++) {
-		m->mv.dst[i + j] = devmem_folio(m->devmem, pfns[j], 0);
-		m->pages[i + j] = devmem_copy_page(m, src ? src + j : NULL, i + j);
+	for (j = 0; j < 1UL << order; j++)
+		devmem_folio(m, pfns, slot + j, i + j, 0, src ? src + j : NULL);
+}
+
+static int devmem_list_pfns(struct drm_pagemap_migration *m, unsigned long npages,
+			    struct devmem_pfns *pfns)
+{
+	struct drm_pagemap_devmem *devmem = m->devmem;
+
+	if (devmem->first_pfn) {
+		pfns->first = devmem->first_pfn;
+		return 0;
 	}
+
+	/* The addresses aren't known yet, so there is room for page numbers. */
+	pfns->list = (unsigned long *)m->addr;
+
+	return devmem->ops->populate_devmem_pfn(devmem, npages, pfns->list);
 }
 
 /*
@@ -531,15 +601,12 @@ static void devmem_assign_entry(struct drm_pagemap_migration *m, unsigned long i
 static int allocate_devmem(struct drm_pagemap_migration *m)
 {
 	bool whole = m->devmem->size >> PAGE_SHIFT >= m->mv.npages;
-	/* The addresses aren't known yet, so there is room for page numbers. */
-	unsigned long *pfns = (unsigned long *)m->addr;
+	struct devmem_pfns pfns = {};
 	unsigned long i, slot = 0;
 	unsigned int order;
 	int err;
 
-	err = m->devmem->ops->populate_devmem_pfn(m->devmem,
-						  whole ? m->mv.npages : m->wanted,
-						  pfns);
+	err = devmem_list_pfns(m, whole ? m->mv.npages : m->wanted, &pfns);
 	if (err)
 		return err;
 
@@ -549,9 +616,11 @@ static int allocate_devmem(struct drm_pagemap_migration *m)
 		m->pages[i] = NULL;
 		if (!entry_wanted(m->mv.src[i]))
 			continue;
-		devmem_assign_entry(m, i, order, pfns + (whole ? i : slot));
+		devmem_assign(m, &pfns, whole ? i : slot, i, order);
 		slot += 1UL << order;
 	}
+	zdd_get_many(&m->devmem->zdd, pfns.folios);
+	m->ready = true;
 
 	return 0;
 }
@@ -569,6 +638,18 @@ static int allocate_devmem(struct drm_pagemap_migration *m)
 /* There is a fallback for huge pages: don't compact for long. */
 #define RAM_GFP_HUGE	(GFP_TRANSHUGE | __GFP_NORETRY | __GFP_NOWARN)
 
+/**
+ * struct ram_stock - Small pages that were allocated in one go
+ *
+ * @pages: The pages
+ * @count: How many there are
+ * @used: How many of them have been used
+ */
+struct ram_stock {
+	struct page **pages;
+	unsigned long count, used;
+};
+
 static gfp_t ram_gfp(struct drm_pagemap_migration *m, unsigned int order,
 		     bool needed)
 {
@@ -581,31 +662,51 @@ static gfp_t ram_gfp(struct drm_pagemap_migration *m, unsigned int order,
 }
 
 /*
- * A page for the address of entry @i, by the policy of its VMA. An eviction knows
- * of no VMA; the node of the device is the one that the data is close to.
+ * Where memory without a policy goes: to the node of the CPU that wants it, or of
+ * the device whose eviction asks nobody.
  */
-static unsigned long ram_folio(struct drm_pagemap_migration *m, unsigned long i,
-			       unsigned int order, bool needed)
+static int ram_node(struct drm_pagemap_migration *m)
+{
+	int nid = m->mv.vma ? NUMA_NO_NODE : dev_to_node(m->devmem->dev);
+
+	return nid == NUMA_NO_NODE ? numa_mem_id() : nid;
+}
+
+/*
+ * A page for the address of entry @i, by the policy of its VMA. An eviction knows
+ * of no VMA.
+ */
+static struct folio *ram_folio_alloc(struct drm_pagemap_migration *m,
+				     unsigned long i, unsigned int order, bool needed)
 {
 	unsigned long addr = m->mv.start + (i << PAGE_SHIFT);
 	gfp_t gfp = ram_gfp(m, order, needed);
+
+	if (m->mv.vma)
+		return vma_alloc_folio(gfp, order, m->mv.vma, addr);
+
+	return __folio_alloc(gfp, order, ram_node(m), NULL);
+}
+
+/* Small pages come from the stock as long as there are any. */
+static bool ram_folio(struct drm_pagemap_migration *m, struct ram_stock *stock,
+		      unsigned long i, unsigned int order, bool needed)
+{
 	struct folio *folio;
-	int nid;
 
-	if (m->mv.vma) {
-		folio = vma_alloc_folio(gfp, order, m->mv.vma, addr);
-	} else {
-		nid = dev_to_node(m->devmem->dev);
-		folio = __folio_alloc(gfp, order, nid == NUMA_NO_NODE ?
-				      numa_mem_id() : nid, NULL);
-	}
+	if (!order && stock->used < stock->count)
+		folio = page_folio(stock->pages[stock->used++]);
+	else
+		folio = ram_folio_alloc(m, i, order, needed);
 	if (!folio)
-		return 0;
+		return false;
 
-	/* Nobody else knows the folio, so this can't wait. */
-	folio_lock(folio);
+	/* Nobody else knows the folio, so there is nobody to wait for. */
+	__folio_set_locked(folio);
+	m->mv.dst[i] = migrate_pfn(folio_pfn(folio)) |
+		       (order ? MIGRATE_PFN_COMPOUND : 0);
 
-	return migrate_pfn(folio_pfn(folio)) | (order ? MIGRATE_PFN_COMPOUND : 0);
+	return true;
 }
 
 static void put_dst(unsigned long *dst)
@@ -618,14 +719,14 @@ static void put_dst(unsigned long *dst)
 }
 
 /* Small pages for a huge folio; all of them or none. */
-static bool ram_assign_split(struct drm_pagemap_migration *m, unsigned long i,
-			     struct page *src, unsigned long nr, bool needed)
+static bool ram_assign_split(struct drm_pagemap_migration *m, struct ram_stock *stock,
+			     unsigned long i, struct page *src, unsigned long nr,
+			     bool needed)
 {
 	unsigned long j;
 
 	for (j = 0; j < nr; j++) {
-		m->mv.dst[i + j] = ram_folio(m, i + j, 0, needed);
-		if (!m->mv.dst[i + j])
+		if (!ram_folio(m, stock, i + j, 0, needed))
 			goto err_put;
 		m->pages[i + j] = src + j;
 	}
@@ -642,19 +743,19 @@ err_put:
 	return false;
 }
 
-static bool ram_assign_entry(struct drm_pagemap_migration *m, unsigned long i,
-			     unsigned int order, bool needed)
+static bool ram_assign(struct drm_pagemap_migration *m, struct ram_stock *stock,
+		       unsigned long i, unsigned int order, bool needed)
 {
 	struct page *src = migrate_pfn_to_page(m->mv.src[i]);
 
-	m->mv.dst[i] = ram_folio(m, i, order, needed);
-	m->pages[i] = m->mv.dst[i] ? src : NULL;
-	if (m->mv.dst[i])
+	if (ram_folio(m, stock, i, order, needed)) {
+		m->pages[i] = src;
 		return true;
+	}
 
 	/* The core MM splits a collected folio only if it knows the VMA. */
 	if (order && m->mv.vma)
-		return ram_assign_split(m, i, src, 1UL << order, needed);
+		return ram_assign_split(m, stock, i, src, 1UL << order, needed);
 
 	if (order)
 		m->unsplit = true;
@@ -671,48 +772,91 @@ static bool entry_needed(struct drm_pagemap_migration *m, unsigned long mpfn)
 				   page_folio(m->mv.fault_page);
 }
 
+/* Whether someone has a say in where the memory goes. */
+static bool ram_has_policy(struct drm_pagemap_migration *m)
+{
+#ifdef CONFIG_NUMA
+	return m->mv.vma && (vma_policy(m->mv.vma) || current->mempolicy);
+#else
+	return false;
+#endif
+}
+
+/*
+ * What is wanted is mostly small pages. The page allocator gives away many of them
+ * at once for much less than one by one, but knows no policy then.
+ */
+static void ram_stock_up(struct drm_pagemap_migration *m, struct ram_stock *stock)
+{
+	if (m->wanted < 2 || m->huge || ram_has_policy(m))
+		return;
+
+	/* The addresses aren't known yet, so there is room for pages. */
+	stock->pages = (struct page **)m->addr;
+	memset_p((void **)stock->pages, NULL, m->wanted);
+	stock->count = __alloc_pages_bulk(ram_gfp(m, 0, false), ram_node(m), NULL,
+					  m->wanted, stock->pages);
+}
+
+static void ram_stock_put(struct ram_stock *stock)
+{
+	while (stock->used < stock->count)
+		put_page(stock->pages[stock->used++]);
+}
+
 /* Entries for which there is no memory stay, but not the one of the fault. */
 static int allocate_ram(struct drm_pagemap_migration *m)
 {
+	struct ram_stock stock = {};
 	unsigned long *src = m->mv.src, i;
 	unsigned int order;
-	bool needed;
+	int err = 0;
 
-	for (i = 0; i < m->mv.npages; i += 1UL << order) {
+	ram_stock_up(m, &stock);
+	for (i = 0; i < m->mv.npages && !err; i += 1UL << order) {
 		order = entry_order(src[i]);
 		m->pages[i] = NULL;
-		if (!entry_wanted(src[i]))
-			continue;
+		if (entry_wanted(src[i])) {
+			bool needed = entry_needed(m, src[i]);
 
-		needed = entry_needed(m, src[i]);
-		if (!ram_assign_entry(m, i, order, needed) && needed)
-			return -ENOMEM;
+			if (ram_assign(m, &stock, i, order, needed))
+				m->ready = true;
+			else if (needed)
+				err = -ENOMEM;
+		}
 	}
+	ram_stock_put(&stock);
 
-	return 0;
+	return err;
 }
 
 /* ------------------------------------------------------------------------
  * Copy
  */
 
+static enum dma_data_direction copy_dir(struct drm_pagemap_copy *copy)
+{
+	return copy->push ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+}
+
 static int map_ram(struct drm_pagemap_copy *copy, struct page *page,
 		   unsigned int order, struct drm_pagemap_addr *addr)
 {
-	enum dma_data_direction dir = copy->push ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+	enum dma_data_direction dir = copy_dir(copy);
+	phys_addr_t phys = page_to_phys(page);
 	size_t size = PAGE_SIZE << order;
 	dma_addr_t dma;
 	int err;
 
 	if (dma_use_iova(&copy->iova)) {
-		err = dma_iova_link(copy->dev, &copy->iova, page_to_phys(page),
-				    copy->iova_used, size, dir, 0);
+		err = dma_iova_link(copy->dev, &copy->iova, phys, copy->iova_used,
+				    size, dir, 0);
 		if (err)
 			return err;
 		dma = copy->iova.addr + copy->iova_used;
 		copy->iova_used += size;
 	} else {
-		dma = dma_map_page(copy->dev, page, 0, size, dir);
+		dma = dma_map_phys(copy->dev, phys, size, dir, 0);
 		if (dma_mapping_error(copy->dev, dma))
 			return -ENOMEM;
 	}
@@ -763,9 +907,8 @@ static int map_entry(struct drm_pagemap_migration *m, struct drm_pagemap_copy *c
 		return 0;
 	}
 
-	err = is_device_private_page(other) ?
-	      map_peer(copy, other, order, &m->addr[i]) :
-	      map_ram(copy, other, order, &m->addr[i]);
+	err = copy->peer ? map_peer(copy, other, order, &m->addr[i]) :
+			   map_ram(copy, other, order, &m->addr[i]);
 	if (err)
 		m->addr[i] = (struct drm_pagemap_addr) {};
 
@@ -781,7 +924,7 @@ static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *co
 	int err;
 
 	/* One space saves IOVAs and flushes, unless there is but one mapping. */
-	if (copy->end - copy->first > 1 &&
+	if (!copy->peer && copy->end - copy->first > 1 &&
 	    !(m->mv.dst[copy->first] & MIGRATE_PFN_COMPOUND))
 		dma_iova_try_alloc(copy->dev, &copy->iova, 0,
 				   (copy->end - copy->first) << PAGE_SHIFT);
@@ -813,30 +956,33 @@ static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *co
 static void unmap_entry(struct drm_pagemap_copy *copy, unsigned long dst,
 			const struct drm_pagemap_addr *addr)
 {
-	struct page *page = migrate_pfn_to_page(dst);
 	struct drm_pagemap *dpagemap;
 
-	if (copy->push && is_device_private_page(page)) {
-		dpagemap = drm_pagemap_page_to_dpagemap(page);
+	if (copy->peer) {
+		dpagemap = drm_pagemap_page_to_dpagemap(migrate_pfn_to_page(dst));
 		dpagemap->ops->device_unmap(dpagemap, copy->dev, addr);
-	} else if (!dma_use_iova(&copy->iova)) {
-		dma_unmap_page(copy->dev, addr->addr, PAGE_SIZE << addr->order,
-			       addr->dir);
+	} else {
+		dma_unmap_phys(copy->dev, addr->addr, PAGE_SIZE << addr->order,
+			       addr->dir, 0);
 	}
 }
 
 static void copy_unmap(struct drm_pagemap_migration *m,
 		       struct drm_pagemap_copy *copy)
 {
-	enum dma_data_direction dir = copy->push ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
 	unsigned long i;
+
+	if (dma_use_iova(&copy->iova)) {
+		dma_iova_destroy(copy->dev, &copy->iova, copy->iova_used,
+				 copy_dir(copy), 0);
+		return;
+	}
+	if (!copy->peer && !dma_need_unmap(copy->dev))
+		return;
 
 	for (i = copy->first; i < copy->end; i += 1UL << entry_order(m->mv.dst[i]))
 		if (m->mv.dst[i] && m->addr[i].addr)
 			unmap_entry(copy, m->mv.dst[i], &m->addr[i]);
-
-	if (dma_use_iova(&copy->iova))
-		dma_iova_destroy(copy->dev, &copy->iova, copy->iova_used, dir, 0);
 }
 
 /* Hand a run to the engine. A waiting op is done when it returns. */
@@ -911,6 +1057,7 @@ static int copy_start(struct drm_pagemap_migration *m, unsigned long first,
 		.dpagemap = devmem->dpagemap,
 		.dev = devmem->dev,
 		.push = zdd,
+		.peer = zdd && m->details,
 	};
 
 	err = copy_map(m, copy);
@@ -933,21 +1080,18 @@ static bool same_engine(struct drm_pagemap_zdd *a, struct drm_pagemap_zdd *b)
 }
 
 /* Copy everything that has a destination, in runs of one engine each. */
-static int migration_copy(struct drm_pagemap_migration *m)
+static int migration_copy_mixed(struct drm_pagemap_migration *m)
 {
 	struct drm_pagemap_zdd *zdd = NULL, *run_zdd = NULL;
 	unsigned long i, first = 0, end = 0;
-	struct page *page;
 	int err;
 
 	for (i = 0; i < m->mv.npages; i += 1UL << entry_order(m->mv.dst[i])) {
 		if (!m->mv.dst[i])
 			continue;
 		/* The pages behind a huge source go the way of the first one. */
-		if (m->mv.src[i]) {
-			page = entry_device_page(m->mv.src[i]);
-			zdd = page ? drm_pagemap_page_zone_device_data(page) : NULL;
-		}
+		if (m->mv.src[i])
+			zdd = entry_zdd(m->mv.src[i]);
 		if (end && !same_engine(zdd, run_zdd)) {
 			err = copy_start(m, first, end, run_zdd);
 			if (err)
@@ -962,6 +1106,15 @@ static int migration_copy(struct drm_pagemap_migration *m)
 	}
 
 	return end ? copy_start(m, first, end, run_zdd) : 0;
+}
+
+static int migration_copy(struct drm_pagemap_migration *m)
+{
+	if (!m->ready)
+		return 0;
+
+	return m->mixed ? migration_copy_mixed(m) :
+			  copy_start(m, m->first, m->end, m->zdd);
 }
 
 /* ------------------------------------------------------------------------
@@ -985,7 +1138,6 @@ static void put_all_dst(struct drm_pagemap_migration *m)
 static void commit_account(struct drm_pagemap_migration *m)
 {
 	unsigned long i, nr, src, dst;
-	struct page *page;
 
 	for (i = 0; i < m->mv.npages; i += nr) {
 		src = m->mv.src[i];
@@ -997,11 +1149,10 @@ static void commit_account(struct drm_pagemap_migration *m)
 		m->moved += nr;
 		if (nr > 1)
 			m->moved_huge += nr;
-		page = migrate_pfn_to_page(src);
-		if (!page)
+		if (!(src & MIGRATE_PFN_VALID))
 			m->zeroed += nr;
-		else if (is_device_private_page(page))
-			folio_retire(page_folio(page));
+		else if (m->from_device && entry_zdd(src))
+			folio_retire(page_folio(migrate_pfn_to_page(src)));
 	}
 }
 
@@ -1100,9 +1251,11 @@ static void migration_to_devmem(struct drm_pagemap_migration *m,
 	};
 }
 
-static bool devmem_ops_complete(const struct drm_pagemap_devmem_ops *ops)
+static bool devmem_ops_complete(const struct drm_pagemap_devmem *devmem)
 {
-	return ops->populate_devmem_pfn &&
+	const struct drm_pagemap_devmem_ops *ops = devmem->ops;
+
+	return (devmem->first_pfn || ops->populate_devmem_pfn) &&
 	       (ops->copy_to_devmem || ops->submit_to_devmem) &&
 	       (ops->copy_to_ram || ops->submit_to_ram);
 }
@@ -1190,7 +1343,7 @@ int drm_pagemap_migrate_to_devmem(struct drm_pagemap_devmem *devmem_allocation,
 
 	migration_to_devmem(&m, devmem_allocation->dpagemap, mdetails);
 	vma = vma_lookup(mm, start);
-	err = devmem_ops_complete(devmem_allocation->ops) ?
+	err = devmem_ops_complete(devmem_allocation) ?
 	      vma_check(vma, start, end) : -EOPNOTSUPP;
 	if (!err && end - start > devmem_allocation->size)
 		err = -EINVAL;
@@ -1267,7 +1420,7 @@ populate_devmem_alloc(struct drm_pagemap_populate *p, size_t size, bool may_wait
 	devmem = dpagemap->ops->devmem_alloc(dpagemap, p->mm, size, may_wait);
 	trace_drm_pagemap_alloc(dpagemap, size, may_wait,
 				PTR_ERR_OR_ZERO(devmem));
-	if (!IS_ERR(devmem) && !devmem_ops_complete(devmem->ops)) {
+	if (!IS_ERR(devmem) && !devmem_ops_complete(devmem)) {
 		zdd_put(&devmem->zdd);
 		return ERR_PTR(-EOPNOTSUPP);
 	}
@@ -1656,18 +1809,18 @@ static int evict_start(struct drm_pagemap_migration *m, struct drm_pagemap_devme
 }
 
 /* Split the folios that there was no huge page for; small pages will do. */
-static void evict_split(struct drm_pagemap_migration *m,
-			struct drm_pagemap_devmem *devmem)
+static void evict_split(struct drm_pagemap_migration *m)
 {
+	struct drm_pagemap_devmem *devmem = m->devmem;
 	unsigned long npages = devmem->size >> PAGE_SHIFT, i;
-	unsigned long *pfns = m->mv.src;
+	struct devmem_pfns pfns = {};
 	struct folio *folio;
 
-	if (devmem->ops->populate_devmem_pfn(devmem, npages, pfns))
+	if (devmem_list_pfns(m, npages, &pfns))
 		return;
 
 	for (i = 0; i < npages; i++) {
-		folio = folio_get_nontail_page(pfn_to_page(pfns[i]));
+		folio = folio_get_nontail_page(pfn_to_page(devmem_pfn(&pfns, i)));
 		if (!folio)
 			continue;
 		if (folio_test_large(folio) && folio_trylock(folio)) {
@@ -1694,7 +1847,7 @@ static int evict_rest(struct drm_pagemap_migration *m, struct drm_pagemap_devmem
 		if (completion_done(&devmem->detached))
 			return 0;
 		if (m->unsplit)
-			evict_split(m, devmem);
+			evict_split(m);
 		else if (wait_for_completion_timeout(&devmem->detached, 1UL << round))
 			return 0;
 
@@ -2015,6 +2168,7 @@ void drm_pagemap_devmem_init(struct drm_pagemap_devmem *devmem_allocation,
 	devmem_allocation->ops = ops;
 	devmem_allocation->dpagemap = dpagemap;
 	devmem_allocation->size = size;
+	devmem_allocation->first_pfn = 0;
 	devmem_allocation->timeslice_expiration = 0;
 	devmem_allocation->pre_migrate_fence = pre_migrate_fence;
 	devmem_allocation->fault_window = DRM_PAGEMAP_FAULT_WINDOW;
