@@ -1,0 +1,1212 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Shared virtual memory: ranges, invalidation, garbage collection.
+ */
+
+#include "xe_svm.h"
+
+#include <linux/pci-p2pdma.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_pagemap.h>
+
+#include "xe_assert.h"
+#include "xe_bo.h"
+#include "xe_device.h"
+#include "xe_gt_stats.h"
+#include "xe_macros.h"
+#include "xe_module.h"
+#include "xe_pt.h"
+#include "xe_tile.h"
+#include "xe_tlb_inval.h"
+#include "xe_vm.h"
+#include "xe_vm_types.h"
+
+/**
+ * DOC: Xe SVM
+ *
+ * A VM in fault mode mirrors the address space of the process that made it. Each
+ * &struct xe_svm_range is a range of drm_gpusvm together with its mapping for the
+ * one device of the VM. The life of a range, and who does what:
+ *
+ * alloc
+ *	A fault or a prefetch finds no range. The core allocates one with
+ *	&drm_gpusvm_ops.range_alloc, where its pages learn which device they are
+ *	for. The range holds a reference on the VM.
+ * get
+ *	xe_svm_range_get_pages() has the core look at the CPU's page tables and map
+ *	what it finds.
+ * bind
+ *	xe_vm_range_rebind() writes the GPU's page tables, if the pages are still
+ *	valid under the notifier lock. Entries allow writing if the pages do.
+ * invalidate
+ *	The CPU takes pages away. The GPU's entries are zapped, its TLBs flushed,
+ *	and the pages unmapped. The range stays, for the next fault.
+ * collect
+ *	The CPU has unmapped the memory. What the invalidation can't do, since it
+ *	may run in reclaim, is left to the garbage collector: it unbinds the range,
+ *	unmaps its pages once more, which has no effect if they are unmapped
+ *	already, and removes the range. In this order, because an invalidation does
+ *	not find a range that was removed.
+ * free
+ *	With the last reference the range frees its pages and puts the VM.
+ *
+ * &xe_vm.lock, held for writing, serialises everything but the invalidation. It
+ * is taken around a fault, a bind and the garbage collector.
+ */
+
+/**
+ * DOC: Xe SVM invalidation
+ *
+ * Zapping writes zeroes into page tables from the CPU. It must come after the
+ * jobs that write them from the GPU, so where such a job is under way it has to be
+ * waited for. Both that and the flush of the TLBs take long, compared with
+ * everything else here, so an invalidation has two passes.
+ *
+ * The first one, under the notifier lock, takes the pages away from the ranges,
+ * so that nobody can bind them, and notes in the window's &struct
+ * xe_svm_notifier from where to where there is something to be zapped. If no job
+ * is under way it zaps at once and sends the flush.
+ *
+ * The second one does what is left, and waits without the notifier lock. Faults
+ * and invalidations elsewhere in the address space go on meanwhile, and the
+ * flushes of windows and devices that one CPU operation hits overlap.
+ *
+ * A closed VM has no page table entries any more, and its TLBs are flushed. Then
+ * the pages are unmapped, and that is all.
+ */
+
+/**
+ * DOC: Xe SVM memory that can't be migrated in part
+ *
+ * Migration is best effort, so a range can be partly in VRAM and partly in RAM,
+ * and is mapped as it is. Devices that need VRAM to be mapped in pages of 64K are
+ * the exception. For these a range has to be in one place, and what comes out
+ * different is evicted.
+ */
+
+/*
+ * What the owner of pages is asked about: a region of VRAM, or a VM. Tells which
+ * object a peer is embedded in.
+ */
+#define XE_PEER_PAGEMAP	((void *)0ul)
+#define XE_PEER_VM	((void *)1ul)
+
+/**
+ * struct xe_svm_notifier - A window of the address space
+ *
+ * @base: The core's window
+ * @zap_start: First address of what has to be zapped; under the notifier lock
+ * @zap_end: Address behind the last; nothing has to be if not above @zap_start
+ * @batch: The flush that is under way
+ * @flushing: Tiles that @batch flushes; 0 if it can be used. Set under the
+ *	      notifier lock, cleared by the only second pass that runs
+ * @begin: When the first pass of what @batch flushes began
+ */
+struct xe_svm_notifier {
+	struct drm_gpusvm_notifier base;
+	unsigned long zap_start;
+	unsigned long zap_end;
+	struct xe_tlb_inval_batch batch;
+	u8 flushing;
+	ktime_t begin;
+};
+
+static struct xe_svm_notifier *to_xe_notifier(struct drm_gpusvm_notifier *notifier)
+{
+	return container_of(notifier, struct xe_svm_notifier, base);
+}
+
+static struct xe_vm *gpusvm_to_vm(struct drm_gpusvm *gpusvm)
+{
+	return container_of(gpusvm, struct xe_vm, svm.gpusvm);
+}
+
+static struct xe_vm *range_to_vm(struct xe_svm_range *range)
+{
+	return gpusvm_to_vm(range->base.gpusvm);
+}
+
+static unsigned long range_npages(struct xe_svm_range *range)
+{
+	return xe_svm_range_size(range) >> PAGE_SHIFT;
+}
+
+/* Flags of a range have one writer, which uses WRITE_ONCE() in the core. */
+static struct drm_gpusvm_range_flags range_flags(struct xe_svm_range *range)
+{
+	return (struct drm_gpusvm_range_flags) {
+		.__flags = READ_ONCE(range->base.flags.__flags),
+	};
+}
+
+/* Whether there is VRAM in the mapping; advisory without the notifier lock. */
+static bool range_in_vram(struct xe_svm_range *range)
+{
+	struct drm_gpusvm_pages_flags flags = {
+		.__flags = READ_ONCE(range->pages.flags.__flags),
+	};
+
+	return flags.has_devmem_pages;
+}
+
+/* Tiles that can reach the memory of the range. */
+static u8 range_bound_tiles(struct xe_svm_range *range)
+{
+	return READ_ONCE(range->tile_present) & ~READ_ONCE(range->tile_invalidated);
+}
+
+/**
+ * xe_svm_range_debug() - Say what happens to a range
+ * @range: The range
+ * @operation: What happens
+ *
+ * Says so only with CONFIG_DRM_XE_DEBUG_VM.
+ */
+void xe_svm_range_debug(struct xe_svm_range *range, const char *operation)
+{
+	struct xe_vm *vm = range_to_vm(range);
+
+	vm_dbg(&vm->xe->drm,
+	       "%s: asid=%u, range=[0x%014lx, 0x%014lx), vram=%d, present=%#x, invalidated=%#x, seqno=%lu",
+	       operation, vm->usm.asid, xe_svm_range_start(range),
+	       xe_svm_range_end(range), range_in_vram(range),
+	       range->tile_present, range->tile_invalidated,
+	       range->pages.notifier_seq);
+}
+
+/* ------------------------------------------------------------------------
+ * Objects
+ */
+
+static struct drm_gpusvm_notifier *xe_svm_notifier_alloc(void)
+{
+	struct xe_svm_notifier *xnotifier = kzalloc_obj(*xnotifier);
+
+	return xnotifier ? &xnotifier->base : NULL;
+}
+
+static void xe_svm_notifier_free(struct drm_gpusvm_notifier *notifier)
+{
+	kfree(to_xe_notifier(notifier));
+}
+
+static struct drm_gpusvm_range *xe_svm_range_alloc(struct drm_gpusvm *gpusvm)
+{
+	struct xe_vm *vm = gpusvm_to_vm(gpusvm);
+	struct xe_svm_range *range = kzalloc_obj(*range);
+
+	if (!range)
+		return NULL;
+
+	drm_gpusvm_init_pages(&range->pages, &vm->xe->drm);
+	INIT_LIST_HEAD(&range->garbage_collector_link);
+	xe_vm_get(vm);
+
+	return &range->base;
+}
+
+static void xe_svm_range_free(struct drm_gpusvm_range *base)
+{
+	struct xe_svm_range *range = to_xe_range(base);
+	struct xe_vm *vm = range_to_vm(range);
+
+	drm_gpusvm_free_pages(base->gpusvm, &range->pages, range_npages(range));
+	kfree(range);
+	/* The VM embeds the GPU SVM, so this comes last. */
+	xe_vm_put(vm);
+}
+
+/* ------------------------------------------------------------------------
+ * Zapping
+ */
+
+/* Clear the page table entries of a range. Returns which tiles need a flush. */
+static u8 range_zap(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	struct xe_tile *tile;
+	u8 id, mask = 0;
+
+	for_each_tile(tile, vm->xe, id) {
+		if (!xe_pt_zap_ptes_range(tile, vm, range))
+			continue;
+		mask |= BIT(id);
+		/* Is read without a lock by xe_vm_has_valid_gpu_mapping(). */
+		WRITE_ONCE(range->tile_invalidated, range->tile_invalidated | BIT(id));
+	}
+
+	return mask;
+}
+
+static void stat_add_gts(struct xe_tile *tile, enum xe_gt_stats_id stat, int value)
+{
+	xe_gt_stats_incr(tile->primary_gt, stat, value);
+	if (tile->media_gt)
+		xe_gt_stats_incr(tile->media_gt, stat, value);
+}
+
+static void stat_add_tiles(struct xe_device *xe, u8 mask, enum xe_gt_stats_id stat,
+			   int value)
+{
+	struct xe_tile *tile;
+	u8 id;
+
+	for_each_tile(tile, xe, id)
+		if (mask & BIT(id))
+			stat_add_gts(tile, stat, value);
+}
+
+/* Send the flush of an interval that was zapped. */
+static int flush_submit(struct xe_vm *vm, unsigned long start, unsigned long end,
+			u8 tiles, struct xe_tlb_inval_batch *batch)
+{
+	stat_add_tiles(vm->xe, tiles, XE_GT_STATS_ID_SVM_TLB_INVAL_COUNT, 1);
+	xe_device_wmb(vm->xe);
+
+	return xe_tlb_inval_range_tilemask_submit(vm->xe, vm->usm.asid, start, end,
+						  tiles, batch);
+}
+
+/* Wait for the jobs that write page tables. */
+static void binds_wait(struct xe_vm *vm)
+{
+	long left = dma_resv_wait_timeout(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP,
+					  false, MAX_SCHEDULE_TIMEOUT);
+
+	XE_WARN_ON(left <= 0);
+}
+
+/*
+ * Zap a range whose pages are mapped, outside of an invalidation. An invalidation
+ * has nothing to do for a range that was zapped, so it may not find one in this
+ * state before the TLBs are flushed.
+ */
+static void range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	struct xe_tlb_inval_batch batch;
+	u8 tiles;
+
+	lockdep_assert_held_write(&vm->lock);
+
+	/* No new jobs can come while the VM's lock is held. */
+	binds_wait(vm);
+
+	xe_svm_notifier_lock(vm);
+	tiles = range_zap(vm, range);
+	if (tiles && !WARN_ON_ONCE(flush_submit(vm, xe_svm_range_start(range),
+						xe_svm_range_end(range), tiles,
+						&batch)))
+		xe_tlb_inval_batch_wait(&batch);
+	xe_svm_notifier_unlock(vm);
+}
+
+/**
+ * xe_svm_ranges_zap_ptes_in_range() - Zap all ranges that overlap an interval
+ * @vm: The VM
+ * @start: First address
+ * @end: Address behind the last one
+ *
+ * The caller flushes the TLBs and holds the VM's lock for writing and the
+ * notifier lock for reading until it has.
+ *
+ * Return: mask of the tiles whose TLBs have to be flushed.
+ */
+u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end)
+{
+	struct drm_gpusvm_notifier *notifier;
+	struct drm_gpusvm_range *r;
+	u8 tiles = 0;
+
+	lockdep_assert_held_write(&vm->lock);
+	lockdep_assert_held_read(&vm->svm.gpusvm.notifier_lock);
+
+	drm_gpusvm_for_each_notifier(notifier, &vm->svm.gpusvm, start, end) {
+		r = NULL;
+		drm_gpusvm_for_each_range(r, notifier, start, end)
+			tiles |= range_zap(vm, to_xe_range(r));
+	}
+
+	return tiles;
+}
+
+/* ------------------------------------------------------------------------
+ * Invalidation
+ */
+
+static bool zap_is_pending(const struct xe_svm_notifier *xnotifier)
+{
+	return xnotifier->zap_start < xnotifier->zap_end;
+}
+
+/* The interval grows over all ranges that are hit, each as a whole. */
+static void zap_add_range_locked(struct xe_svm_notifier *xnotifier,
+				 struct xe_svm_range *range)
+{
+	unsigned long start = xe_svm_range_start(range);
+	unsigned long end = xe_svm_range_end(range);
+
+	if (zap_is_pending(xnotifier)) {
+		start = min(start, xnotifier->zap_start);
+		end = max(end, xnotifier->zap_end);
+	}
+	xnotifier->zap_start = start;
+	xnotifier->zap_end = end;
+}
+
+/* Zap what is pending. A range in between that wasn't hit has valid pages. */
+static u8 zap_pending_ranges_locked(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
+{
+	struct drm_gpusvm_range *r = NULL;
+	u8 tiles = 0;
+
+	drm_gpusvm_for_each_range(r, &xnotifier->base, xnotifier->zap_start,
+				  xnotifier->zap_end)
+		if (!xe_svm_range_pages_valid(to_xe_range(r)))
+			tiles |= range_zap(vm, to_xe_range(r));
+
+	return tiles;
+}
+
+/*
+ * Zap what is pending and send the flush for it. No job that writes the entries
+ * is under way, and no flush.
+ */
+static void zap_and_submit_locked(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
+{
+	u8 tiles;
+
+	lockdep_assert_held_write(&vm->svm.gpusvm.notifier_lock);
+
+	/* The page tables may be gone; they were cleared before. */
+	tiles = xe_vm_is_closed(vm) ? 0 : zap_pending_ranges_locked(vm, xnotifier);
+
+	if (tiles && !WARN_ON_ONCE(flush_submit(vm, xnotifier->zap_start,
+						xnotifier->zap_end, tiles,
+						&xnotifier->batch)))
+		xnotifier->flushing = tiles;
+	xnotifier->zap_start = 0;
+	xnotifier->zap_end = 0;
+}
+
+/* Wait for the flush that is under way. */
+static void flush_wait(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
+{
+	u8 tiles = READ_ONCE(xnotifier->flushing);
+
+	if (!tiles)
+		return;
+
+	xe_tlb_inval_batch_wait(&xnotifier->batch);
+	stat_add_tiles(vm->xe, tiles, XE_GT_STATS_ID_SVM_TLB_INVAL_US,
+		       xe_gt_stats_ktime_us_delta(xnotifier->begin));
+	/* Pairs with invalidate_start(): the batch can be used again. */
+	smp_store_release(&xnotifier->flushing, 0);
+}
+
+/* The CPU has unmapped memory of a range. */
+static void garbage_add_locked(struct xe_vm *vm, struct xe_svm_range *range,
+			       const struct mmu_notifier_range *mmu_range)
+{
+	xe_svm_range_debug(range, "GARBAGE COLLECTOR ADD");
+
+	drm_gpusvm_range_set_unmapped(&range->base, &range->pages, 1, mmu_range);
+
+	spin_lock(&vm->svm.garbage_collector.lock);
+	if (list_empty(&range->garbage_collector_link))
+		list_add_tail(&range->garbage_collector_link,
+			      &vm->svm.garbage_collector.range_list);
+	spin_unlock(&vm->svm.garbage_collector.lock);
+
+	queue_work(vm->xe->usm.pf_wq, &vm->svm.garbage_collector.work);
+}
+
+/* First pass, begin: what does the GPU have to forget? */
+static void range_invalidate_begin(struct xe_vm *vm, struct xe_svm_notifier *xnotifier,
+				   struct xe_svm_range *range)
+{
+	xe_svm_range_debug(range, "NOTIFIER");
+
+	if (!xe_vm_is_closed(vm) && range_bound_tiles(range))
+		zap_add_range_locked(xnotifier, range);
+}
+
+/* First pass, end: the pages are not valid any more. */
+static void range_invalidate_end(struct xe_vm *vm, struct xe_svm_notifier *xnotifier,
+				 struct xe_svm_range *range,
+				 const struct mmu_notifier_range *mmu_range)
+{
+	drm_gpusvm_unmap_pages_deferred(&xnotifier->base, &range->pages);
+
+	if (mmu_range->event == MMU_NOTIFY_UNMAP && !xe_vm_is_closed(vm))
+		garbage_add_locked(vm, range, mmu_range);
+}
+
+static void xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
+				    struct drm_gpusvm_notifier *notifier,
+				    const struct mmu_notifier_range *mmu_range)
+{
+	struct xe_svm_notifier *xnotifier = to_xe_notifier(notifier);
+	struct xe_vm *vm = gpusvm_to_vm(gpusvm);
+	struct drm_gpusvm_range *r = NULL;
+
+	xe_svm_assert_in_notifier(vm);
+	vm_dbg(&vm->xe->drm, "INVALIDATE: asid=%u, [0x%016lx, 0x%016lx), event=%d",
+	       vm->usm.asid, mmu_range->start, mmu_range->end, mmu_range->event);
+
+	drm_gpusvm_for_each_range(r, notifier, mmu_range->start, mmu_range->end) {
+		range_invalidate_begin(vm, xnotifier, to_xe_range(r));
+		range_invalidate_end(vm, xnotifier, to_xe_range(r), mmu_range);
+	}
+
+	/* Pairs with flush_wait(). A flush that is under way came too early. */
+	if (!zap_is_pending(xnotifier) || smp_load_acquire(&xnotifier->flushing) ||
+	    !dma_resv_test_signaled(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP))
+		return;
+
+	xnotifier->begin = xe_gt_stats_ktime_get();
+	zap_and_submit_locked(vm, xnotifier);
+}
+
+/* The core lets only one second pass of a window run at a time. */
+static void xe_svm_invalidate_finish(struct drm_gpusvm *gpusvm,
+				     struct drm_gpusvm_notifier *notifier)
+{
+	struct xe_svm_notifier *xnotifier = to_xe_notifier(notifier);
+	struct xe_vm *vm = gpusvm_to_vm(gpusvm);
+	ktime_t begin = xe_gt_stats_ktime_get();
+	bool pending;
+
+	flush_wait(vm, xnotifier);
+
+	xe_svm_notifier_lock(vm);
+	pending = zap_is_pending(xnotifier);
+	xe_svm_notifier_unlock(vm);
+	if (!pending)
+		return;
+
+	/*
+	 * Jobs that come after this can't be for the ranges in question: their
+	 * pages are not valid.
+	 */
+	binds_wait(vm);
+
+	down_write(&gpusvm->notifier_lock);
+	/* A first pass may have been faster, with a flush that covers it all. */
+	if (!xnotifier->flushing) {
+		xnotifier->begin = begin;
+		zap_and_submit_locked(vm, xnotifier);
+	}
+	up_write(&gpusvm->notifier_lock);
+
+	flush_wait(vm, xnotifier);
+}
+
+static const struct drm_gpusvm_ops xe_gpusvm_ops = {
+	.notifier_alloc = xe_svm_notifier_alloc,
+	.notifier_free = xe_svm_notifier_free,
+	.range_alloc = xe_svm_range_alloc,
+	.range_free = xe_svm_range_free,
+	.invalidate_start = xe_svm_invalidate_start,
+	.invalidate_finish = xe_svm_invalidate_finish,
+};
+
+/* ------------------------------------------------------------------------
+ * Garbage collection
+ */
+
+static void garbage_remove(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	spin_lock(&vm->svm.garbage_collector.lock);
+	list_del_init(&range->garbage_collector_link);
+	spin_unlock(&vm->svm.garbage_collector.lock);
+}
+
+static struct xe_svm_range *garbage_first(struct xe_vm *vm)
+{
+	struct xe_svm_range *range;
+
+	spin_lock(&vm->svm.garbage_collector.lock);
+	range = list_first_entry_or_null(&vm->svm.garbage_collector.range_list,
+					 struct xe_svm_range, garbage_collector_link);
+	spin_unlock(&vm->svm.garbage_collector.lock);
+
+	return range;
+}
+
+static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	struct dma_fence *fence;
+
+	/*
+	 * The job that unbinds is not waited for. By the time the pages are
+	 * unmapped the GPU must have forgotten them, whoever unmaps them.
+	 */
+	if (range_bound_tiles(range))
+		range_zap_and_flush(vm, range);
+
+	xe_vm_lock(vm, false);
+	fence = xe_vm_range_unbind(vm, range);
+	xe_vm_unlock(vm);
+	if (!IS_ERR(fence))
+		dma_fence_put(fence);
+
+	return PTR_ERR_OR_ZERO(fence);
+}
+
+/*
+ * What is left of the range stays in VRAM: it gets new, smaller ranges, and if the
+ * VRAM is needed for something else TTM evicts it. But a device that maps VRAM in
+ * pages of 64K can't map small ranges of it.
+ */
+static bool range_must_leave_vram(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	return range_flags(range).partial_unmap && range->base.flags.migrate_devmem &&
+	       IS_DGFX(vm->xe) && !xe_svm_can_map_mixed(vm->xe);
+}
+
+/**
+ * xe_svm_range_collect() - Unbind, unmap and remove a range
+ * @vm: The VM; its lock is held for writing
+ * @range: The range; gone when the function returns without an error, unless the
+ *	   caller has a reference
+ *
+ * Return: 0, or an error with the range still there.
+ */
+int xe_svm_range_collect(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	struct drm_gpusvm_ctx ctx = {};
+	int err;
+
+	lockdep_assert_held_write(&vm->lock);
+	xe_svm_range_debug(range, "GARBAGE COLLECTOR");
+
+	err = range_unbind(vm, range);
+	if (err)
+		return err;
+
+	if (range_must_leave_vram(vm, range))
+		drm_gpusvm_range_evict(&vm->svm.gpusvm, &range->base);
+
+	drm_gpusvm_range_get(&range->base);
+	drm_gpusvm_unmap_pages(&vm->svm.gpusvm, &range->pages, range_npages(range),
+			       &ctx);
+	drm_gpusvm_range_remove(&vm->svm.gpusvm, &range->base);
+	/* Only now no invalidation can put it on the list any more. */
+	garbage_remove(vm, range);
+	drm_gpusvm_range_put(&range->base);
+
+	return 0;
+}
+
+static void vma_reset_attributes(struct xe_vma *vma)
+{
+	struct xe_vma_mem_attr attr = {
+		.atomic_access = DRM_XE_ATOMIC_UNDEFINED,
+		.pat_index = vma->attr.default_pat_index,
+		.preferred_loc = {
+			.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_DEVICE,
+			.migration_policy = DRM_XE_MIGRATE_ALL_PAGES,
+		},
+		.purgeable_state = XE_MADV_PURGEABLE_WILLNEED,
+	};
+
+	xe_vma_mem_attr_copy(&vma->attr, &attr);
+}
+
+/*
+ * Memory that is unmapped takes its attributes along, where the user asked for
+ * that. The interval gets a VMA with the default attributes, together with its
+ * neighbours that have them.
+ *
+ * Return: 0; -EAGAIN if VMAs have changed, so that pointers to them are stale; or
+ * another error, after which the VM is of no use.
+ */
+static int reset_attributes(struct xe_vm *vm, u64 start, u64 end)
+{
+	struct xe_vma *vma = xe_vm_find_vma_by_addr(vm, start);
+	bool is_default;
+	int err;
+
+	/* The mirror itself may be gone. */
+	if (!vma || !(vma->gpuva.flags & XE_VMA_MADV_AUTORESET))
+		return 0;
+
+	is_default = xe_vma_has_default_mem_attrs(vma);
+	if (is_default) {
+		start = xe_vma_start(vma);
+		end = xe_vma_end(vma);
+	} else if (xe_vma_start(vma) == start && xe_vma_end(vma) == end) {
+		vma_reset_attributes(vma);
+	}
+
+	xe_vm_find_cpu_addr_mirror_vma_range(vm, &start, &end);
+	if (is_default && xe_vma_start(vma) == start && xe_vma_end(vma) == end)
+		return 0;
+
+	vm_dbg(&vm->xe->drm, "Default attributes for [0x%016llx, 0x%016llx)\n",
+	       start, end);
+	err = xe_vm_alloc_cpu_addr_mirror_vma(vm, start, end - start);
+	if (!err)
+		return -EAGAIN;
+
+	drm_warn(&vm->xe->drm, "Resetting memory attributes failed: %pe\n", ERR_PTR(err));
+	xe_vm_kill(vm, true);
+
+	return err;
+}
+
+/* A range that can't be unbound stays where it is, and the VM can't go on. */
+static int collect_or_kill(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	int err = xe_svm_range_collect(vm, range);
+
+	if (!err)
+		return 0;
+
+	drm_warn(&vm->xe->drm, "Garbage collection failed: %pe\n", ERR_PTR(err));
+	xe_vm_kill(vm, true);
+
+	return err;
+}
+
+static int collect_garbage_range(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	u64 start = xe_svm_range_start(range), end = xe_svm_range_end(range);
+	int err = collect_or_kill(vm, range);
+
+	return err ?: reset_attributes(vm, start, end);
+}
+
+static struct xe_svm_range *garbage_find(struct xe_vm *vm, u64 start, u64 end)
+{
+	struct drm_gpusvm_notifier *notifier;
+	struct drm_gpusvm_range *r;
+
+	drm_gpusvm_for_each_notifier(notifier, &vm->svm.gpusvm, start, end) {
+		r = NULL;
+		drm_gpusvm_for_each_range(r, notifier, start, end)
+			if (range_flags(to_xe_range(r)).unmapped)
+				return to_xe_range(r);
+	}
+
+	return NULL;
+}
+
+/**
+ * xe_svm_collect_garbage_at() - Collect what is in the way of a fault
+ * @vm: The VM; its lock is held for writing
+ * @addr: The fault address
+ *
+ * Collects garbage as far away as the largest range could reach. The rest is left
+ * to the worker.
+ *
+ * Return: 0; -EAGAIN if VMAs have changed; -ENOENT if the VM is closed or banned;
+ * or another error.
+ */
+int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr)
+{
+	u64 start = ALIGN_DOWN(addr, SZ_2M), end = start + SZ_2M;
+	struct xe_svm_range *range;
+	int err, ret = 0;
+
+	lockdep_assert_held_write(&vm->lock);
+
+	if (xe_vm_is_closed_or_banned(vm))
+		return -ENOENT;
+
+	while ((range = garbage_find(vm, start, end))) {
+		err = collect_garbage_range(vm, range);
+		if (err && err != -EAGAIN)
+			return err;
+		ret = ret ?: err;
+	}
+
+	return ret;
+}
+
+static void garbage_collector_work(struct work_struct *w)
+{
+	struct xe_vm *vm = container_of(w, struct xe_vm, svm.garbage_collector.work);
+	struct xe_svm_range *range;
+	int err = 0;
+
+	guard(rwsem_write)(&vm->lock);
+
+	while (!xe_vm_is_closed_or_banned(vm) && (!err || err == -EAGAIN)) {
+		range = garbage_first(vm);
+		if (!range)
+			break;
+		err = collect_garbage_range(vm, range);
+	}
+}
+
+/* Whether the range reaches over either end of the interval. */
+static bool range_straddles(struct xe_svm_range *range, u64 start, u64 end)
+{
+	return xe_svm_range_start(range) < start || xe_svm_range_end(range) > end;
+}
+
+/**
+ * xe_svm_unmap_address_range() - Make room for a VMA that begins or ends within
+ *				  ranges
+ * @vm: The VM; its lock is held for writing
+ * @start: First address of the VMA
+ * @end: Address behind the last one
+ *
+ * Ranges don't cross the border of a VMA. Those that would are removed; faults
+ * make new ones that fit. Their memory goes to RAM, because smaller ranges may
+ * belong somewhere else.
+ */
+void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
+{
+	struct drm_gpusvm_notifier *notifier, *next_notifier;
+	struct drm_gpusvm_range *r, *next;
+
+	lockdep_assert_held_write(&vm->lock);
+
+	drm_gpusvm_for_each_notifier_safe(notifier, next_notifier, &vm->svm.gpusvm,
+					  start, end) {
+		drm_gpusvm_for_each_range_safe(r, next, notifier, start, end) {
+			if (!range_straddles(to_xe_range(r), start, end))
+				continue;
+			xe_svm_range_migrate_to_smem(vm, to_xe_range(r));
+			if (collect_or_kill(vm, to_xe_range(r)))
+				return;
+		}
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * The VM's life
+ */
+
+static struct device *peer_to_dev(struct drm_pagemap_peer *peer)
+{
+	if (peer->private == XE_PEER_VM)
+		return container_of(peer, struct xe_vm, svm.peer)->xe->drm.dev;
+
+	return container_of(peer, struct xe_pagemap, peer)->dpagemap.drm->dev;
+}
+
+static bool peers_are_connected(struct drm_pagemap_peer *peer1,
+				struct drm_pagemap_peer *peer2)
+{
+	struct device *a = peer_to_dev(peer1), *b = peer_to_dev(peer2);
+
+	return a == b || pci_p2pdma_distance(to_pci_dev(a), b, true) >= 0;
+}
+
+static DRM_PAGEMAP_OWNER_LIST_DEFINE(xe_owner_list);
+
+/**
+ * xe_svm_acquire_owner() - Find an owner of device pages that a peer may share
+ * @peer: The peer
+ * @is_vm: It is part of a &struct xe_vm, not of a &struct xe_pagemap
+ *
+ * Return: 0, or a negative error.
+ */
+int xe_svm_acquire_owner(struct drm_pagemap_peer *peer, bool is_vm)
+{
+	peer->private = is_vm ? XE_PEER_VM : XE_PEER_PAGEMAP;
+
+	return drm_pagemap_acquire_owner(peer, &xe_owner_list, peers_are_connected);
+}
+
+/**
+ * xe_svm_private_page_owner() - Whose device pages a VM can use in place
+ * @vm: The VM
+ * @force_smem: None: everything is to be in RAM
+ *
+ * Return: the owner, or NULL.
+ */
+void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem)
+{
+	return force_smem ? NULL : vm->svm.peer.owner;
+}
+
+/* What a range can be large, so that it fits the GPU's page sizes. */
+static const unsigned long xe_svm_chunk_sizes[] = { SZ_2M, SZ_64K, SZ_4K };
+
+static int mirror_init(struct xe_vm *vm)
+{
+	int err;
+
+	spin_lock_init(&vm->svm.garbage_collector.lock);
+	INIT_LIST_HEAD(&vm->svm.garbage_collector.range_list);
+	INIT_WORK(&vm->svm.garbage_collector.work, garbage_collector_work);
+
+	err = xe_svm_acquire_owner(&vm->svm.peer, true);
+	if (err)
+		return err;
+
+	err = xe_svm_get_pagemaps(vm);
+	if (err)
+		goto err_owner;
+
+	err = drm_gpusvm_init(&vm->svm.gpusvm, "Xe SVM", current->mm, 0, vm->size,
+			      xe_modparam.svm_notifier_size * SZ_1M, &xe_gpusvm_ops,
+			      xe_svm_chunk_sizes, ARRAY_SIZE(xe_svm_chunk_sizes));
+	if (err)
+		goto err_pagemaps;
+	drm_gpusvm_driver_set_lock(&vm->svm.gpusvm, &vm->lock);
+
+	return 0;
+
+err_pagemaps:
+	xe_svm_put_pagemaps(vm);
+err_owner:
+	drm_pagemap_release_owner(&vm->svm.peer);
+	return err;
+}
+
+/**
+ * xe_svm_init() - Set up a VM for SVM
+ * @vm: The VM
+ *
+ * A VM that is not in fault mode has no mirror. It needs the core for userptrs.
+ *
+ * Return: 0, or a negative error.
+ */
+int xe_svm_init(struct xe_vm *vm)
+{
+	if (vm->flags & XE_VM_FLAG_FAULT_MODE)
+		return mirror_init(vm);
+
+	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0, NULL,
+			       NULL, 0);
+}
+
+/**
+ * xe_svm_close() - Stop what a VM does for SVM
+ * @vm: The VM, in fault mode and closed
+ *
+ * Invalidations may still come, until xe_svm_fini().
+ */
+void xe_svm_close(struct xe_vm *vm)
+{
+	xe_assert(vm->xe, xe_vm_is_closed(vm));
+
+	disable_work_sync(&vm->svm.garbage_collector.work);
+	xe_svm_put_pagemaps(vm);
+	drm_pagemap_release_owner(&vm->svm.peer);
+}
+
+/* While invalidations can still find them: a munmap() must not miss a mapping. */
+static void unmap_all_ranges(struct xe_vm *vm)
+{
+	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
+	struct drm_gpusvm_notifier *notifier;
+	struct drm_gpusvm_range *r;
+	struct drm_gpusvm_ctx ctx = {};
+
+	drm_gpusvm_for_each_notifier(notifier, gpusvm, 0, ULONG_MAX) {
+		r = NULL;
+		drm_gpusvm_for_each_range(r, notifier, 0, ULONG_MAX)
+			drm_gpusvm_unmap_pages(gpusvm, &to_xe_range(r)->pages,
+					       range_npages(to_xe_range(r)), &ctx);
+	}
+}
+
+/**
+ * xe_svm_fini() - Undo xe_svm_init()
+ * @vm: The VM, closed; its lock is held for writing if it ever had ranges
+ */
+void xe_svm_fini(struct xe_vm *vm)
+{
+	xe_assert(vm->xe, xe_vm_is_closed(vm));
+
+	unmap_all_ranges(vm);
+	drm_gpusvm_fini(&vm->svm.gpusvm);
+}
+
+/**
+ * xe_svm_flush() - Wait until the garbage is collected
+ * @vm: The VM
+ */
+void xe_svm_flush(struct xe_vm *vm)
+{
+	if (xe_vm_in_fault_mode(vm))
+		flush_work(&vm->svm.garbage_collector.work);
+}
+
+/**
+ * xe_svm_has_mapping() - Whether there are ranges in an interval
+ * @vm: The VM
+ * @start: First address
+ * @end: Address behind the last one
+ *
+ * Return: true if there are.
+ */
+bool xe_svm_has_mapping(struct xe_vm *vm, u64 start, u64 end)
+{
+	return drm_gpusvm_has_mapping(&vm->svm.gpusvm, start, end);
+}
+
+/**
+ * xe_svm_find_vma_start() - The first address in an interval that the CPU maps
+ * @vm: The VM
+ * @start: First address
+ * @end: Address behind the last one
+ * @vma: The GPU VMA that bounds the interval
+ *
+ * Return: the address, or ULONG_MAX if there is none.
+ */
+u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end, struct xe_vma *vma)
+{
+	start = max(start, xe_vma_start(vma));
+	end = min(end, xe_vma_end(vma));
+
+	return drm_gpusvm_find_vma_start(&vm->svm.gpusvm, start, end);
+}
+
+/* ------------------------------------------------------------------------
+ * Ranges for faults and prefetches
+ */
+
+/**
+ * xe_svm_range_find_or_insert() - The range of an address
+ * @vm: The VM; its lock is held for writing
+ * @addr: The address; if it is below @vma, the start of @vma is taken
+ * @vma: The mirror that the range has to fit in
+ * @ctx: How the range is going to be used
+ *
+ * Return: the range, or an error pointer as drm_gpusvm_range_find_or_insert()
+ * returns it.
+ */
+struct xe_svm_range *xe_svm_range_find_or_insert(struct xe_vm *vm, u64 addr,
+						 struct xe_vma *vma,
+						 struct drm_gpusvm_ctx *ctx)
+{
+	u64 start = xe_vma_start(vma);
+	struct drm_gpusvm_range *r;
+
+	r = drm_gpusvm_range_find_or_insert(&vm->svm.gpusvm, max(addr, start),
+					    start, xe_vma_end(vma), ctx);
+
+	return IS_ERR(r) ? ERR_CAST(r) : to_xe_range(r);
+}
+
+/**
+ * xe_svm_can_map_mixed() - Whether a range may be partly in VRAM and partly in RAM
+ * @xe: The device
+ *
+ * Return: false if VRAM has to be mapped in pages of 64K.
+ */
+bool xe_svm_can_map_mixed(struct xe_device *xe)
+{
+	return !(xe->info.vram_flags & XE_VRAM_FLAGS_NEED64K);
+}
+
+/* Whether the segments make up pages of 64K, each in one piece and one place. */
+static bool range_maps_64k_locked(struct xe_svm_range *range)
+{
+	const struct drm_pagemap_addr *addr = range->pages.dma_addr, *last = NULL;
+	unsigned long offset = xe_svm_range_start(range) & (SZ_64K - 1);
+	unsigned int i;
+
+	for (i = 0; i < range->pages.nr_addrs; i++, last = addr++) {
+		bool vram = addr->proto == XE_INTERCONNECT_VRAM;
+		size_t size = PAGE_SIZE << addr->order;
+
+		if (vram && (addr->addr & (SZ_64K - 1)) != offset)
+			return false;
+		if (offset && (!last || last->proto != addr->proto))
+			return false;
+		if (offset && vram &&
+		    last->addr + (PAGE_SIZE << last->order) != addr->addr)
+			return false;
+		offset = (offset + size) & (SZ_64K - 1);
+	}
+
+	return !offset || !last || last->proto != XE_INTERCONNECT_VRAM;
+}
+
+/* Whether the device can map what was got for the range. */
+static bool range_is_mappable(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	bool ret;
+
+	if (xe_svm_can_map_mixed(vm->xe) || !range_in_vram(range))
+		return true;
+
+	xe_svm_notifier_lock(vm);
+	/* Pages that are invalid again are found out by the bind. */
+	ret = !xe_svm_range_pages_valid(range) || range_maps_64k_locked(range);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/* Zap what is bound for reading before the pages are got for writing. */
+static void range_zap_for_upgrade(struct xe_vm *vm, struct xe_svm_range *range,
+				  const struct drm_gpusvm_ctx *ctx)
+{
+	if (!ctx->read_only && !xe_svm_range_writable(range) &&
+	    range_bound_tiles(range))
+		range_zap_and_flush(vm, range);
+}
+
+/**
+ * xe_svm_range_get_pages() - Map the memory of a range for the device
+ * @vm: The VM; its lock is held for writing
+ * @range: The range
+ * @ctx: How it is going to be used
+ *
+ * Memory that can't be mapped as it is goes to RAM, so that the next attempt will
+ * do better.
+ *
+ * Return: 0, -EOPNOTSUPP in that case, or another error as drm_gpusvm_get_pages()
+ * returns it.
+ */
+int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
+			   struct drm_gpusvm_ctx *ctx)
+{
+	unsigned long start = xe_svm_range_start(range), end = xe_svm_range_end(range);
+	struct mmu_interval_notifier *mni = &range->base.notifier->notifier;
+	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
+	struct drm_gpusvm_ctx get = *ctx;
+	int err;
+
+	get.allow_mixed = xe_svm_can_map_mixed(vm->xe);
+	range_zap_for_upgrade(vm, range, &get);
+
+	err = drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end,
+				   &get);
+	if (!err && !range_is_mappable(vm, range))
+		err = -EOPNOTSUPP;
+	if (err == -EOPNOTSUPP) {
+		xe_svm_range_debug(range, "EVICT PAGES");
+		drm_gpusvm_range_evict(gpusvm, &range->base);
+	}
+
+	return err;
+}
+
+/* Whether a segment is memory of the pagemap; the pages have no other one. */
+static bool addr_is_devmem(const struct drm_pagemap_addr *addr)
+{
+	return addr->proto != DRM_INTERCONNECT_SYSTEM;
+}
+
+static bool range_all_in_pagemap_locked(struct xe_svm_range *range,
+					const struct drm_pagemap *dpagemap)
+{
+	unsigned int i;
+
+	if (!xe_svm_range_pages_valid(range) || range->pages.dpagemap != dpagemap)
+		return false;
+
+	for (i = 0; i < range->pages.nr_addrs; i++)
+		if (!addr_is_devmem(&range->pages.dma_addr[i]))
+			return false;
+
+	return true;
+}
+
+static bool range_addr_in_pagemap_locked(struct xe_svm_range *range, u64 addr,
+					 const struct drm_pagemap *dpagemap)
+{
+	u64 end = xe_svm_range_start(range);
+	unsigned int i;
+
+	if (!xe_svm_range_pages_valid(range) || range->pages.dpagemap != dpagemap)
+		return false;
+
+	for (i = 0; i < range->pages.nr_addrs; i++) {
+		end += PAGE_SIZE << range->pages.dma_addr[i].order;
+		if (addr < end)
+			return addr_is_devmem(&range->pages.dma_addr[i]);
+	}
+
+	return false;
+}
+
+/**
+ * xe_svm_range_addr_in_pagemap() - Whether an address is mapped to certain memory
+ * @range: The range
+ * @addr: An address in it
+ * @dpagemap: The memory
+ *
+ * Return: true if it was when the function looked.
+ */
+bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
+				  const struct drm_pagemap *dpagemap)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	bool ret;
+
+	xe_svm_notifier_lock(vm);
+	ret = range_addr_in_pagemap_locked(range, addr, dpagemap);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/**
+ * xe_svm_range_validate() - Whether a range is bound and where it should be
+ * @vm: The VM
+ * @range: The range
+ * @tile_mask: Tiles that it has to be bound on
+ * @dpagemap: Where it should be; NULL for RAM
+ *
+ * A range that is partly in the right device memory counts: the rest could not be
+ * migrated.
+ *
+ * Return: true if it is.
+ */
+bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
+			   u8 tile_mask, const struct drm_pagemap *dpagemap)
+{
+	bool ret;
+
+	xe_svm_notifier_lock(vm);
+	ret = !(tile_mask & ~range_bound_tiles(range)) &&
+	      range->pages.dpagemap == dpagemap;
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/**
+ * xe_svm_range_needs_migrate_to_vram() - Whether to try and migrate a range
+ * @range: The range
+ * @vma: Its VMA
+ * @dpagemap: Where the range should be; NULL for RAM
+ *
+ * Return: true if it could be there and isn't.
+ */
+bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vma *vma,
+					const struct drm_pagemap *dpagemap)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	bool there;
+
+	if (!dpagemap || !range_flags(range).migrate_devmem)
+		return false;
+
+	xe_assert(vm->xe, IS_DGFX(vm->xe));
+
+	if (xe_svm_range_size(range) < SZ_64K && !xe_svm_can_map_mixed(vm->xe)) {
+		drm_dbg(&vm->xe->drm, "Too small for a page of VRAM\n");
+		return false;
+	}
+
+	xe_svm_notifier_lock(vm);
+	there = range_all_in_pagemap_locked(range, dpagemap);
+	xe_svm_notifier_unlock(vm);
+	if (there)
+		drm_dbg(&vm->xe->drm, "Range is in VRAM already\n");
+
+	return !there;
+}
+
+/**
+ * xe_svm_range_migrate_to_smem() - Move what a range has in VRAM to RAM
+ * @vm: The VM
+ * @range: The range
+ */
+void xe_svm_range_migrate_to_smem(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	if (range_in_vram(range))
+		drm_gpusvm_range_evict(&vm->svm.gpusvm, &range->base);
+}

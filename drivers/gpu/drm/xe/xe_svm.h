@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared virtual memory in xe.
+ *
+ *   xe_svm.c		ranges, invalidation, garbage collector; the VM's part
+ *   xe_svm_fault.c	page faults of the GPU on CPU address mirrors
+ *   xe_svm_pagemap.c	VRAM that processes use: allocation, copies, peers
+ *
+ * The "Xe SVM" sections in xe_svm.c say how they work together.
+ */
+
+#ifndef _XE_SVM_H_
+#define _XE_SVM_H_
+
+#if IS_ENABLED(CONFIG_DRM_XE_GPUSVM)
+
+#include <drm/drm_gpusvm.h>
+#include <drm/drm_pagemap.h>
+#include <drm/drm_pagemap_util.h>
+
+#include "xe_pagefault_types.h"
+
+/* What the address of a segment of VRAM means: the device's own, or a bus address */
+#define XE_INTERCONNECT_VRAM DRM_INTERCONNECT_DRIVER
+#define XE_INTERCONNECT_P2P (XE_INTERCONNECT_VRAM + 1)
+
+struct xe_bo;
+struct xe_device;
+struct xe_gt;
+struct xe_tile;
+struct xe_vm;
+struct xe_vma;
+struct xe_vram_region;
+
+/** struct xe_svm_range - A chunk of address space that the GPU maps */
+struct xe_svm_range {
+	/** @base: The range of the core */
+	struct drm_gpusvm_range base;
+	/** @pages: Its mapping for the VM's device */
+	struct drm_gpusvm_pages pages;
+	/**
+	 * @garbage_collector_link: Links a range that the CPU has unmapped into
+	 * the VM's list of garbage, under the list's lock
+	 */
+	struct list_head garbage_collector_link;
+	/**
+	 * @tile_present: Tiles whose page tables have entries for the range.
+	 * Written under the notifier lock.
+	 */
+	u8 tile_present;
+	/**
+	 * @tile_invalidated: Those of them whose entries were zapped. Written
+	 * under the notifier lock.
+	 */
+	u8 tile_invalidated;
+};
+
+/**
+ * struct xe_pagemap - A region of VRAM as memory of processes
+ * @pagemap: The region's struct pages
+ * @dpagemap: The region as drm_pagemap sees it, with the reference count
+ * @destroy_work: Frees the object where the last reference was put in a context
+ *		  that can't
+ * @peer: The region among the devices that reach one another
+ * @hpa_base: Address that the struct pages have been given
+ * @vr: The region of VRAM
+ */
+struct xe_pagemap {
+	struct dev_pagemap pagemap;
+	struct drm_pagemap dpagemap;
+	struct work_struct destroy_work;
+	struct drm_pagemap_peer peer;
+	resource_size_t hpa_base;
+	struct xe_vram_region *vr;
+};
+
+/* The VM's part: xe_svm.c */
+
+int xe_svm_init(struct xe_vm *vm);
+void xe_svm_close(struct xe_vm *vm);
+void xe_svm_fini(struct xe_vm *vm);
+void xe_svm_flush(struct xe_vm *vm);
+
+int xe_svm_acquire_owner(struct drm_pagemap_peer *peer, bool is_vm);
+void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem);
+
+bool xe_svm_has_mapping(struct xe_vm *vm, u64 start, u64 end);
+u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end, struct xe_vma *vma);
+void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
+u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end);
+
+struct xe_svm_range *xe_svm_range_find_or_insert(struct xe_vm *vm, u64 addr,
+						 struct xe_vma *vma,
+						 struct drm_gpusvm_ctx *ctx);
+int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
+			   struct drm_gpusvm_ctx *ctx);
+bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
+			   u8 tile_mask, const struct drm_pagemap *dpagemap);
+bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vma *vma,
+					const struct drm_pagemap *dpagemap);
+bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
+				  const struct drm_pagemap *dpagemap);
+void xe_svm_range_migrate_to_smem(struct xe_vm *vm, struct xe_svm_range *range);
+void xe_svm_range_debug(struct xe_svm_range *range, const char *operation);
+
+bool xe_svm_can_map_mixed(struct xe_device *xe);
+int xe_svm_range_collect(struct xe_vm *vm, struct xe_svm_range *range);
+int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr);
+
+/* Page faults: xe_svm_fault.c */
+
+int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
+			    struct xe_gt *gt, u64 fault_addr,
+			    enum xe_pagefault_access_type access);
+
+/* VRAM: xe_svm_pagemap.c */
+
+#if IS_ENABLED(CONFIG_DRM_XE_PAGEMAP)
+
+int xe_svm_get_pagemaps(struct xe_vm *vm);
+void xe_svm_put_pagemaps(struct xe_vm *vm);
+int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
+		      struct drm_pagemap *dpagemap);
+int xe_svm_bo_evict(struct xe_bo *bo);
+struct drm_pagemap *xe_vma_resolve_pagemap(struct xe_vma *vma, struct xe_tile *tile);
+int xe_pagemap_shrinker_create(struct xe_device *xe);
+int xe_pagemap_cache_create(struct xe_tile *tile);
+struct drm_pagemap *xe_drm_pagemap_from_fd(int fd, u32 region_instance);
+
+#else
+
+static inline int xe_svm_get_pagemaps(struct xe_vm *vm)
+{
+	return 0;
+}
+
+static inline void xe_svm_put_pagemaps(struct xe_vm *vm)
+{
+}
+
+static inline int xe_svm_alloc_vram(struct xe_svm_range *range,
+				    const struct drm_gpusvm_ctx *ctx,
+				    struct drm_pagemap *dpagemap)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int xe_svm_bo_evict(struct xe_bo *bo)
+{
+	return 0;
+}
+
+static inline struct drm_pagemap *xe_vma_resolve_pagemap(struct xe_vma *vma,
+							 struct xe_tile *tile)
+{
+	return NULL;
+}
+
+static inline int xe_pagemap_shrinker_create(struct xe_device *xe)
+{
+	return 0;
+}
+
+static inline int xe_pagemap_cache_create(struct xe_tile *tile)
+{
+	return 0;
+}
+
+static inline struct drm_pagemap *xe_drm_pagemap_from_fd(int fd, u32 region_instance)
+{
+	return ERR_PTR(-ENOENT);
+}
+
+#endif /* CONFIG_DRM_XE_PAGEMAP */
+
+/**
+ * to_xe_range() - The xe range that embeds a range of the core
+ * @r: The core's range
+ *
+ * Return: the xe range.
+ */
+static inline struct xe_svm_range *to_xe_range(struct drm_gpusvm_range *r)
+{
+	return container_of(r, struct xe_svm_range, base);
+}
+
+/**
+ * xe_svm_range_start() - First address of a range
+ * @range: The range
+ *
+ * Return: the address.
+ */
+static inline unsigned long xe_svm_range_start(struct xe_svm_range *range)
+{
+	return drm_gpusvm_range_start(&range->base);
+}
+
+/**
+ * xe_svm_range_end() - Address behind the last one of a range
+ * @range: The range
+ *
+ * Return: the address.
+ */
+static inline unsigned long xe_svm_range_end(struct xe_svm_range *range)
+{
+	return drm_gpusvm_range_end(&range->base);
+}
+
+/**
+ * xe_svm_range_size() - Size of a range
+ * @range: The range
+ *
+ * Return: the size in bytes.
+ */
+static inline unsigned long xe_svm_range_size(struct xe_svm_range *range)
+{
+	return drm_gpusvm_range_size(&range->base);
+}
+
+/**
+ * xe_svm_range_pages_valid() - Whether a range can be bound
+ * @range: The range
+ *
+ * Needs the notifier lock.
+ *
+ * Return: true if its pages are mapped for the device.
+ */
+static inline bool xe_svm_range_pages_valid(struct xe_svm_range *range)
+{
+	return drm_gpusvm_pages_valid(range->base.gpusvm, &range->pages);
+}
+
+/**
+ * xe_svm_range_has_dma_mapping() - Whether the DMA addresses of a range are good
+ * @range: The range
+ *
+ * Needs the notifier lock.
+ *
+ * Return: true if they are.
+ */
+static inline bool xe_svm_range_has_dma_mapping(struct xe_svm_range *range)
+{
+	lockdep_assert_held(&range->base.gpusvm->notifier_lock);
+	return range->pages.flags.has_dma_mapping;
+}
+
+/**
+ * xe_svm_range_writable() - Whether a range may be bound for writing
+ * @range: The range
+ *
+ * Reliable under the notifier lock, advisory without it.
+ *
+ * Return: true if its pages were got for writing.
+ */
+static inline bool xe_svm_range_writable(struct xe_svm_range *range)
+{
+	return drm_gpusvm_pages_writable(&range->pages);
+}
+
+#else /* CONFIG_DRM_XE_GPUSVM */
+
+#include <linux/interval_tree.h>
+
+#include "xe_pagefault_types.h"
+#include "xe_vm.h"
+
+struct drm_gpusvm_ctx;
+struct drm_gpusvm_range;
+struct drm_pagemap;
+struct drm_pagemap_addr;
+struct xe_bo;
+struct xe_tile;
+
+#define XE_INTERCONNECT_VRAM 1
+#define XE_INTERCONNECT_P2P (XE_INTERCONNECT_VRAM + 1)
+
+/* As much of a range as its users name; there never is one. */
+struct xe_svm_range {
+	struct {
+		struct interval_tree_node itree;
+	} base;
+	struct {
+		const struct drm_pagemap_addr *dma_addr;
+	} pages;
+	u32 tile_present;
+	u32 tile_invalidated;
+};
+
+/* Without mirrors there still are userptrs, which need the core's lock. */
+static inline int xe_svm_init(struct xe_vm *vm)
+{
+#if IS_ENABLED(CONFIG_DRM_GPUSVM)
+	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0,
+			       NULL, NULL, 0);
+#else
+	return 0;
+#endif
+}
+
+static inline void xe_svm_fini(struct xe_vm *vm)
+{
+#if IS_ENABLED(CONFIG_DRM_GPUSVM)
+	xe_assert(vm->xe, xe_vm_is_closed(vm));
+	drm_gpusvm_fini(&vm->svm.gpusvm);
+#endif
+}
+
+static inline void xe_svm_close(struct xe_vm *vm)
+{
+}
+
+static inline void xe_svm_flush(struct xe_vm *vm)
+{
+}
+
+static inline void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem)
+{
+	return NULL;
+}
+
+static inline bool xe_svm_has_mapping(struct xe_vm *vm, u64 start, u64 end)
+{
+	return false;
+}
+
+static inline u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end,
+					struct xe_vma *vma)
+{
+	return ULONG_MAX;
+}
+
+static inline void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
+{
+}
+
+static inline u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end)
+{
+	return 0;
+}
+
+static inline struct xe_svm_range *
+xe_svm_range_find_or_insert(struct xe_vm *vm, u64 addr, struct xe_vma *vma,
+			    struct drm_gpusvm_ctx *ctx)
+{
+	return ERR_PTR(-EINVAL);
+}
+
+static inline int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
+					 struct drm_gpusvm_ctx *ctx)
+{
+	return -EINVAL;
+}
+
+static inline bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
+					 u8 tile_mask,
+					 const struct drm_pagemap *dpagemap)
+{
+	return false;
+}
+
+static inline bool
+xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vma *vma,
+				   const struct drm_pagemap *dpagemap)
+{
+	return false;
+}
+
+static inline void xe_svm_range_migrate_to_smem(struct xe_vm *vm,
+						struct xe_svm_range *range)
+{
+}
+
+static inline void xe_svm_range_debug(struct xe_svm_range *range, const char *operation)
+{
+}
+
+static inline int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
+					  struct xe_gt *gt, u64 fault_addr,
+					  enum xe_pagefault_access_type access)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int xe_svm_alloc_vram(struct xe_svm_range *range,
+				    const struct drm_gpusvm_ctx *ctx,
+				    struct drm_pagemap *dpagemap)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int xe_svm_bo_evict(struct xe_bo *bo)
+{
+	return 0;
+}
+
+static inline struct drm_pagemap *xe_vma_resolve_pagemap(struct xe_vma *vma,
+							 struct xe_tile *tile)
+{
+	return NULL;
+}
+
+static inline int xe_pagemap_shrinker_create(struct xe_device *xe)
+{
+	return 0;
+}
+
+static inline int xe_pagemap_cache_create(struct xe_tile *tile)
+{
+	return 0;
+}
+
+static inline struct drm_pagemap *xe_drm_pagemap_from_fd(int fd, u32 region_instance)
+{
+	return ERR_PTR(-ENOENT);
+}
+
+static inline struct xe_svm_range *to_xe_range(struct drm_gpusvm_range *r)
+{
+	return NULL;
+}
+
+static inline unsigned long xe_svm_range_start(struct xe_svm_range *range)
+{
+	return 0;
+}
+
+static inline unsigned long xe_svm_range_end(struct xe_svm_range *range)
+{
+	return 0;
+}
+
+static inline unsigned long xe_svm_range_size(struct xe_svm_range *range)
+{
+	return 0;
+}
+
+static inline bool xe_svm_range_pages_valid(struct xe_svm_range *range)
+{
+	return false;
+}
+
+static inline bool xe_svm_range_writable(struct xe_svm_range *range)
+{
+	return false;
+}
+
+#define xe_svm_range_has_dma_mapping(...) false
+
+#endif /* CONFIG_DRM_XE_GPUSVM */
+
+/* The notifier lock, which userptrs need without mirrors, too */
+
+#if IS_ENABLED(CONFIG_DRM_GPUSVM)
+
+#define xe_svm_assert_in_notifier(vm__) \
+	lockdep_assert_held_write(&(vm__)->svm.gpusvm.notifier_lock)
+
+/*
+ * A commit holds the lock for reading. Where invalidations of userptrs are
+ * injected into it, it has to be for writing: they unmap as a notifier does.
+ */
+#if IS_ENABLED(CONFIG_DRM_XE_USERPTR_INVAL_INJECT)
+#define xe_svm_assert_held_read_or_inject_write(vm__) \
+	lockdep_assert_held_write(&(vm__)->svm.gpusvm.notifier_lock)
+#else
+#define xe_svm_assert_held_read_or_inject_write(vm__) \
+	lockdep_assert_held_read(&(vm__)->svm.gpusvm.notifier_lock)
+#endif
+
+#define xe_svm_notifier_lock(vm__) \
+	drm_gpusvm_notifier_lock(&(vm__)->svm.gpusvm)
+
+#define xe_svm_notifier_lock_interruptible(vm__) \
+	down_read_interruptible(&(vm__)->svm.gpusvm.notifier_lock)
+
+#define xe_svm_notifier_unlock(vm__) \
+	drm_gpusvm_notifier_unlock(&(vm__)->svm.gpusvm)
+
+#else /* CONFIG_DRM_GPUSVM */
+
+#define xe_svm_assert_in_notifier(...) do {} while (0)
+
+static inline void xe_svm_assert_held_read_or_inject_write(struct xe_vm *vm)
+{
+}
+
+static inline void xe_svm_notifier_lock(struct xe_vm *vm)
+{
+}
+
+static inline int xe_svm_notifier_lock_interruptible(struct xe_vm *vm)
+{
+	return 0;
+}
+
+static inline void xe_svm_notifier_unlock(struct xe_vm *vm)
+{
+}
+
+#endif /* CONFIG_DRM_GPUSVM */
+
+#endif

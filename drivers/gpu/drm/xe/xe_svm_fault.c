@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Shared virtual memory: page faults of the GPU on CPU address mirrors.
+ */
+
+#include <linux/jiffies.h>
+
+#include <drm/drm_exec.h>
+#include <drm/drm_print.h>
+
+#include "xe_assert.h"
+#include "xe_device.h"
+#include "xe_gt.h"
+#include "xe_gt_stats.h"
+#include "xe_svm.h"
+#include "xe_tile.h"
+#include "xe_validation.h"
+#include "xe_vm.h"
+#include "xe_vm_types.h"
+
+/**
+ * DOC: Xe SVM faults
+ *
+ * A fault is served in the order of the functions below: collect garbage that is
+ * in the way, find or make the range, migrate it if it should be in VRAM, get its
+ * pages, bind it.
+ *
+ * The access decides what has to be had. A read needs read permission and leaves
+ * copy-on-write alone, and the range is bound for reading. A write to it then
+ * faults again and gets the pages for writing. An atomic may need its page to be
+ * in VRAM, and to stay there for a timeslice.
+ *
+ * Migration is best effort. Only where the atomic needs VRAM is the fault not
+ * served from RAM, and then it is the page of the fault that counts, not its
+ * neighbours in the range.
+ *
+ * The CPU can get in between any two of these steps. Then the fault starts over,
+ * for as long as XE_SVM_FAULT_TIMEOUT says. If a neighbour of the page can't be
+ * had, such as a page behind the end of a file, the range gives way to one for the
+ * page alone. Everything else is an error, which is what the fault is answered
+ * with.
+ */
+
+/* How long a fault may lose against the CPU. Each loss takes far less. */
+#define XE_SVM_FAULT_TIMEOUT		(5 * HZ)
+
+/* Attempts to migrate where it has to be, and where it would be nice. */
+#define XE_SVM_MIGRATE_TRIES_NEEDED	3
+#define XE_SVM_MIGRATE_TRIES_WANTED	1
+
+/**
+ * struct xe_svm_fault - A fault while it is served
+ *
+ * @vm: The VM; its lock is held for writing
+ * @vma: The mirror; looked up again if it may have changed
+ * @gt: The GT that has faulted
+ * @tile: Its tile
+ * @addr: The address
+ * @access: What was tried
+ * @begin: When it began
+ * @deadline: When to give up, in jiffies
+ * @ctx: What the core has to know
+ * @dpagemap: Where the memory should be; NULL for RAM
+ * @range: The range
+ * @need_vram: The page has to be in VRAM
+ * @one_page: The range has to be a page
+ * @remapped: @vma may be stale
+ * @migrations: Attempts to migrate so far
+ */
+struct xe_svm_fault {
+	struct xe_vm *vm;
+	struct xe_vma *vma;
+	struct xe_gt *gt;
+	struct xe_tile *tile;
+	u64 addr;
+	enum xe_pagefault_access_type access;
+	ktime_t begin;
+	unsigned long deadline;
+	struct drm_gpusvm_ctx ctx;
+	struct drm_pagemap *dpagemap;
+	struct xe_svm_range *range;
+	bool need_vram;
+	bool one_page;
+	bool remapped;
+	unsigned int migrations;
+};
+
+/* ------------------------------------------------------------------------
+ * Statistics: one counter for each size that a range can have
+ */
+
+struct xe_svm_range_stat {
+	enum xe_gt_stats_id for_4k, for_64k, for_2m;
+};
+
+#define XE_SVM_RANGE_STAT(what) {				\
+	.for_4k = XE_GT_STATS_ID_SVM_4K_##what,			\
+	.for_64k = XE_GT_STATS_ID_SVM_64K_##what,		\
+	.for_2m = XE_GT_STATS_ID_SVM_2M_##what,			\
+}
+
+static const struct xe_svm_range_stat
+	stat_faults = XE_SVM_RANGE_STAT(PAGEFAULT_COUNT),
+	stat_faults_us = XE_SVM_RANGE_STAT(PAGEFAULT_US),
+	stat_valid_faults = XE_SVM_RANGE_STAT(VALID_PAGEFAULT_COUNT),
+	stat_migrations = XE_SVM_RANGE_STAT(MIGRATE_COUNT),
+	stat_migrations_us = XE_SVM_RANGE_STAT(MIGRATE_US),
+	stat_get_pages_us = XE_SVM_RANGE_STAT(GET_PAGES_US),
+	stat_binds_us = XE_SVM_RANGE_STAT(BIND_US);
+
+static void fault_stat(struct xe_svm_fault *fault,
+		       const struct xe_svm_range_stat *stat, int value)
+{
+	unsigned long size = xe_svm_range_size(fault->range);
+
+	if (size == SZ_4K)
+		xe_gt_stats_incr(fault->gt, stat->for_4k, value);
+	else if (size == SZ_64K)
+		xe_gt_stats_incr(fault->gt, stat->for_64k, value);
+	else if (size == SZ_2M)
+		xe_gt_stats_incr(fault->gt, stat->for_2m, value);
+}
+
+static void fault_stat_since(struct xe_svm_fault *fault,
+			     const struct xe_svm_range_stat *stat, ktime_t begin)
+{
+	fault_stat(fault, stat, xe_gt_stats_ktime_us_delta(begin));
+}
+
+/* ------------------------------------------------------------------------
+ * Steps
+ */
+
+static bool fault_is_atomic(const struct xe_svm_fault *fault)
+{
+	return fault->access == XE_PAGEFAULT_ACCESS_TYPE_ATOMIC;
+}
+
+/* Look the VMA up again after it may have been split or merged. */
+static int fault_refresh_vma(struct xe_svm_fault *fault)
+{
+	if (!fault->remapped)
+		return 0;
+
+	fault->vma = xe_vm_find_vma_by_addr(fault->vm, fault->addr);
+	if (!fault->vma || !xe_vma_is_cpu_addr_mirror(fault->vma))
+		return -EINVAL;
+	fault->remapped = false;
+
+	return 0;
+}
+
+/* What do the access and the attributes of the VMA ask for? */
+static int fault_set_policy(struct xe_svm_fault *fault)
+{
+	struct xe_device *xe = fault->vm->xe;
+	struct drm_gpusvm_ctx *ctx = &fault->ctx;
+	bool vram = IS_DGFX(xe) && IS_ENABLED(CONFIG_DRM_XE_PAGEMAP);
+	int need_vram;
+
+	need_vram = xe_vma_need_vram_for_atomic(xe, fault->vma, fault_is_atomic(fault));
+	if (need_vram < 0)
+		return need_vram;
+
+	fault->need_vram = need_vram && vram;
+	fault->dpagemap = fault->need_vram ?
+			  xe_tile_local_pagemap(fault->tile) :
+			  xe_vma_resolve_pagemap(fault->vma, fault->tile);
+
+	ctx->read_only = xe_vma_read_only(fault->vma) ||
+			 fault->access == XE_PAGEFAULT_ACCESS_TYPE_READ;
+	ctx->devmem_possible = vram;
+	ctx->check_pages_threshold = vram ? SZ_64K : 0;
+	ctx->device_private_page_owner =
+		xe_svm_private_page_owner(fault->vm, !fault->dpagemap);
+	ctx->timeslice_ms = fault->need_vram ?
+			    xe->atomic_svm_timeslice_ms << fault->migrations : 0;
+
+	return 0;
+}
+
+/* A range for the page of the fault, in place of one for more. */
+static struct xe_svm_range *fault_narrow_range(struct xe_svm_fault *fault,
+					       struct xe_svm_range *range)
+{
+	u64 start = ALIGN_DOWN(fault->addr, PAGE_SIZE);
+	struct drm_gpusvm_range *r;
+	int err;
+
+	xe_svm_range_debug(range, "PAGE FAULT - ONE PAGE");
+	err = xe_svm_range_collect(fault->vm, range);
+	if (err)
+		return ERR_PTR(err);
+
+	r = drm_gpusvm_range_find_or_insert(&fault->vm->svm.gpusvm, fault->addr,
+					    start, start + PAGE_SIZE, &fault->ctx);
+
+	return IS_ERR(r) ? ERR_CAST(r) : to_xe_range(r);
+}
+
+static int fault_find_range(struct xe_svm_fault *fault)
+{
+	struct xe_svm_range *range;
+
+	range = xe_svm_range_find_or_insert(fault->vm, fault->addr, fault->vma,
+					    &fault->ctx);
+	if (!IS_ERR(range) && fault->one_page && xe_svm_range_size(range) > PAGE_SIZE)
+		range = fault_narrow_range(fault, range);
+	if (IS_ERR(range))
+		return PTR_ERR(range);
+
+	fault->range = range;
+	fault_stat(fault, &stat_faults, 1);
+
+	return fault->need_vram && !range->base.flags.migrate_devmem ? -EACCES : 0;
+}
+
+/* The page is where it has to be. */
+static bool fault_is_placed(struct xe_svm_fault *fault)
+{
+	return !fault->need_vram ||
+	       xe_svm_range_addr_in_pagemap(fault->range, fault->addr,
+					    fault->dpagemap);
+}
+
+/* Another fault was faster. A guess, but if it is wrong the GPU faults again. */
+static bool fault_is_served(struct xe_svm_fault *fault)
+{
+	struct xe_svm_range *range = fault->range;
+
+	return xe_vm_has_valid_gpu_mapping(fault->tile, range->tile_present,
+					   range->tile_invalidated) &&
+	       (fault->ctx.read_only || xe_svm_range_writable(range)) &&
+	       fault_is_placed(fault);
+}
+
+static int fault_migrate(struct xe_svm_fault *fault)
+{
+	unsigned int tries = fault->need_vram ? XE_SVM_MIGRATE_TRIES_NEEDED :
+						XE_SVM_MIGRATE_TRIES_WANTED;
+	ktime_t begin;
+	int err;
+
+	if (fault->migrations >= tries ||
+	    !xe_svm_range_needs_migrate_to_vram(fault->range, fault->vma,
+						fault->dpagemap))
+		return 0;
+
+	fault->migrations++;
+	begin = xe_gt_stats_ktime_get();
+	fault_stat(fault, &stat_migrations, 1);
+	err = xe_svm_alloc_vram(fault->range, &fault->ctx, fault->dpagemap);
+	fault_stat_since(fault, &stat_migrations_us, begin);
+	if (!err)
+		return 0;
+
+	drm_dbg(&fault->vm->xe->drm, "Migration to VRAM failed, asid=%u, errno=%pe\n",
+		fault->vm->usm.asid, ERR_PTR(err));
+
+	/* What has to be in VRAM may still get there the next time. */
+	return fault->need_vram && fault->migrations == tries ? err : 0;
+}
+
+/* What a failure to get pages means for the fault. */
+static int fault_judge_pages(struct xe_svm_fault *fault, int err)
+{
+	struct drm_gpusvm_range_flags flags = {
+		.__flags = READ_ONCE(fault->range->base.flags.__flags),
+	};
+
+	/* The memory was unmapped meanwhile; what is there now? */
+	if (flags.unmapped)
+		return -EAGAIN;
+
+	switch (err) {
+	case -EOPNOTSUPP:	/* A mix, which was moved to RAM */
+	case -EPERM:		/* The access was allowed a moment ago */
+		return -EAGAIN;
+	case -EFAULT:		/* Some page can't be had, but is it the one? */
+	case -EBUSY:		/* Too many invalidations for so many pages */
+		if (fault->one_page || xe_svm_range_size(fault->range) <= PAGE_SIZE)
+			return err;
+		fault->one_page = true;
+		return -EAGAIN;
+	default:
+		return err;
+	}
+}
+
+static int fault_get_pages(struct xe_svm_fault *fault)
+{
+	ktime_t begin = xe_gt_stats_ktime_get();
+	int err;
+
+	xe_svm_range_debug(fault->range, "PAGE FAULT - GET PAGES");
+	err = xe_svm_range_get_pages(fault->vm, fault->range, &fault->ctx);
+	if (err) {
+		drm_dbg(&fault->vm->xe->drm, "Get pages failed, asid=%u, errno=%pe\n",
+			fault->vm->usm.asid, ERR_PTR(err));
+		return fault_judge_pages(fault, err);
+	}
+	fault_stat_since(fault, &stat_get_pages_us, begin);
+
+	if (fault_is_placed(fault))
+		return 0;
+
+	return fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED ? -EAGAIN : -EBUSY;
+}
+
+/* Write the page tables of the tile that has faulted. */
+static int fault_bind(struct xe_svm_fault *fault)
+{
+	ktime_t begin = xe_gt_stats_ktime_get();
+	struct xe_vm *vm = fault->vm;
+	struct dma_fence *fence = NULL;
+	struct xe_validation_ctx vctx;
+	struct drm_exec exec;
+	int err = 0;
+
+	xe_svm_range_debug(fault->range, "PAGE FAULT - BIND");
+
+	xe_validation_guard(&vctx, &vm->xe->val, &exec, (struct xe_val_flags) {}, err) {
+		err = xe_vm_drm_exec_lock(vm, &exec);
+		drm_exec_retry_on_contention(&exec);
+		if (err)
+			break;
+
+		xe_vm_set_validation_exec(vm, &exec);
+		fence = xe_vm_range_rebind(vm, fault->vma, fault->range,
+					   BIT(fault->tile->id));
+		xe_vm_set_validation_exec(vm, NULL);
+		if (IS_ERR(fence)) {
+			drm_exec_retry_on_contention(&exec);
+			err = PTR_ERR(fence);
+			xe_validation_retry_on_oom(&vctx, &err);
+			break;
+		}
+	}
+	if (!err) {
+		dma_fence_wait(fence, false);
+		dma_fence_put(fence);
+	}
+	fault_stat_since(fault, &stat_binds_us, begin);
+
+	return err;
+}
+
+/* ------------------------------------------------------------------------
+ * The fault
+ */
+
+/* Returns -EAGAIN if the fault has to be looked at again from the beginning. */
+static int fault_try(struct xe_svm_fault *fault)
+{
+	int err;
+
+	err = xe_svm_collect_garbage_at(fault->vm, fault->addr);
+	if (err) {
+		fault->remapped = true;
+		return err;
+	}
+
+	err = fault_refresh_vma(fault);
+	if (!err)
+		err = fault_set_policy(fault);
+	if (!err)
+		err = fault_find_range(fault);
+	if (err)
+		return err;
+
+	if (fault_is_served(fault)) {
+		xe_svm_range_debug(fault->range, "PAGE FAULT - VALID");
+		fault_stat(fault, &stat_valid_faults, 1);
+		return 0;
+	}
+
+	xe_svm_range_debug(fault->range, "PAGE FAULT");
+	err = fault_migrate(fault);
+	if (!err)
+		err = fault_get_pages(fault);
+	if (!err)
+		err = fault_bind(fault);
+	if (err == -EAGAIN)
+		xe_svm_range_debug(fault->range, "PAGE FAULT - RETRY");
+
+	return err;
+}
+
+/**
+ * xe_svm_handle_pagefault() - Serve a fault on a CPU address mirror
+ * @vm: The VM; its lock is held for writing
+ * @vma: The mirror
+ * @gt: The GT that has faulted
+ * @fault_addr: The address
+ * @access: What the GPU tried to do
+ *
+ * Return: 0 if the access can be repeated; -EACCES or -EPERM if it is not allowed;
+ * -EFAULT, -ENOENT, -EINVAL or -EIO if there is nothing to be mapped; -EBUSY or
+ * -EAGAIN if the CPU did not leave enough time; or another error.
+ */
+int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
+			    struct xe_gt *gt, u64 fault_addr,
+			    enum xe_pagefault_access_type access)
+{
+	struct xe_svm_fault fault = {
+		.vm = vm,
+		.vma = vma,
+		.gt = gt,
+		.tile = gt_to_tile(gt),
+		.addr = fault_addr,
+		.access = access,
+		.begin = xe_gt_stats_ktime_get(),
+		.deadline = jiffies + XE_SVM_FAULT_TIMEOUT,
+	};
+	int err;
+
+	lockdep_assert_held_write(&vm->lock);
+	xe_assert(vm->xe, xe_vma_is_cpu_addr_mirror(vma));
+
+	xe_gt_stats_incr(gt, XE_GT_STATS_ID_SVM_PAGEFAULT_COUNT, 1);
+
+	do {
+		err = fault_try(&fault);
+	} while (err == -EAGAIN && time_before(jiffies, fault.deadline));
+
+	if (!err)
+		fault_stat_since(&fault, &stat_faults_us, fault.begin);
+
+	return err;
+}
