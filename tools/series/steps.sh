@@ -227,16 +227,31 @@ steps_one()
 		sort -u | findings_add "${mail##*/}"
 }
 
+# The mails without the cover letter
+steps_mails()
+{
+	find "$series_out" -name '*.patch' ! -name '*0000-cover-letter.patch' | sort
+}
+
+# Without building
+steps_apply()
+{
+	local mails=()
+
+	mapfile -t mails < <(steps_mails)
+	logged "$lab_build/log/series-am.log" tree_git am -q "${mails[@]}"
+}
+
 steps_all()
 {
-	local mail start before n=0 mails=("$series_out"/*[0-9][0-9][0-9][0-9]-*.patch)
+	local mail start before n=0 mails=()
 
+	mapfile -t mails < <(steps_mails)
 	for mail in "${mails[@]}"; do
-		[[ $mail != *0000-cover-letter.patch ]] || continue
 		start=$SECONDS
 		before=$(findings_count)
 		n=$((n + 1))
-		printf '    %2d/%d %-52.52s ' "$n" "$((${#mails[@]} - 1))" \
+		printf '    %2d/%d %-52.52s ' "$n" "${#mails[@]}" \
 			"$(sed -n 's/^Subject: \[[^]]*\] //p' "$mail" | head -n 1)"
 		steps_one "$mail"
 		say "$steps_objects objects, $(duration $((SECONDS - start))), $(findings_since "$before")"
