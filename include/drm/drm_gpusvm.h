@@ -87,7 +87,7 @@ struct drm_gpusvm_ops {
 	 * @invalidate: Take CPU pages away from the device, in one pass
 	 * @gpusvm: The GPU SVM
 	 * @notifier: The notifier whose window is hit; at least one of its
-	 *	      ranges overlaps @mmu_range
+	 * ranges overlaps @mmu_range
 	 * @mmu_range: What the CPU is about to change
 	 *
 	 * Zaps the device's page table entries, waits until the device can't
@@ -104,7 +104,7 @@ struct drm_gpusvm_ops {
 	 * @invalidate_start: First pass: zap, and start the device's flush
 	 * @gpusvm: The GPU SVM
 	 * @notifier: The notifier whose window is hit; at least one of its
-	 *	      ranges overlaps @mmu_range
+	 * ranges overlaps @mmu_range
 	 * @mmu_range: What the CPU is about to change
 	 *
 	 * Zaps the device's page table entries, starts flushing its caches of

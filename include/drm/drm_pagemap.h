@@ -119,9 +119,9 @@ struct drm_pagemap_ops {
 	 * @start: first address, page aligned
 	 * @end: address behind the last one, page aligned
 	 * @mm: the mm; the caller has an mmget() reference and holds the mmap
-	 *      lock at least for reading
+	 * lock at least for reading
 	 * @timeslice_ms: how long the CPU is asked to wait before it takes
-	 *                the memory back, in milliseconds
+	 * the memory back, in milliseconds
 	 *
 	 * For providers that do the work of drm_pagemap_populate_range()
 	 * themselves. Best effort. The op takes its own references (runtime
@@ -140,11 +140,11 @@ struct drm_pagemap_ops {
 	 * @dpagemap: the memory's pagemap
 	 * @mm: the mm that will use the memory, for accounting only
 	 * @size: bytes, a multiple of PAGE_SIZE, at most HPAGE_PMD_SIZE where
-	 *        there are huge pages
+	 * there are huge pages
 	 * @may_wait: %true: the op may evict others and sleep for it, the mmap
-	 *            lock is not held. %false: folios are locked and copies
-	 *            are under way; the op must return -EBUSY instead of
-	 *            waiting for anything but a short mutex
+	 * lock is not held. %false: folios are locked and copies
+	 * are under way; the op must return -EBUSY instead of
+	 * waiting for anything but a short mutex
 	 *
 	 * The op initialises the allocation with drm_pagemap_devmem_init() and
 	 * takes what keeps the device usable (runtime PM) until
@@ -280,7 +280,7 @@ struct drm_pagemap_devmem_ops {
 	 * @copy_to_ram: Copy out of device memory and wait for it
 	 * @pages: device pages, the source
 	 * @pagemap_addr: addresses of the destination: system memory, or a
-	 *                peer's memory that was mapped for this device
+	 * peer's memory that was mapped for this device
 	 * @npages: number of entries
 	 * @pre_migrate_fence: has to signal before the first read, or NULL
 	 *
