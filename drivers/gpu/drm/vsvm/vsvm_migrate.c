@@ -283,19 +283,18 @@ static int prefetch_to(struct vsvm_vm *vm,
 		       const struct drm_vsvm_prefetch *args,
 		       struct drm_pagemap_migrate_stats *stats)
 {
+	unsigned long start = args->start, end = start + args->size;
 	struct vsvm_vm_device *target;
 
 	if (args->location == DRM_VSVM_LOCATION_SYSTEM)
-		return vsvm_recall(vm, args->start, args->start + args->size,
-				   NULL, stats);
+		return prefetch_error(vsvm_recall(vm, start, end, NULL, stats));
 
 	target = location_device(vm, args->location);
 	if (!target || !target->vdev->vpagemap)
 		return -EINVAL;
 
-	return prefetch_error(migrate(target, args->start,
-				      args->start + args->size,
-				      args->timeslice_ms, stats));
+	return prefetch_error(migrate(target, start, end, args->timeslice_ms,
+				      stats));
 }
 
 /**

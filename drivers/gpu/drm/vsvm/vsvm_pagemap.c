@@ -183,6 +183,20 @@ static void add_segment(struct vsvm_copy *copy, struct page *page, u64 other,
 	}
 }
 
+/* How many segments there can be: a large one may lie in two blocks. */
+static unsigned int max_segments(struct page **pages,
+				 const struct drm_pagemap_addr *addr,
+				 unsigned long npages)
+{
+	unsigned int num = 0;
+
+	for (unsigned long i = 0; i < npages; i += NR_PAGES(addr[i].order))
+		if (pages[i])
+			num += addr[i].order ? 2 : 1;
+
+	return num;
+}
+
 static struct dma_fence *submit_copy(struct page **pages,
 				     struct drm_pagemap_addr *addr,
 				     unsigned long npages,
@@ -191,8 +205,7 @@ static struct dma_fence *submit_copy(struct page **pages,
 	struct vsvm_pagemap *vpagemap = NULL;
 	struct vsvm_copy *copy;
 
-	/* Twice as many, since each segment may lie in two blocks. */
-	copy = vsvm_copy_alloc(2 * npages, out);
+	copy = vsvm_copy_alloc(max_segments(pages, addr, npages), out);
 	if (!copy)
 		return ERR_PTR(-ENOMEM);
 

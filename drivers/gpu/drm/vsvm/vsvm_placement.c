@@ -19,6 +19,9 @@
 #define CHUNK_SIZE	SZ_2M
 #define CHUNK_PAGES	(CHUNK_SIZE / PAGE_SIZE)
 
+/* How often a page is asked for that doesn't come back. */
+#define RECALL_TRIES	4
+
 /**
  * struct vsvm_look - A look at the page tables of a process
  *
@@ -224,6 +227,20 @@ static int recall_page(struct mm_struct *mm, unsigned long addr)
 	return err == -EFAULT ? 0 : err;
 }
 
+static int recall_pages(struct vsvm_look *look, unsigned long start,
+			unsigned long npages, const void *keep)
+{
+	int err = 0;
+
+	for (unsigned long i = 0; !err && i < npages; i++)
+		if (is_recalled(look->vm, look->pages[i], keep))
+			err = recall_page(look->vm->svm.mm,
+					  start + i * PAGE_SIZE);
+
+	return err;
+}
+
+/* A fault that has lost a race brings nothing back, so look whether it did. */
 static int recall_chunk(struct vsvm_look *look, unsigned long start,
 			unsigned long end, const void *keep,
 			struct drm_pagemap_migrate_stats *stats)
@@ -238,20 +255,17 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
 
 	count_recalled(look, npages, keep, &devmem, &system);
 	stats->resident += system;
-	if (!devmem)
-		return 0;
 
-	for (unsigned long i = 0; !err && i < npages; i++)
-		if (is_recalled(look->vm, look->pages[i], keep))
-			err = recall_page(look->vm->svm.mm,
-					  start + i * PAGE_SIZE);
+	left = devmem;
+	for (int i = 0; !err && left && i < RECALL_TRIES; i++) {
+		err = recall_pages(look, start, npages, keep);
+		err = err ?: look_chunk(look, start, end);
+		if (!err)
+			count_recalled(look, npages, keep, &left, &system);
+	}
 
-	if (look_chunk(look, start, end))
-		return err ?: -EBUSY;
-
-	count_recalled(look, npages, keep, &left, &system);
-	stats->left += left;
 	stats->moved += devmem - min(left, devmem);
+	stats->left += left;
 	return err;
 }
 
