@@ -198,8 +198,21 @@ static void svm_end_failures(struct svm_fixture *svm)
 	svm->failures_left = current->fail_nth;
 	current->fail_nth = 0;
 }
+
+/* Once all is mapped, allocations may fail again. */
+void svm_resume_failures(struct svm_fixture *svm)
+{
+	if (!svm->mapping_succeeds || !svm->failures_left || current->fail_nth)
+		return;
+	current->fail_nth = svm->failures_left;
+	svm->failures_left = 0;
+}
 #else
 static void svm_end_failures(struct svm_fixture *svm)
+{
+}
+
+void svm_resume_failures(struct svm_fixture *svm)
 {
 }
 #endif

@@ -176,6 +176,7 @@ long __x64_sys_mremap(const struct pt_regs *regs);
 
 /* Whether the DMA API tells the test about mappings; it does with its debugging. */
 bool svm_counts_dma(struct svm_fixture *svm);
+void svm_resume_failures(struct svm_fixture *svm);
 long svm_dma_bytes(struct svm_fixture *svm, unsigned int device);
 struct device *svm_translated_device(struct kunit *test);
 
