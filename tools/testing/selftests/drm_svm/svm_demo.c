@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A demonstration: a device computes on the memory of a process, wherever that
- * memory comes from and whatever happens to it. Prints a table with a row for
- * each scenario, and exits with 0 only if all results were right.
+ * memory comes from and whatever happens to it; and the memory moves to devices
+ * and back. Prints a table with a row for each scenario and another with a row
+ * for each step of a journey, and exits with 0 only if all results were right.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -429,6 +430,258 @@ static void run_scenario(const struct scenario *s, unsigned int devices,
 }
 
 /*
+ * A journey: some memory of the process moves between the system and the memory
+ * of two devices. All words of it have the same value.
+ */
+#define JOURNEY_SET	"drm_svm_demo"
+#define JOURNEY_LEN	(8 * MB)
+#define DEVICE_MEM	(16 * MB)
+
+struct journey {
+	struct svm svm;
+	/* Another address space, which sees where memory is after the removal */
+	struct svm onlooker;
+	char *mem;
+	size_t len;
+	uint64_t value;
+};
+
+static bool goes_to(struct journey *j, uint32_t location)
+{
+	struct svm_moved moved;
+
+	return check(!svm_prefetch(&j->svm, j->mem, j->len, location, &moved),
+		     "%s", svm_why()) &&
+	       check(!moved.left, "%llu pages couldn't move",
+		     (unsigned long long)moved.left);
+}
+
+static bool device_adds(struct journey *j, unsigned int device)
+{
+	struct svm_queue *queue = &j->svm.queue[device];
+
+	j->value++;
+	return runs(queue, svm_add(j->mem, j->len, 1)) &&
+	       sums_to(queue, j->mem, j->len, j->value * (j->len / 8));
+}
+
+static bool process_writes(struct journey *j)
+{
+	uint64_t *word = (uint64_t *)j->mem;
+
+	for (size_t i = 0; i < j->len / 8; i++)
+		word[i] = j->value;
+	return true;
+}
+
+static bool to_device_0(struct journey *j)
+{
+	return goes_to(j, DRM_VSVM_LOCATION_DEVICE(0));
+}
+
+static bool to_device_1(struct journey *j)
+{
+	return goes_to(j, DRM_VSVM_LOCATION_DEVICE(1));
+}
+
+static bool to_system(struct journey *j)
+{
+	return goes_to(j, DRM_VSVM_LOCATION_SYSTEM) &&
+	       is_value(j->mem, j->len, j->value);
+}
+
+static bool device_0_adds(struct journey *j)
+{
+	return device_adds(j, 0);
+}
+
+static bool device_1_adds(struct journey *j)
+{
+	return device_adds(j, 1);
+}
+
+static bool process_reads_a_byte(struct journey *j)
+{
+	return check(*(volatile uint8_t *)(j->mem + j->len / 2) == j->value,
+		     "the byte is wrong");
+}
+
+static bool process_reads_all(struct journey *j)
+{
+	return is_value(j->mem, j->len, j->value);
+}
+
+static bool child_writes(struct journey *j)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		bool same = svm_value_check(j->mem, j->len, j->value) < 0;
+
+		memset(j->mem, 0x77, j->len);
+		_exit(!same);
+	}
+	return check(pid > 0 && waitpid(pid, &status, 0) == pid && !status,
+		     "the child has other data") &&
+	       sums_to(&j->svm.queue[1], j->mem, j->len,
+		       j->value * (j->len / 8));
+}
+
+/* Memory of a size of its own instead; nobody has written to it */
+static bool take_new(struct journey *j, size_t len, int advice)
+{
+	munmap(j->mem, j->len);
+	j->mem = svm_map_aligned(len, SVM_PMD_SIZE);
+	j->len = len;
+	j->value = 0;
+	return check(j->mem, "no memory") && !madvise(j->mem, len, advice);
+}
+
+static bool fresh_to_device_0(struct journey *j)
+{
+	return take_new(j, JOURNEY_LEN, MADV_NOHUGEPAGE) && to_device_0(j) &&
+	       sums_to(&j->svm.queue[0], j->mem, j->len, 0);
+}
+
+static bool huge_pages(struct journey *j)
+{
+	return take_new(j, JOURNEY_LEN, MADV_HUGEPAGE) && process_writes(j) &&
+	       to_device_1(j) && device_adds(j, 1);
+}
+
+static bool too_much(struct journey *j)
+{
+	return take_new(j, 4 * DEVICE_MEM, MADV_NOHUGEPAGE) &&
+	       process_writes(j) && device_adds(j, 0);
+}
+
+static bool devices_removed(struct journey *j)
+{
+	svm_set_remove(JOURNEY_SET);
+	return check(svm_run(&j->svm.queue[0], svm_add(j->mem, 8, 1), NULL) ==
+		     -ENODEV, "a device runs that was removed") &&
+	       is_value(j->mem, j->len, j->value);
+}
+
+static const struct step {
+	const char *what;
+	bool (*run)(struct journey *j);
+} steps[] = {
+	{ "the process writes 8 MiB", process_writes },
+	{ "prefetch to device 0", to_device_0 },
+	{ "device 0 adds", device_0_adds },
+	{ "the process reads one byte", process_reads_a_byte },
+	{ "device 1 adds, through its link to 0", device_1_adds },
+	{ "prefetch to device 1", to_device_1 },
+	{ "prefetch to the system", to_system },
+	{ "device 1 touches it first and adds", device_1_adds },
+	{ "a child reads and overwrites its copy", child_writes },
+	{ "device 0 adds to what was shared", device_0_adds },
+	{ "the process reads it all", process_reads_all },
+	{ "8 MiB without contents to device 0", fresh_to_device_0 },
+	{ "8 MiB of huge pages to device 1, adds", huge_pages },
+	{ "the process reads it all", process_reads_all },
+	{ "device 0 adds to 64 MiB, has 16", too_much },
+	{ "both devices are removed", devices_removed },
+};
+
+#define N_STEPS	(sizeof(steps) / sizeof(steps[0]))
+
+static void print_journey_header(void)
+{
+	printf("\n%-40s%23s%16s%8s%8s\n", "", "MiB are now in", "MiB moved",
+	       "CPU", "time");
+	printf("%-40s%7s%8s%8s%8s%8s%8s%8s  %s\n",
+	       "memory of the process, 2 devices", "system", "dev 0", "dev 1",
+	       "in", "out", "faults", "ms", "verified");
+}
+
+static double mib_at(const struct journey *j, const struct svm *svm,
+		     uint32_t location)
+{
+	long pages = svm_count_at(svm, j->mem, j->len, location);
+
+	return check(pages >= 0, "%s", svm_why()) ?
+	       pages * (double)svm_page_size() / MB : -1;
+}
+
+static void print_step(const struct journey *j, const char *what,
+		       const struct drm_vsvm_device_stats *stats, uint64_t ns,
+		       bool gone, bool ok)
+{
+	printf("%-40s%7.2f", what,
+	       mib_at(j, gone ? &j->onlooker : &j->svm,
+		      DRM_VSVM_LOCATION_SYSTEM));
+	for (unsigned int i = 0; i < 2; i++)
+		printf("%8.2f", gone ? 0 :
+		       mib_at(j, &j->svm, DRM_VSVM_LOCATION_DEVICE(i)));
+	if (gone)
+		printf("%8s%8s%8s", "-", "-", "-");
+	else
+		printf("%8.2f%8.2f%8llu", stats->copied_in / (double)MB,
+		       stats->copied_out / (double)MB,
+		       (unsigned long long)stats->cpu_faults);
+	printf("%8.1f  %s\n", ns / 1e6, ok ? "yes" : "NO");
+	if (!ok)
+		printf("    %s\n", why_not);
+	fflush(stdout);
+}
+
+static bool run_step(struct journey *j, const struct step *step,
+		     struct total *total)
+{
+	struct drm_vsvm_device_stats before = { 0 }, after = { 0 };
+	uint64_t start;
+	bool ok, gone;
+
+	why_not[0] = '\0';
+	ok = check(!svm_stats(&j->svm, &before), "%s", svm_why());
+	start = svm_now_ns();
+	ok = ok && step->run(j);
+	start = svm_now_ns() - start;
+	/* A device that was removed can't tell any more */
+	gone = svm_stats(&j->svm, &after) == -ENODEV;
+	total->stale += after.stale_accesses;
+	ok = check(!after.stale_accesses, "a stale access") && ok;
+	svm_stats_sub(&after, &before);
+	if (!gone)
+		total->faults += after.read_faults + after.write_faults;
+	print_step(j, step->what, &after, start, gone, ok);
+	return ok;
+}
+
+static bool show_journey(struct total *total)
+{
+	static const char *const settings[] = {
+		"devices=2", "mem_size=16M", "policy=first_touch", NULL
+	};
+	struct journey j = { .len = JOURNEY_LEN, .value = 1 };
+	bool ok;
+
+	svm_set_remove(JOURNEY_SET);
+	ok = !svm_set_make(JOURNEY_SET, settings) &&
+	     !svm_open_set(&j.svm, JOURNEY_SET, 2) && !svm_open(&j.onlooker, 1);
+	if (!ok) {
+		printf("\nDevice memory: %s\n", svm_why());
+		svm_set_remove(JOURNEY_SET);
+		return false;
+	}
+	j.mem = svm_map_aligned(j.len, SVM_PMD_SIZE);
+	ok = j.mem && !madvise(j.mem, j.len, MADV_NOHUGEPAGE);
+	print_journey_header();
+	for (size_t i = 0; ok && i < N_STEPS; i++)
+		ok = run_step(&j, &steps[i], total);
+	munmap(j.mem, j.len);
+	svm_close(&j.svm);
+	svm_close(&j.onlooker);
+	svm_set_remove(JOURNEY_SET);
+	return ok;
+}
+
+/*
  * Throughput: threads that touch fresh pages, each by a queue of its own. Every
  * other page is no memory, so that each page takes a fault.
  */
@@ -515,12 +768,13 @@ int main(void)
 	print_header(devices);
 	for (size_t i = 0; i < N_SCENARIOS; i++)
 		run_scenario(&scenarios[i], devices, &total);
-	ok = show_rates() && total.right == N_SCENARIOS;
+	ok = show_journey(&total);
+	ok = show_rates() && ok && total.right == N_SCENARIOS;
 
 	if (ok)
-		printf("\nAll right: %zu scenarios verified, %llu device page faults served, "
-		       "and not one\naccess to memory that had been taken away.\n",
-		       N_SCENARIOS, (unsigned long long)total.faults);
+		printf("\nAll right: %zu scenarios and %zu steps verified, %llu device "
+		       "page faults\nserved, and not one access to memory that had been taken away.\n",
+		       N_SCENARIOS, N_STEPS, (unsigned long long)total.faults);
 	else
 		printf("\nNOT all right: %u of %zu scenarios verified, %llu stale accesses.\n",
 		       total.right, N_SCENARIOS,

@@ -6,8 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/io_uring.h>
 
 #include "svm_mem.h"
 
@@ -272,6 +276,30 @@ bool svm_write_file(const char *path, const char *text)
 	ok = write_all(fd, text, strlen(text));
 	close(fd);
 	return ok;
+}
+
+/* The buffers of an io_uring are pinned */
+int svm_pin(void *mem, size_t len)
+{
+	struct iovec iov = { .iov_base = mem, .iov_len = len };
+	struct io_uring_params params = { 0 };
+	int fd = syscall(__NR_io_uring_setup, 1, &params);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (!syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov,
+		     1))
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+void svm_unpin(int pin)
+{
+	syscall(__NR_io_uring_register, pin, IORING_UNREGISTER_BUFFERS, NULL, 0);
+	close(pin);
 }
 
 /* What mkswap writes: version and last page at 1 KiB, the magic at the end */

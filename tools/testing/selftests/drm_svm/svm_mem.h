@@ -78,6 +78,13 @@ long svm_smaps_kb(const void *addr, const char *field);
 long svm_proc_field(const char *path, const char *field);
 
 /*
+ * Pin pages as a device without page faults would, for as long as it takes.
+ * Returns a handle, or a negative error number.
+ */
+int svm_pin(void *mem, size_t len);
+void svm_unpin(int pin);
+
+/*
  * Provide what a test needs if it is missing and we may: swap on a zram disk,
  * a pool of huge pages. False: not there, the test has to be skipped.
  */

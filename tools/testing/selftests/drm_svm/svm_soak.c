@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random operations on shared virtual memory, checked against a model.
+ * Random operations on shared virtual memory, checked against a model, for as
+ * long as is wanted.
+ *
+ * It goes in rounds. Each has a process and a set of devices of its own: without
+ * memory, with much of it or little, which reach each other's or don't. Memory
+ * is asked to move between the system and the devices, and moves since it is
+ * touched, or since there isn't room for all.
  *
  * Each thread has a part of one address range, its arena, and a model of it:
  * what is mapped where, with which rights, and what every byte holds. It draws
@@ -12,19 +18,21 @@
  * never in the same bytes; but for some words that all threads and devices add
  * to atomically, whose sums are checked at the end.
  *
- * A seed gives each thread the same operations in every run; how they interleave
- * is up to the machine. Nothing allocates memory while the threads run: a hole
- * in an arena must stay a hole.
+ * A seed gives each thread of each round the same operations in every run; how
+ * they interleave is up to the machine. Nothing allocates memory while the
+ * threads run: a hole in an arena must stay a hole.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -42,6 +50,29 @@
 #define SHARED_WORDS	32
 #define MAX_THREADS	16
 #define FILE_SEED	77
+#define MAX_SETTINGS	8
+#define MAX_ROUND_S	30
+#define PROGRESS_S	10
+#define DEVICE_SET	"drm_svm_soak"
+
+/* What the devices of a round are like */
+static const struct kind_of_round {
+	const char *name;
+	bool memory;
+	const char *settings[MAX_SETTINGS];
+} kinds_of_rounds[] = {
+	{ "system memory", false, { "mem_size=0" } },
+	{ "first touch", true, { "mem_size=8M" } },
+	{ "little memory, no links", true, {
+		"mem_size=2M", "interconnect=0", "fault_window=4K",
+	} },
+	{ "advice, timeslices, slow copies", true, {
+		"mem_size=4M", "policy=advice", "timeslice_ms=1",
+		"copy_latency_us=200", "chunk_sizes=2M,4K",
+	} },
+};
+
+#define KINDS	ARRAY_SIZE(kinds_of_rounds)
 
 enum kind {
 	KIND_HOLE,
@@ -75,7 +106,10 @@ struct thread {
 
 static struct {
 	unsigned int seconds, threads, devices;
-	uint64_t seed, max_ops, deadline;
+	uint64_t seed, max_ops, only_round;
+	/* This round */
+	uint64_t round, deadline;
+	const struct kind_of_round *kind;
 	struct svm svm;
 	size_t page;
 	int file;
@@ -83,15 +117,18 @@ static struct {
 	char *shared;
 	size_t shared_stride;
 	bool stop;
+	unsigned int running;
 	pthread_mutex_t lock;
+	pthread_cond_t ended;
 	pthread_barrier_t start;
 	char error[512];
 } run = {
-	.seconds = 20,
+	.seconds = 30,
 	.threads = 4,
 	.devices = 4,
 	.max_ops = ~0ULL,
 	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.ended = PTHREAD_COND_INITIALIZER,
 };
 
 /* The first error is the one to look at; it ends the run */
@@ -556,6 +593,122 @@ static void op_disturb_shared(struct thread *t)
 	}
 }
 
+/*
+ * Where memory is
+ */
+
+static uint32_t choose_location(struct thread *t)
+{
+	return below(t, 3) ? DRM_VSVM_LOCATION_DEVICE(below(t, run.devices)) :
+			     DRM_VSVM_LOCATION_SYSTEM;
+}
+
+/* Pages that can't move stay, and so do those for which there is no room */
+static void move_pages(struct thread *t, unsigned int first, unsigned int pages)
+{
+	unsigned int timeslice = below(t, 8) ? 0 : below(t, 5);
+	struct svm_moved moved = { 0 };
+	int err;
+
+	err = svm_prefetch_for(&run.svm, t->arena + first * run.page,
+			       pages * run.page, choose_location(t), timeslice,
+			       &moved);
+	if (err && err != -ENOSPC)
+		fail(t, "%s", svm_why());
+	if (moved.moved + moved.resident + moved.left > pages)
+		fail(t, "%llu + %llu + %llu of %u pages moved",
+		     (unsigned long long)moved.moved,
+		     (unsigned long long)moved.resident,
+		     (unsigned long long)moved.left, pages);
+}
+
+static void op_prefetch(struct thread *t)
+{
+	unsigned int first, pages = choose_pages(t, &first);
+
+	if (run.kind->memory)
+		move_pages(t, first, pages);
+}
+
+static void op_say_where(struct thread *t)
+{
+	unsigned int first, pages = choose_pages(t, &first);
+	bool shared = !below(t, 4);
+	size_t len = SHARED_WORDS * run.shared_stride;
+	unsigned int flags = shared && !below(t, 2) ?
+			     DRM_VSVM_ADVISE_ATOMIC_LOCAL : 0;
+	uint32_t where = below(t, 2) ? choose_location(t) :
+				       DRM_VSVM_LOCATION_NONE;
+
+	if (!run.kind->memory)
+		return;
+	if (svm_advise(&run.svm, shared ? run.shared :
+		       t->arena + first * run.page,
+		       shared ? len & ~(run.page - 1) : pages * run.page, where,
+		       flags, below(t, 3)))
+		fail(t, "%s", svm_why());
+}
+
+/* Nobody else moves holes, and files don't move at all */
+static bool may_be_at(const struct page *page, uint8_t place)
+{
+	unsigned int where = place & DRM_VSVM_PLACEMENT_LOCATION;
+
+	if (where == DRM_VSVM_LOCATION_NONE)
+		return true;
+	if (page->kind == KIND_HOLE)
+		return false;
+	if (where == DRM_VSVM_LOCATION_SYSTEM)
+		return true;
+	return page->kind == KIND_ANON && run.kind->memory &&
+	       where >= DRM_VSVM_LOCATION_DEVICE(0) &&
+	       where < DRM_VSVM_LOCATION_DEVICE(run.devices);
+}
+
+static void op_placement(struct thread *t)
+{
+	unsigned int first, pages = choose_pages(t, &first);
+	uint8_t place[ARENA_PAGES];
+	int err;
+
+	err = svm_placement(&run.svm, t->arena + first * run.page,
+			    pages * run.page, place);
+	/* Others keep it from coming to rest */
+	if (err == -EBUSY)
+		return;
+	if (err)
+		fail(t, "%s", svm_why());
+	for (unsigned int i = 0; !err && i < pages; i++)
+		if (!may_be_at(&t->page[first + i], place[i]))
+			fail(t, "page %u is at %#x", first + i, place[i]);
+}
+
+/* Of pages that are pinned none moves, whoever asks for it */
+static void op_pin(struct thread *t)
+{
+	unsigned int first, pages = choose_pages(t, &first), n;
+	uint8_t place[ARENA_PAGES];
+	int pin;
+
+	for (n = 0; n < pages; n++)
+		if (t->page[first + n].kind != KIND_ANON ||
+		    may(&t->page[first + n], true))
+			break;
+	pin = n ? svm_pin(t->arena + first * run.page, n * run.page) : -1;
+	if (pin < 0)
+		return;
+	if (run.kind->memory)
+		move_pages(t, first, pages);
+	if (!svm_placement(&run.svm, t->arena + first * run.page, n * run.page,
+			   place))
+		for (unsigned int i = 0; i < n; i++)
+			if ((place[i] & DRM_VSVM_PLACEMENT_LOCATION) >
+			    DRM_VSVM_LOCATION_SYSTEM)
+				fail(t, "pinned page %u is at %#x", first + i,
+				     place[i]);
+	svm_unpin(pin);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct thread *t);
@@ -577,6 +730,10 @@ static const struct {
 	{ "sum", op_sum, 10 },
 	{ "atomics", op_atomics, 8 },
 	{ "disturb shared", op_disturb_shared, 3 },
+	{ "prefetch", op_prefetch, 14 },
+	{ "say where", op_say_where, 4 },
+	{ "placement", op_placement, 4 },
+	{ "pin", op_pin, 2 },
 };
 
 static void one_operation(struct thread *t)
@@ -605,17 +762,22 @@ static void *thread_main(void *arg)
 	t->op = "the end";
 	op_verify(t);
 	join_child(t);
+	pthread_mutex_lock(&run.lock);
+	run.running--;
+	pthread_cond_signal(&run.ended);
+	pthread_mutex_unlock(&run.lock);
 	return NULL;
 }
 
 /*
- * Begin and end
+ * A round, in a process of its own
  */
 
 static bool setup_thread(struct thread *t, unsigned int number, char *arena)
 {
 	t->number = number;
-	t->rand.state = run.seed + number * 0x5bd1e995ULL;
+	t->rand.state = run.seed + run.round * 0x2545f491ULL +
+			number * 0x5bd1e995ULL;
 	t->arena = arena;
 	t->shadow = calloc(ARENA_PAGES, run.page);
 	t->op = "setup";
@@ -630,20 +792,13 @@ static bool setup_thread(struct thread *t, unsigned int number, char *arena)
 
 static bool setup(struct thread *threads)
 {
-	size_t arena, file_len;
-	unsigned int devices = svm_want_devices(run.devices);
+	size_t arena = ARENA_PAGES * run.page;
 	char *arenas;
 
-	run.page = svm_page_size();
-	if (run.devices > devices)
-		run.devices = devices;
-	if (svm_open(&run.svm, run.devices))
+	if (svm_open_set(&run.svm, DEVICE_SET, run.devices))
 		return false;
-
-	arena = ARENA_PAGES * run.page;
-	file_len = arena;
-	run.file = svm_tmpfile(file_len, FILE_SEED);
-	run.file_data = malloc(file_len);
+	run.file = svm_tmpfile(arena, FILE_SEED);
+	run.file_data = malloc(arena);
 	run.shared_stride = run.page / 2 + 8;
 	run.shared = svm_map(SHARED_WORDS * run.shared_stride,
 			     PROT_READ | PROT_WRITE);
@@ -652,8 +807,7 @@ static bool setup(struct thread *threads)
 				 SVM_PMD_SIZE);
 	if (run.file < 0 || !run.file_data || !run.shared || !arenas)
 		return false;
-	svm_pattern_fill(run.file_data, file_len, FILE_SEED);
-	svm_want_swap();
+	svm_pattern_fill(run.file_data, arena, FILE_SEED);
 
 	for (unsigned int i = 0; i < run.threads; i++)
 		if (!setup_thread(&threads[i], i,
@@ -676,29 +830,42 @@ static void check_shared(struct thread *threads)
 	}
 }
 
+/* A line for people who wait; run-tests shows it */
+static void progress(const struct thread *threads)
+{
+	struct drm_vsvm_device_stats stats;
+	uint64_t ops = 0;
+
+	for (unsigned int i = 0; i < run.threads; i++)
+		ops += __atomic_load_n(&threads[i].ops, __ATOMIC_RELAXED);
+	if (svm_stats(&run.svm, &stats))
+		return;
+	ksft_print_msg("at work: round %llu (%s): %llu operations, %llu jobs,",
+		       (unsigned long long)run.round, run.kind->name,
+		       (unsigned long long)ops, (unsigned long long)stats.jobs);
+	printf(" %llu faults, %llu of CPUs,",
+	       (unsigned long long)(stats.read_faults + stats.write_faults),
+	       (unsigned long long)stats.cpu_faults);
+	printf(" %llu pages to devices, %llu back, %llu evicted\n",
+	       (unsigned long long)stats.to_devmem,
+	       (unsigned long long)stats.to_ram,
+	       (unsigned long long)stats.evicted);
+	fflush(stdout);
+}
+
 static void check_stats(struct thread *threads)
 {
 	struct drm_vsvm_device_stats stats;
-	uint64_t jobs = 0, failed = 0, ops = 0;
+	uint64_t jobs = 0, failed = 0;
 
 	for (unsigned int i = 0; i < run.threads; i++) {
 		jobs += threads[i].jobs;
 		failed += threads[i].failed_jobs;
-		ops += threads[i].ops;
 	}
 	if (svm_stats(&run.svm, &stats)) {
 		fail(&threads[0], "%s", svm_why());
 		return;
 	}
-	ksft_print_msg("%llu operations, %llu jobs, %llu ended by an error as expected\n",
-		       (unsigned long long)ops, (unsigned long long)jobs,
-		       (unsigned long long)failed);
-	ksft_print_msg("%llu faults, %llu retries, %llu invalidations, %llu ranges left\n",
-		       (unsigned long long)(stats.read_faults +
-					    stats.write_faults),
-		       (unsigned long long)stats.retries,
-		       (unsigned long long)stats.invalidations,
-		       (unsigned long long)stats.ranges);
 	if (stats.stale_accesses)
 		fail(&threads[0], "%llu stale accesses",
 		     (unsigned long long)stats.stale_accesses);
@@ -708,11 +875,160 @@ static void check_stats(struct thread *threads)
 		     (unsigned long long)stats.failed_jobs);
 }
 
+/* Wait until all threads are through, and say every now and then how far */
+static void watch(const struct thread *threads)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PROGRESS_S;
+	pthread_mutex_lock(&run.lock);
+	while (run.running) {
+		if (!pthread_cond_timedwait(&run.ended, &run.lock, &until))
+			continue;
+		until.tv_sec += PROGRESS_S;
+		pthread_mutex_unlock(&run.lock);
+		progress(threads);
+		pthread_mutex_lock(&run.lock);
+	}
+	pthread_mutex_unlock(&run.lock);
+}
+
+static int round_main(unsigned int seconds)
+{
+	struct thread *threads = calloc(run.threads, sizeof(*threads));
+
+	if (!threads || !setup(threads)) {
+		ksft_print_msg("setup: %s\n", svm_why());
+		return KSFT_FAIL;
+	}
+	/* The buffer of stdout, and all that printing needs, before holes */
+	progress(threads);
+	run.deadline = svm_deadline_ms(seconds * 1000);
+	run.running = run.threads;
+	pthread_barrier_init(&run.start, NULL, run.threads);
+	for (unsigned int i = 0; i < run.threads; i++)
+		if (pthread_create(&threads[i].thread, NULL, thread_main,
+				   &threads[i]))
+			return KSFT_FAIL;
+	watch(threads);
+	for (unsigned int i = 0; i < run.threads; i++)
+		pthread_join(threads[i].thread, NULL);
+
+	check_shared(threads);
+	check_stats(threads);
+	progress(threads);
+	if (run.error[0])
+		ksft_print_msg("round %llu: %s\n",
+			       (unsigned long long)run.round, run.error);
+	fflush(stdout);
+	/* What is on the devices now goes with the process */
+	return run.error[0] ? KSFT_FAIL : KSFT_PASS;
+}
+
+/*
+ * All rounds
+ */
+
+static bool make_devices(void)
+{
+	const char *settings[MAX_SETTINGS + 1];
+	char devices[16];
+	unsigned int n = 0;
+
+	snprintf(devices, sizeof(devices), "devices=%u", run.devices);
+	settings[n++] = devices;
+	for (unsigned int i = 0; i < MAX_SETTINGS && run.kind->settings[i]; i++)
+		settings[n++] = run.kind->settings[i];
+	settings[n] = NULL;
+	svm_set_remove(DEVICE_SET);
+	return !svm_set_make(DEVICE_SET, settings);
+}
+
+/* All memory of the devices has to come free when its process has gone */
+static bool devices_are_empty(void)
+{
+	uint64_t deadline = svm_deadline_ms(SVM_WAIT_MS);
+	struct drm_vsvm_device_stats stats = { .mem_used = 1 };
+	struct svm svm;
+
+	if (svm_open_set(&svm, DEVICE_SET, run.devices))
+		return false;
+	while (!svm_stats(&svm, &stats) && stats.mem_used &&
+	       !svm_past(deadline))
+		sched_yield();
+	svm_close(&svm);
+	if (stats.mem_used)
+		ksft_print_msg("%llu bytes of device memory are left\n",
+			       (unsigned long long)stats.mem_used);
+	return !stats.mem_used;
+}
+
+static bool one_round(unsigned int seconds)
+{
+	int status = -1;
+	pid_t pid;
+	bool ok;
+
+	run.kind = &kinds_of_rounds[run.round % KINDS];
+	if (!make_devices()) {
+		ksft_print_msg("%s\n", svm_why());
+		return false;
+	}
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(round_main(seconds));
+	ok = pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+	if (!ok)
+		ksft_print_msg("ended with %#x; again: svm_soak --seed %llu --round %llu\n",
+			       status,
+			       (unsigned long long)run.seed,
+			       (unsigned long long)run.round);
+	ok = devices_are_empty() && ok;
+	svm_set_remove(DEVICE_SET);
+	return ok;
+}
+
+/* As many rounds as there is time for, but each kind at least once */
+static void all_rounds(bool *ok)
+{
+	uint64_t end = svm_deadline_ms(run.seconds * 1000);
+	unsigned int seconds = run.seconds / KINDS;
+
+	if (seconds > MAX_ROUND_S)
+		seconds = MAX_ROUND_S;
+	for (unsigned int i = 0; i < KINDS; i++)
+		ok[i] = true;
+	for (run.round = 0; run.round < KINDS || !svm_past(end); run.round++) {
+		ok[run.round % KINDS] = one_round(seconds);
+		if (!ok[run.round % KINDS])
+			break;
+	}
+}
+
+static void only_round(bool *ok)
+{
+	for (unsigned int i = 0; i < KINDS; i++)
+		ok[i] = true;
+	run.round = run.only_round;
+	ok[run.round % KINDS] = one_round(run.seconds);
+}
+
+/* In the environment, so that it passes through make and the guest */
+static uint64_t environment(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
 static void parse_args(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "seconds", required_argument, NULL, 's' },
 		{ "seed", required_argument, NULL, 'r' },
+		{ "round", required_argument, NULL, 'n' },
 		{ "ops", required_argument, NULL, 'o' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "devices", required_argument, NULL, 'd' },
@@ -730,6 +1046,9 @@ static void parse_args(int argc, char **argv)
 		case 'r':
 			run.seed = number;
 			break;
+		case 'n':
+			run.only_round = number;
+			break;
 		case 'o':
 			run.max_ops = number;
 			break;
@@ -741,7 +1060,8 @@ static void parse_args(int argc, char **argv)
 			break;
 		default:
 			fprintf(stderr,
-				"usage: %s [--seconds N] [--seed N] [--ops N] [--threads N] [--devices N]\n",
+				"usage: %s [--seconds N] [--seed N] [--round N] [--ops N] [--threads N] [--devices N]\n"
+				"In the environment: SOAK, in minutes, and SEED\n",
 				argv[0]);
 			exit(KSFT_FAIL);
 		}
@@ -754,39 +1074,32 @@ static void parse_args(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct thread *threads;
+	bool ok[KINDS];
 
-	run.seed = svm_now_ns();
+	run.page = svm_page_size();
+	run.only_round = ~0ULL;
+	run.seed = environment("SEED", svm_now_ns());
+	run.seconds = environment("SOAK", 0) * 60 ?: run.seconds;
 	parse_args(argc, argv);
 	ksft_print_header();
 	if (!svm_count_devices()) {
 		svm_open_device(0);
 		ksft_exit_skip("%s\n", svm_why());
 	}
-	ksft_set_plan(1);
-	threads = calloc(run.threads, sizeof(*threads));
-	if (!threads || !setup(threads))
-		ksft_exit_fail_msg("setup: %s\n", svm_why());
+	if (geteuid())
+		ksft_exit_skip("makes devices of its own: run it as root\n");
+	ksft_set_plan(KINDS);
+	svm_want_swap();
 	ksft_print_msg("seed %llu, %u s, %u threads, %u devices\n",
 		       (unsigned long long)run.seed, run.seconds, run.threads,
 		       run.devices);
-	fflush(stdout);
-
-	run.deadline = svm_deadline_ms(run.seconds * 1000);
-	pthread_barrier_init(&run.start, NULL, run.threads);
-	for (unsigned int i = 0; i < run.threads; i++)
-		if (pthread_create(&threads[i].thread, NULL, thread_main,
-				   &threads[i]))
-			ksft_exit_fail_msg("no thread\n");
-	for (unsigned int i = 0; i < run.threads; i++)
-		pthread_join(threads[i].thread, NULL);
-
-	check_shared(threads);
-	check_stats(threads);
-	svm_close(&run.svm);
-	if (run.error[0])
-		ksft_print_msg("%s\n", run.error);
-	ksft_test_result(!run.error[0], "svm_stress seed %llu\n",
-			 (unsigned long long)run.seed);
+	if (run.only_round == ~0ULL)
+		all_rounds(ok);
+	else
+		only_round(ok);
+	for (unsigned int i = 0; i < KINDS; i++)
+		ksft_test_result(ok[i], "svm_soak %s, seed %llu\n",
+				 kinds_of_rounds[i].name,
+				 (unsigned long long)run.seed);
 	ksft_finished();
 }
