@@ -4,13 +4,16 @@
 LAB := tools/lab/lab
 CONFIG ?= run
 
-.PHONY: help run test shell check bench igt igt-full gpu clean distclean
+.PHONY: help run test soak shell check bench igt igt-full gpu clean distclean
 
 help:
 	@$(LAB) --help
 
 run test check bench igt igt-full gpu clean distclean:
 	@$(LAB) $@
+
+soak:
+	@SOAK=$${SOAK:-5} $(LAB) test svm_soak
 
 shell:
 	@$(LAB) shell $(CONFIG)

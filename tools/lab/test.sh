@@ -30,7 +30,8 @@ test_guest()
 
 	mapfile -t tests < <(test_list "$@")
 	((${#tests[@]})) || die "there is no such KUnit suite or selftest: ${*:-none at all}"
-	boot_parse test --name test -- run-tests "${tests[@]}"
+	boot_parse test --name test -- env ${SOAK:+"SOAK=$SOAK"} ${SEED:+"SEED=$SEED"} \
+		run-tests "${tests[@]}"
 	boot_run || status=$?
 	# A guest that died is one more failed test; the log says why
 	((status == 0)) || test_note_death "$status"
