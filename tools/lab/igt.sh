@@ -40,10 +40,10 @@ igt_base_config()
 	esac
 }
 
-# The tests of a piece are complete if igt_runner came to its end
+# A piece is complete if igt_runner came to its end
 igt_piece_done()
 {
-	[[ -f $1/results.json ]]
+	[[ -f $1/endtime.txt && -f $1/results.json ]]
 }
 
 # igt_piece BASE LIST DIR: boot once and run the tests of LIST, results to DIR
