@@ -29,7 +29,7 @@ findings_since()
 findings_of_log()
 {
 	sed 's,^/src/,,' "$1" |
-		grep -E '^[^ ]+:[0-9:]* *(warning|error|fatal error)|^make.*\*\*\*' || true
+		grep -E '^[^ ]+:[0-9:]* *(warning|error|fatal error)|^make: \*\*\*' || true
 }
 
 # Without what is excepted, or in files that the series does not touch: of those
