@@ -107,7 +107,11 @@ bool trace_parse_topics(const char *topics)
 int trace_open(const char *path)
 {
 	trace_file = fopen(path, "we");
-	return trace_file ? 0 : -errno;
+	if (!trace_file)
+		return -errno;
+	/* Whole, also if the model is killed */
+	setvbuf(trace_file, NULL, _IOLBF, 0);
+	return 0;
 }
 
 void trace_close(void)
