@@ -351,7 +351,7 @@ static __always_inline unsigned int entry_order(unsigned long mpfn)
 }
 
 /* The allocation that an entry's page belongs to, if it is device memory. */
-static struct drm_pagemap_zdd *entry_zdd(unsigned long mpfn)
+static __always_inline struct drm_pagemap_zdd *entry_zdd(unsigned long mpfn)
 {
 	struct page *page = migrate_pfn_to_page(mpfn);
 
@@ -429,19 +429,13 @@ static void end_timeslice(struct drm_pagemap_devmem *devmem)
 	wake_up_all(&timeslice_wq);
 }
 
-/*
- * To device memory goes all that isn't there already. But for KSM: a page that one
- * VMA maps twice would be collected twice when a CPU fault wants it back, since
- * migrate_vma_setup() doesn't find the lock of the fault's page taken.
- */
+/* To device memory goes all that isn't there already. */
 static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn,
 			     unsigned int order, struct drm_pagemap_zdd *zdd)
 {
 	struct page *page = migrate_pfn_to_page(mpfn);
 
-	if (!zdd)
-		return !page || !folio_test_ksm(page_folio(page));
-	if (page_pgmap(page) != m->dpagemap->pagemap ||
+	if (!zdd || page_pgmap(page) != m->dpagemap->pagemap ||
 	    m->details->can_migrate_same_pagemap)
 		return true;
 
@@ -1151,7 +1145,7 @@ static void commit_account(struct drm_pagemap_migration *m)
 			m->moved_huge += nr;
 		if (!(src & MIGRATE_PFN_VALID))
 			m->zeroed += nr;
-		else if (m->from_device && entry_zdd(src))
+		else if (m->from_device && (!m->mixed || entry_zdd(src)))
 			folio_retire(page_folio(migrate_pfn_to_page(src)));
 	}
 }
@@ -1298,6 +1292,16 @@ static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
 	return err;
 }
 
+/*
+ * The core MM moves anonymous memory only. And it doesn't get along with KSM: a page
+ * that is being merged has no rmap for a while, and migrate_vma_setup() would leave
+ * migration entries behind that nobody finds.
+ */
+static bool vma_can_move(struct vm_area_struct *vma)
+{
+	return vma_is_anonymous(vma) && !(vma->vm_flags & VM_MERGEABLE);
+}
+
 static int vma_check(struct vm_area_struct *vma, unsigned long start,
 		     unsigned long end)
 {
@@ -1306,8 +1310,7 @@ static int vma_check(struct vm_area_struct *vma, unsigned long start,
 	if (start >= end || start < vma->vm_start || end > vma->vm_end)
 		return -EINVAL;
 
-	/* The core MM moves anonymous memory only. */
-	return vma_is_anonymous(vma) ? 0 : -EBUSY;
+	return vma_can_move(vma) ? 0 : -EBUSY;
 }
 
 /**
@@ -1553,7 +1556,7 @@ static int populate_step(struct drm_pagemap_populate *p, unsigned long start,
 
 	start = max(start, vma->vm_start);
 	*next = chunk_end(vma, start, end);
-	err = vma_is_anonymous(vma) ? populate_chunk(p, vma, start, *next) : -EINVAL;
+	err = vma_can_move(vma) ? populate_chunk(p, vma, start, *next) : -EINVAL;
 	if (err != -EINVAL)
 		return err;
 
@@ -1824,7 +1827,7 @@ static void evict_split(struct drm_pagemap_migration *m)
 		if (!folio)
 			continue;
 		if (folio_test_large(folio) && folio_trylock(folio)) {
-			if (!migrate_device_split_folio(folio))
+			if (!migrate_device_split_page(folio_page(folio, 0)))
 				stat_add(devmem->dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
 			folio_unlock(folio);
 		}
@@ -2066,6 +2069,22 @@ static int fault_migrate(struct vm_fault *vmf, struct drm_pagemap *dpagemap,
 	return err;
 }
 
+/*
+ * A huge folio that is mapped by small page table entries, since it was moved or
+ * unmapped in part, is split before anything is collected. migrate_vma_setup() would
+ * do it, but then take the first page for the one that the CPU has locked.
+ */
+static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
+{
+	/* Only a fault on a huge entry has no page table to point to. */
+	if (!vmf->pte || !folio_test_large(page_folio(vmf->page)))
+		return 0;
+
+	stat_add(dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
+
+	return migrate_device_split_page(vmf->page) ? -EBUSY : 0;
+}
+
 static vm_fault_t fault_result(int err)
 {
 	switch (err) {
@@ -2094,6 +2113,10 @@ static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
 		if (ret)
 			return ret;
 	}
+
+	err = fault_split(vmf, dpagemap);
+	if (err)
+		return fault_result(err);
 
 	fault_interval(vmf, devmem, &start, &end);
 	err = fault_migrate(vmf, dpagemap, start, end);
