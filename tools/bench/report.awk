@@ -118,6 +118,10 @@ $1 == "move" {
 		($4 <= target * $5 ? "ok" : "MISS"), note($8 + 0, $9 + 0, target)
 }
 
+$1 == "window" {
+	windows = windows sprintf("  %-22s %12d %12d\n", $2 " KiB", $3, $4)
+}
+
 # There is a target where the engine is about as fast as the CPU.
 $1 == "modelled" {
 	limit = overlap_limit($6, $4)
@@ -153,6 +157,10 @@ END {
 		print "\nBytes held, a mapped range: the range itself, its address arrays\n"
 		printf "%-26s %17s %17s %9s\n", "", "ours", "base", "ours/base"
 		printf "%s%s", bytes, notifier
+	}
+	if (windows) {
+		print "\nInstructions of the CPU, 2 MiB in small pages, by what a fault brings back (ours)\n"
+		printf "%-24s %12s %12s\n%s", "", "touches one", "reads each", windows
 	}
 	if (modelled) {
 		print "\nModelled time in us, 64 MiB, an engine that takes its time for each chunk\n"

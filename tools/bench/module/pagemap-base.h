@@ -46,6 +46,11 @@ static const struct drm_pagemap_devmem_ops side_devmem_ops = {
 	.copy_to_ram = bench_copy_to_ram,
 };
 
+/* The CPU gets all of an allocation back. */
+static void side_set_fault_window(struct drm_pagemap_devmem *devmem, u32 bytes)
+{
+}
+
 static int side_evict_many(struct drm_pagemap_devmem **devmem, unsigned int count)
 {
 	unsigned int i;

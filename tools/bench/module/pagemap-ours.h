@@ -22,6 +22,12 @@ static const struct drm_pagemap_devmem_ops side_devmem_ops = {
 	.submit_to_ram = bench_submit_to_ram,
 };
 
+/* The CPU gets this much back, and more while it reads on. */
+static void side_set_fault_window(struct drm_pagemap_devmem *devmem, u32 bytes)
+{
+	devmem->fault_window = bytes;
+}
+
 static int side_evict_many(struct drm_pagemap_devmem **devmem, unsigned int count)
 {
 	return drm_pagemap_evict_many(devmem, count);

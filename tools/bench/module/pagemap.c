@@ -68,6 +68,7 @@ struct bench_slot {
  * @idle_at: When the copy engine will have nothing to do
  * @chunk_ns: What it takes for each chunk; 0 if copies take no time
  * @copy_ns: What it takes for each copy in addition, then
+ * @fault_window: What a CPU fault is to bring back, or 0
  * @to_device: Pages copied to the device
  * @to_ram: Pages copied to RAM
  * @zeroed: Device pages zeroed
@@ -84,6 +85,7 @@ static struct bench_device {
 	u64 idle_at;
 	u32 chunk_ns;
 	u32 copy_ns;
+	u32 fault_window;
 	u64 to_device;
 	u64 to_ram;
 	u64 zeroed;
@@ -262,6 +264,7 @@ bench_copy_to_ram(struct page **pages, struct drm_pagemap_addr *addrs,
 /* The memory */
 
 static const struct drm_pagemap_devmem_ops side_devmem_ops;
+static void side_set_fault_window(struct drm_pagemap_devmem *devmem, u32 bytes);
 
 static struct bench_slot *to_bench_slot(struct drm_pagemap_devmem *devmem)
 {
@@ -283,6 +286,8 @@ bench_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 	bench.slots[i].mm = mm;
 	drm_pagemap_devmem_init(&bench.slots[i].devmem, bench.drm->dev, mm,
 				&side_devmem_ops, dpagemap, size, NULL);
+	if (bench.fault_window)
+		side_set_fault_window(&bench.slots[i].devmem, bench.fault_window);
 
 	return &bench.slots[i].devmem;
 }
@@ -604,6 +609,7 @@ static int bench_step(struct bench_array *a, struct pagemap_bench_step *step)
 	step->error = 0;
 	bench.chunk_ns = a->setup.chunk_ns;
 	bench.copy_ns = a->setup.copy_ns;
+	bench.fault_window = a->setup.fault_window;
 
 	bench.to_device = 0;
 	bench.to_ram = 0;

@@ -22,13 +22,15 @@
  * @chunks: Number of chunks
  * @chunk_ns: What the engine takes to copy a chunk; 0 if copies take no time
  * @copy_ns: What it takes for each copy in addition, however small, if so
+ * @fault_window: Bytes that a CPU fault is to bring back, where that can be
+ *		  chosen; 0 for what is the default there
  */
 struct pagemap_bench_setup {
 	__u64 addr;
 	__u32 chunks;
 	__u32 chunk_ns;
 	__u32 copy_ns;
-	__u32 pad;
+	__u32 fault_window;
 };
 
 enum pagemap_bench_op {

@@ -66,13 +66,15 @@ static size_t pages(const struct bench *b)
 	return b->chunks * CHUNK_PAGES;
 }
 
-static void open_side(struct bench *b, enum side side, unsigned int chunk_us)
+static void open_side(struct bench *b, enum side side, unsigned int chunk_us,
+		      unsigned int fault_window)
 {
 	struct pagemap_bench_setup s = {
 		.addr = (uintptr_t)b->mem,
 		.chunks = b->chunks,
 		.chunk_ns = chunk_us * 1000,
 		.copy_ns = COPY_NS,
+		.fault_window = fault_window,
 	};
 
 	b->fd = open(devices[side], O_RDWR);
@@ -344,7 +346,7 @@ static double count_side(struct bench *b, enum side side, row_fn fn)
 	if (!fn)
 		return 0;
 
-	open_side(b, side, 0);
+	open_side(b, side, 0, 0);
 	took = fn(b) / b->chunks;
 	close(b->fd);
 
@@ -376,6 +378,36 @@ static void count_row(struct bench *b, const struct row *row)
 	       errors[OURS], errors[BASE]);
 }
 
+/* How much should a CPU fault bring back? Small pages only: huge ones come whole. */
+
+static double window_row(struct bench *b, unsigned int window, row_fn fn)
+{
+	double took;
+
+	open_side(b, OURS, 0, window);
+	took = fn(b) / b->chunks;
+	close(b->fd);
+
+	return took;
+}
+
+static void count_windows(struct bench *b)
+{
+	static const unsigned int kib[] = { 4, 16, 64, 256, 2048 };
+	double touch[TURNS], read[TURNS];
+	unsigned int i;
+	int turn;
+
+	for (i = 0; i < ARRAY_SIZE(kib); i++) {
+		for (turn = 0; turn < TURNS; turn++) {
+			touch[turn] = window_row(b, kib[i] << 10, row_touch);
+			read[turn] = window_row(b, kib[i] << 10, row_read);
+		}
+		printf("window\t%u\t%.0f\t%.0f\n", kib[i], median(touch, TURNS),
+		       median(read, TURNS));
+	}
+}
+
 /* Modelled time */
 
 #define MODEL_TURNS	3
@@ -387,7 +419,7 @@ static void model_side(struct bench *b, enum side side, unsigned int chunk_us,
 {
 	size_t copied;
 
-	open_side(b, side, chunk_us);
+	open_side(b, side, chunk_us, 0);
 	v[POPULATE][turn] = to_device(b, PAGEMAP_BENCH_POPULATE_ALL) / 1e3;
 	v[EVICT][turn] = to_ram(b, PAGEMAP_BENCH_EVICT_ALL, &copied) / 1e3;
 	check_pages(b, "copied to RAM", copied, pages(b));
@@ -417,6 +449,8 @@ static void count_shape(const struct shape *shape)
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		count_row(&b, &rows[i]);
+	if (shape->layout != HUGE)
+		count_windows(&b);
 
 	munmap(b.mem, b.chunks * (size_t)CHUNK);
 	b.chunks = PAGEMAP_BENCH_MAX_CHUNKS;
