@@ -250,20 +250,27 @@ static void devmem_release(struct drm_pagemap_devmem *devmem)
 	pm_runtime_put(dev);
 }
 
+static unsigned long block_pfn(const struct vsvm_pagemap *vpagemap,
+			       const struct gpu_buddy_block *block)
+{
+	return PHYS_PFN(vpagemap->pagemap.range.start +
+			gpu_buddy_block_offset(block));
+}
+
+/* For allocations of several pieces. Of others, the first page says it all. */
 static int populate_devmem_pfn(struct drm_pagemap_devmem *devmem,
 			       unsigned long npages, unsigned long *pfn)
 {
 	struct vsvm_pagemap *vpagemap = to_vsvm_pagemap(devmem->dpagemap);
-	unsigned long first = PHYS_PFN(vpagemap->pagemap.range.start);
 	struct gpu_buddy_block *block;
 	unsigned long n = 0;
 
 	list_for_each_entry(block, &to_alloc(devmem)->blocks, link) {
 		u64 size = gpu_buddy_block_size(&vpagemap->mem.buddy, block);
-		u64 offset = gpu_buddy_block_offset(block);
+		unsigned long first = block_pfn(vpagemap, block);
 
-		for (u64 i = 0; i < size && n < npages; i += PAGE_SIZE)
-			pfn[n++] = first + PHYS_PFN(offset + i);
+		for (u64 i = 0; i < PHYS_PFN(size) && n < npages; i++)
+			pfn[n++] = first + i;
 	}
 
 	return n == npages ? 0 : -EINVAL;
@@ -342,6 +349,12 @@ static struct drm_pagemap_devmem *devmem_alloc(struct drm_pagemap *dpagemap,
 	drm_pagemap_devmem_init(&alloc->devmem, dev, mm, &devmem_ops, dpagemap,
 				size, NULL);
 	alloc->devmem.fault_window = vpagemap->vdev->config.fault_window;
+	if (list_is_singular(&alloc->blocks))
+		alloc->devmem.first_pfn =
+			block_pfn(vpagemap,
+				  list_first_entry(&alloc->blocks,
+						   struct gpu_buddy_block,
+						   link));
 
 	/* The device stays awake as long as there is something in its memory. */
 	err = pm_runtime_resume_and_get(dev);
