@@ -43,11 +43,60 @@
 #define ALL_AT(location, svm, mem, len) \
 	COUNT_AT((len) / svm_page_size(), location, svm, mem, len)
 
+/*
+ * It takes a while to make devices. Tests in a row that want the same ones share
+ * them; each has a process of its own, so what there is has to be known by all.
+ */
+static struct shared {
+	pid_t owner;
+	char settings[256];
+} *shared;
+
+static void __attribute__((constructor)) begin(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	shared->owner = getpid();
+}
+
+static void __attribute__((destructor)) end(void)
+{
+	if (getpid() == shared->owner)
+		svm_set_remove(TEST_SET);
+}
+
 static void make_set(struct __test_metadata *_metadata, const char *name,
 		     const char *const *settings)
 {
 	svm_set_remove(name);
 	ASSERT_EQ(0, svm_set_make(name, settings)) TH_LOG("%s", svm_why());
+}
+
+static void forget_set(void)
+{
+	svm_set_remove(TEST_SET);
+	shared->settings[0] = '\0';
+}
+
+/* One address space on so many devices of the set, whose memory must be empty */
+static void open_set(struct __test_metadata *_metadata, struct svm *svm,
+		     const char *const *settings, unsigned int num)
+{
+	char wanted[sizeof(shared->settings)] = "";
+
+	svm->fd = -1;
+	for (unsigned int i = 0; settings[i]; i++) {
+		strcat(wanted, settings[i]);
+		strcat(wanted, " ");
+	}
+	if (strcmp(wanted, shared->settings)) {
+		forget_set();
+		make_set(_metadata, TEST_SET, settings);
+		strcpy(shared->settings, wanted);
+	}
+	ASSERT_EQ(0, svm_open_set(svm, TEST_SET, num)) TH_LOG("%s", svm_why());
 }
 
 /* Move memory and expect all of it to have moved */
@@ -116,7 +165,7 @@ FIXTURE(moved)
 {
 	struct svm svm;
 	struct svm_queue *q;
-	size_t page;
+	size_t page, len;
 	bool huge, touch;
 };
 
@@ -127,26 +176,25 @@ FIXTURE_VARIANT(moved)
 };
 
 FIXTURE_VARIANT_ADD(moved, small) {
-	.settings = { "mem_size=16M", "policy=advice" },
+	.settings = { "mem_size=8M", "policy=advice" },
 };
 FIXTURE_VARIANT_ADD(moved, huge) {
-	.settings = { "mem_size=16M", "policy=advice" },
+	.settings = { "mem_size=8M", "policy=advice" },
 	.huge = true,
 };
 FIXTURE_VARIANT_ADD(moved, first_touch) {
-	.settings = { "mem_size=16M", "policy=first_touch" },
+	.settings = { "mem_size=8M", "policy=first_touch" },
 	.touch = true,
 };
 
 FIXTURE_SETUP(moved)
 {
-	self->svm.fd = -1;
 	self->page = svm_page_size();
 	self->huge = variant->huge;
 	self->touch = variant->touch;
-	make_set(_metadata, TEST_SET, variant->settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 1))
-		TH_LOG("%s", svm_why());
+	self->len = self->huge ? LEN : LEN / 4;
+	open_set(_metadata, &self->svm, variant->settings, 1);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 	self->q = &self->svm.queue[0];
 }
 
@@ -154,7 +202,6 @@ FIXTURE_TEARDOWN(moved)
 {
 	check_stale(_metadata, &self->svm);
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
 }
 
 static void move_in(struct __test_metadata *_metadata, FIXTURE_DATA(moved) *self,
@@ -183,33 +230,33 @@ static char *moved_pattern(struct __test_metadata *_metadata,
 
 SVM_TEST(moved, every_operation)
 {
-	char *mem = moved_pattern(_metadata, self, LEN, 1);
-	uint64_t *last = (uint64_t *)(mem + LEN - 8);
+	char *mem = moved_pattern(_metadata, self, self->len, 1);
+	uint64_t *last = (uint64_t *)(mem + self->len - 8);
 	struct svm_outcome out;
 
-	SUMS_TO(pattern_sum(LEN, 1), self->q, mem, LEN);
-	RUN(self->q, svm_add(mem, LEN, 5));
-	RUN(self->q, svm_fill(mem, LEN / 2, 3));
-	RUN(self->q, svm_copy(mem + LEN / 2, mem, LEN / 2 - 8));
-	RUN(self->q, svm_atomic_add(mem, LEN / self->page, self->page, 4));
+	SUMS_TO(pattern_sum(self->len, 1), self->q, mem, self->len);
+	RUN(self->q, svm_add(mem, self->len, 5));
+	RUN(self->q, svm_fill(mem, self->len / 2, 3));
+	RUN(self->q, svm_copy(mem + self->len / 2, mem, self->len / 2 - 8));
+	RUN(self->q, svm_atomic_add(mem, self->len / self->page, self->page, 4));
 	ASSERT_EQ(0, svm_run(self->q,
-			     svm_cas(last, svm_pattern_word(1, LEN / 8 - 1) + 5,
+			     svm_cas(last, svm_pattern_word(1, self->len / 8 - 1) + 5,
 				     9), &out));
-	ASSERT_EQ(svm_pattern_word(1, LEN / 8 - 1) + 5, out.result);
-	ALL_AT(DEV(0), &self->svm, mem, LEN);
+	ASSERT_EQ(svm_pattern_word(1, self->len / 8 - 1) + 5, out.result);
+	ALL_AT(DEV(0), &self->svm, mem, self->len);
 
 	ASSERT_EQ(9, *last);
-	for (size_t i = 0; i < LEN / 8 - 1; i++) {
+	for (size_t i = 0; i < self->len / 8 - 1; i++) {
 		ASSERT_EQ(i % (self->page / 8) ? 3 : 7, ((uint64_t *)mem)[i]);
 	}
-	ALL_AT(RAM, &self->svm, mem, LEN);
-	munmap(mem, LEN);
+	ALL_AT(RAM, &self->svm, mem, self->len);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, list_is_chased)
 {
-	size_t pages = LEN / self->page, at = 0;
-	char *mem = map_pages(_metadata, LEN, self->huge);
+	size_t pages = self->len / self->page, at = 0;
+	char *mem = map_pages(_metadata, self->len, self->huge);
 	struct svm_outcome out;
 
 	for (size_t i = 0; i < pages; i++) {
@@ -219,80 +266,81 @@ SVM_TEST(moved, list_is_chased)
 			svm_addr(mem + next * self->page);
 		at = next;
 	}
-	move_in(_metadata, self, mem, LEN);
+	move_in(_metadata, self, mem, self->len);
 	ASSERT_EQ(0, svm_run(self->q, svm_chase(mem, pages), &out))
 		TH_LOG("%s", svm_why());
 	ASSERT_EQ(svm_addr(mem), out.result);
-	ALL_AT(DEV(0), &self->svm, mem, LEN);
-	munmap(mem, LEN);
+	ALL_AT(DEV(0), &self->svm, mem, self->len);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, ping_pong)
 {
 	unsigned int rounds = svm_scaled(6);
-	char *mem = map_pages(_metadata, LEN, self->huge);
+	char *mem = map_pages(_metadata, self->len, self->huge);
 
 	for (unsigned int i = 0; i < rounds; i++) {
-		move_in(_metadata, self, mem, LEN);
-		RUN(self->q, svm_add(mem, LEN, 1));
-		ALL_AT(DEV(0), &self->svm, mem, LEN);
-		for (size_t w = 0; w < LEN / 8; w++)
+		move_in(_metadata, self, mem, self->len);
+		RUN(self->q, svm_add(mem, self->len, 1));
+		ALL_AT(DEV(0), &self->svm, mem, self->len);
+		for (size_t w = 0; w < self->len / 8; w++)
 			((uint64_t *)mem)[w]++;
-		ALL_AT(RAM, &self->svm, mem, LEN);
-		IS_VALUE(mem, LEN, 2 * i + 2);
+		ALL_AT(RAM, &self->svm, mem, self->len);
+		IS_VALUE(mem, self->len, 2 * i + 2);
 	}
-	munmap(mem, LEN);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, back_by_request)
 {
-	char *mem = moved_pattern(_metadata, self, LEN, 2);
+	char *mem = moved_pattern(_metadata, self, self->len, 2);
 
-	RUN(self->q, svm_add(mem, LEN, 1));
-	move(_metadata, &self->svm, mem, LEN, RAM);
-	ASSERT_TRUE(is_pattern_plus(mem, LEN, 2, 1));
-	munmap(mem, LEN);
+	RUN(self->q, svm_add(mem, self->len, 1));
+	move(_metadata, &self->svm, mem, self->len, RAM);
+	ASSERT_TRUE(is_pattern_plus(mem, self->len, 2, 1));
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, holes_become_zeroes)
 {
 	struct drm_vsvm_device_stats mark, stats;
-	char *mem = map_pages(_metadata, LEN, self->huge);
-	size_t pages = LEN / self->page;
+	char *mem = map_pages(_metadata, self->len, self->huge);
+	size_t pages = self->len / self->page;
 
 	ASSERT_EQ(0, svm_stats(&self->svm, &mark));
-	move_in(_metadata, self, mem, LEN);
+	move_in(_metadata, self, mem, self->len);
 	stats = counted(_metadata, &self->svm, &mark);
 	EXPECT_EQ(pages, stats.to_devmem);
 	EXPECT_EQ(pages, stats.zeroed);
 	EXPECT_EQ(0, stats.copied_in);
-	SUMS_TO(0, self->q, mem, LEN);
+	SUMS_TO(0, self->q, mem, self->len);
 
 	/* Also when the memory has had other contents before */
-	RUN(self->q, svm_fill(mem, LEN, ~0ULL));
-	ASSERT_EQ(0, madvise(mem, LEN, MADV_DONTNEED));
-	move_in(_metadata, self, mem, LEN);
-	SUMS_TO(0, self->q, mem, LEN);
-	IS_VALUE(mem, LEN, 0);
-	munmap(mem, LEN);
+	RUN(self->q, svm_fill(mem, self->len, ~0ULL));
+	ASSERT_EQ(0, madvise(mem, self->len, MADV_DONTNEED));
+	move_in(_metadata, self, mem, self->len);
+	SUMS_TO(0, self->q, mem, self->len);
+	IS_VALUE(mem, self->len, 0);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, zero_page_is_left_alone)
 {
-	char *mem = map_pages(_metadata, LEN, self->huge);
-	char *other = map_pages(_metadata, LEN, self->huge);
+	char *mem = map_pages(_metadata, self->len, self->huge);
+	char *other = map_pages(_metadata, self->len, self->huge);
 
 	/* Reads give both the zero page; only one of them may change */
-	IS_VALUE(mem, LEN, 0);
-	IS_VALUE(other, LEN, 0);
-	move_in(_metadata, self, mem, LEN);
-	RUN(self->q, svm_fill(mem, LEN, 6));
-	IS_VALUE(other, LEN, 0);
-	IS_VALUE(mem, LEN, 6);
-	munmap(mem, LEN);
-	munmap(other, LEN);
+	IS_VALUE(mem, self->len, 0);
+	IS_VALUE(other, self->len, 0);
+	move_in(_metadata, self, mem, self->len);
+	RUN(self->q, svm_fill(mem, self->len, 6));
+	IS_VALUE(other, self->len, 0);
+	IS_VALUE(mem, self->len, 6);
+	munmap(mem, self->len);
+	munmap(other, self->len);
 }
 
+/* An allocation comes free with its last page; these are two */
 SVM_TEST(moved, memory_comes_free)
 {
 	char *mem = moved_pattern(_metadata, self, 2 * LEN, 3);
@@ -309,41 +357,41 @@ SVM_TEST(moved, memory_comes_free)
 SVM_TEST(moved, munmap_of_a_part)
 {
 	size_t cut = 37 * self->page, len = 5 * self->page;
-	char *mem = moved_pattern(_metadata, self, LEN, 4);
+	char *mem = moved_pattern(_metadata, self, self->len, 4);
 
 	ASSERT_EQ(0, munmap(mem + cut, len));
 	ALL_AT(DEV(0), &self->svm, mem, cut);
 	ALL_AT(NOWHERE, &self->svm, mem + cut, len);
-	ALL_AT(DEV(0), &self->svm, mem + cut + len, LEN - cut - len);
-	RUN_FAILS(-EFAULT, mem + cut, self->q, svm_add(mem, LEN, 1));
-	RUN(self->q, svm_add(mem + cut + len, LEN - cut - len, 1));
+	ALL_AT(DEV(0), &self->svm, mem + cut + len, self->len - cut - len);
+	RUN_FAILS(-EFAULT, mem + cut, self->q, svm_add(mem, self->len, 1));
+	RUN(self->q, svm_add(mem + cut + len, self->len - cut - len, 1));
 
-	for (size_t i = 0; i < LEN / 8; i++) {
+	for (size_t i = 0; i < self->len / 8; i++) {
 		if (i * 8 < cut || i * 8 >= cut + len) {
 			ASSERT_EQ(svm_pattern_word(4, i) + 1,
 				  ((uint64_t *)mem)[i]);
 		}
 	}
-	munmap(mem, LEN);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, mremap_takes_it_along)
 {
-	char *mem = moved_pattern(_metadata, self, LEN, 5);
-	char *to = map_pages(_metadata, LEN, self->huge);
+	char *mem = moved_pattern(_metadata, self, self->len, 5);
+	char *to = map_pages(_metadata, self->len, self->huge);
 
-	ASSERT_EQ(to, mremap(mem, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	ALL_AT(DEV(0), &self->svm, to, LEN);
-	RUN_FAILS(-EFAULT, mem, self->q, svm_sum(mem, LEN));
-	RUN(self->q, svm_add(to, LEN, 1));
-	ASSERT_TRUE(is_pattern_plus(to, LEN, 5, 1));
-	munmap(to, LEN);
+	ASSERT_EQ(to, mremap(mem, self->len, self->len, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	ALL_AT(DEV(0), &self->svm, to, self->len);
+	RUN_FAILS(-EFAULT, mem, self->q, svm_sum(mem, self->len));
+	RUN(self->q, svm_add(to, self->len, 1));
+	ASSERT_TRUE(is_pattern_plus(to, self->len, 5, 1));
+	munmap(to, self->len);
 }
 
 SVM_TEST(moved, mremap_of_a_part)
 {
 	size_t at = 100 * self->page, len = 9 * self->page;
-	char *mem = moved_pattern(_metadata, self, LEN, 6);
+	char *mem = moved_pattern(_metadata, self, self->len, 6);
 	char *to = svm_map(len, PROT_READ | PROT_WRITE);
 
 	ASSERT_NE(NULL, to);
@@ -357,47 +405,47 @@ SVM_TEST(moved, mremap_of_a_part)
 	}
 	IS_PATTERN(mem, at, 6);
 	munmap(to, len);
-	munmap(mem, LEN);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, mprotect_decides)
 {
-	char *mem = moved_pattern(_metadata, self, LEN, 7);
+	char *mem = moved_pattern(_metadata, self, self->len, 7);
 
-	ASSERT_EQ(0, mprotect(mem, LEN, PROT_READ));
-	RUN_FAILS(-EPERM, mem, self->q, svm_fill(mem, LEN, 1));
-	SUMS_TO(pattern_sum(LEN, 7), self->q, mem, LEN);
-	ALL_AT(DEV(0), &self->svm, mem, LEN);
+	ASSERT_EQ(0, mprotect(mem, self->len, PROT_READ));
+	RUN_FAILS(-EPERM, mem, self->q, svm_fill(mem, self->len, 1));
+	SUMS_TO(pattern_sum(self->len, 7), self->q, mem, self->len);
+	ALL_AT(DEV(0), &self->svm, mem, self->len);
 
-	ASSERT_EQ(0, mprotect(mem, LEN, PROT_NONE));
-	RUN_FAILS(-EPERM, mem, self->q, svm_sum(mem, LEN));
+	ASSERT_EQ(0, mprotect(mem, self->len, PROT_NONE));
+	RUN_FAILS(-EPERM, mem, self->q, svm_sum(mem, self->len));
 
-	ASSERT_EQ(0, mprotect(mem, LEN, PROT_READ | PROT_WRITE));
-	RUN(self->q, svm_add(mem, LEN, 1));
-	ASSERT_TRUE(is_pattern_plus(mem, LEN, 7, 1));
-	munmap(mem, LEN);
+	ASSERT_EQ(0, mprotect(mem, self->len, PROT_READ | PROT_WRITE));
+	RUN(self->q, svm_add(mem, self->len, 1));
+	ASSERT_TRUE(is_pattern_plus(mem, self->len, 7, 1));
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, mprotect_of_a_part)
 {
 	size_t at = 9 * self->page;
-	char *mem = moved_pattern(_metadata, self, LEN, 8);
+	char *mem = moved_pattern(_metadata, self, self->len, 8);
 
 	ASSERT_EQ(0, mprotect(mem + at, self->page, PROT_READ));
-	RUN_FAILS(-EPERM, mem + at, self->q, svm_add(mem, LEN, 1));
-	SUMS_TO(pattern_sum(LEN, 8) + at / 8, self->q, mem, LEN);
-	ALL_AT(DEV(0), &self->svm, mem, LEN);
+	RUN_FAILS(-EPERM, mem + at, self->q, svm_add(mem, self->len, 1));
+	SUMS_TO(pattern_sum(self->len, 8) + at / 8, self->q, mem, self->len);
+	ALL_AT(DEV(0), &self->svm, mem, self->len);
 	ASSERT_TRUE(is_pattern_plus(mem, at, 8, 1));
 	ASSERT_EQ(svm_pattern_word(8, at / 8), *(uint64_t *)(mem + at));
-	ASSERT_EQ(svm_pattern_word(8, LEN / 8 - 1),
-		  *(uint64_t *)(mem + LEN - 8));
-	munmap(mem, LEN);
+	ASSERT_EQ(svm_pattern_word(8, self->len / 8 - 1),
+		  *(uint64_t *)(mem + self->len - 8));
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, madvise_dontneed)
 {
 	size_t at = 3 * self->page, len = 2 * self->page;
-	char *mem = moved_pattern(_metadata, self, LEN, 9);
+	char *mem = moved_pattern(_metadata, self, self->len, 9);
 
 	ASSERT_EQ(0, madvise(mem + at, len, MADV_DONTNEED));
 	SUMS_TO(0, self->q, mem + at, len);
@@ -405,27 +453,27 @@ SVM_TEST(moved, madvise_dontneed)
 	IS_VALUE(mem + at, len, 0);
 	ASSERT_EQ(svm_pattern_word(9, (at + len) / 8),
 		  *(uint64_t *)(mem + at + len));
-	ASSERT_EQ(0, madvise(mem, LEN, MADV_DONTNEED));
-	SUMS_TO(0, self->q, mem, LEN);
-	munmap(mem, LEN);
+	ASSERT_EQ(0, madvise(mem, self->len, MADV_DONTNEED));
+	SUMS_TO(0, self->q, mem, self->len);
+	munmap(mem, self->len);
 }
 
 /* A page may be freed, and then is zero; or not, and then is as it was */
 SVM_TEST(moved, madvise_free)
 {
-	char *mem = moved_pattern(_metadata, self, LEN, 10);
+	char *mem = moved_pattern(_metadata, self, self->len, 10);
 
-	ASSERT_EQ(0, madvise(mem, LEN, MADV_FREE));
-	move_in(_metadata, self, mem, LEN);
-	for (size_t i = 0; i < LEN / 8; i += self->page / 8) {
+	ASSERT_EQ(0, madvise(mem, self->len, MADV_FREE));
+	move_in(_metadata, self, mem, self->len);
+	for (size_t i = 0; i < self->len / 8; i += self->page / 8) {
 		uint64_t *word = (uint64_t *)mem + i;
 
 		ASSERT_TRUE(!*word || *word == svm_pattern_word(10, i));
 		ASSERT_EQ(*word ? svm_pattern_word(10, i + 1) : 0, word[1]);
 	}
-	RUN(self->q, svm_fill(mem, LEN, 1));
-	IS_VALUE(mem, LEN, 1);
-	munmap(mem, LEN);
+	RUN(self->q, svm_fill(mem, self->len, 1));
+	IS_VALUE(mem, self->len, 1);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, madvise_that_moves_pages)
@@ -434,101 +482,101 @@ SVM_TEST(moved, madvise_that_moves_pages)
 		MADV_PAGEOUT, MADV_COLD, MADV_COLLAPSE, MADV_POPULATE_READ,
 		MADV_POPULATE_WRITE, MADV_WILLNEED,
 	};
-	char *mem = moved_pattern(_metadata, self, LEN, 11);
+	char *mem = moved_pattern(_metadata, self, self->len, 11);
 
 	svm_want_swap();
 	for (unsigned int i = 0; i < ARRAY_SIZE(advice); i++) {
-		madvise(mem, LEN, advice[i]);
-		RUN(self->q, svm_add(mem, LEN, 1));
-		madvise(mem, LEN / 2, advice[i]);
-		ASSERT_TRUE(is_pattern_plus(mem, LEN, 11, i + 1));
-		move_in(_metadata, self, mem, LEN);
+		madvise(mem, self->len, advice[i]);
+		RUN(self->q, svm_add(mem, self->len, 1));
+		madvise(mem, self->len / 2, advice[i]);
+		ASSERT_TRUE(is_pattern_plus(mem, self->len, 11, i + 1));
+		move_in(_metadata, self, mem, self->len);
 	}
-	munmap(mem, LEN);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, from_swap)
 {
-	char *mem = map_pages(_metadata, LEN, self->huge);
+	char *mem = map_pages(_metadata, self->len, self->huge);
 
 	if (!svm_want_swap())
 		SKIP(return, "no swap: add a swap device, or zram as root");
-	svm_pattern_fill(mem, LEN, 12);
-	ASSERT_EQ(0, madvise(mem, LEN, MADV_PAGEOUT));
+	svm_pattern_fill(mem, self->len, 12);
+	ASSERT_EQ(0, madvise(mem, self->len, MADV_PAGEOUT));
 	ASSERT_EQ(SVM_BACKING_SWAP, svm_backing(mem));
-	SUMS_TO(pattern_sum(LEN, 12), self->q, mem, LEN);
+	SUMS_TO(pattern_sum(self->len, 12), self->q, mem, self->len);
 
 	/* Now that it is in memory again it can move */
-	move_in(_metadata, self, mem, LEN);
-	IS_PATTERN(mem, LEN, 12);
-	munmap(mem, LEN);
+	move_in(_metadata, self, mem, self->len);
+	IS_PATTERN(mem, self->len, 12);
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, fork_then_child_reads)
 {
-	char *mem = moved_pattern(_metadata, self, LEN, 13);
+	char *mem = moved_pattern(_metadata, self, self->len, 13);
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(svm_pattern_check(mem, LEN, 13) >= 0);
+		_exit(svm_pattern_check(mem, self->len, 13) >= 0);
 	ASSERT_LT(0, pid);
-	RUN(self->q, svm_add(mem, LEN, 1));
+	RUN(self->q, svm_add(mem, self->len, 1));
 	ASSERT_TRUE(child_is_content(pid));
-	ASSERT_TRUE(is_pattern_plus(mem, LEN, 13, 1));
-	munmap(mem, LEN);
+	ASSERT_TRUE(is_pattern_plus(mem, self->len, 13, 1));
+	munmap(mem, self->len);
 }
 
 SVM_TEST(moved, fork_then_child_writes)
 {
-	char *mem = moved_pattern(_metadata, self, LEN, 14);
+	char *mem = moved_pattern(_metadata, self, self->len, 14);
 	pid_t pid = fork();
 
 	if (!pid) {
-		memset(mem, 0x55, LEN);
-		_exit(svm_value_check(mem, LEN, 0x5555555555555555) >= 0);
+		memset(mem, 0x55, self->len);
+		_exit(svm_value_check(mem, self->len, 0x5555555555555555) >= 0);
 	}
 	ASSERT_LT(0, pid);
 	ASSERT_TRUE(child_is_content(pid));
-	SUMS_TO(pattern_sum(LEN, 14), self->q, mem, LEN);
-	RUN(self->q, svm_add(mem, LEN, 1));
-	ASSERT_TRUE(is_pattern_plus(mem, LEN, 14, 1));
-	munmap(mem, LEN);
+	SUMS_TO(pattern_sum(self->len, 14), self->q, mem, self->len);
+	RUN(self->q, svm_add(mem, self->len, 1));
+	ASSERT_TRUE(is_pattern_plus(mem, self->len, 14, 1));
+	munmap(mem, self->len);
 }
 
 /* A shared page can move as well, and a write of the device still copies */
 SVM_TEST(moved, shared_with_a_child)
 {
-	char *mem = map_pages(_metadata, LEN, self->huge);
+	char *mem = map_pages(_metadata, self->len, self->huge);
 	int go[2];
 	pid_t pid;
 	char c = 0;
 
-	svm_pattern_fill(mem, LEN, 15);
+	svm_pattern_fill(mem, self->len, 15);
 	ASSERT_EQ(0, pipe(go));
 	pid = fork();
 	if (!pid) {
 		close(go[1]);
 		if (read(go[0], &c, 1) != 1)
 			_exit(2);
-		_exit(svm_pattern_check(mem, LEN, 15) >= 0);
+		_exit(svm_pattern_check(mem, self->len, 15) >= 0);
 	}
 	ASSERT_LT(0, pid);
-	SUMS_TO(pattern_sum(LEN, 15), self->q, mem, LEN);
-	svm_prefetch(&self->svm, mem, LEN, DEV(0), NULL);
-	RUN(self->q, svm_add(mem, LEN, 1));
+	SUMS_TO(pattern_sum(self->len, 15), self->q, mem, self->len);
+	svm_prefetch(&self->svm, mem, self->len, DEV(0), NULL);
+	RUN(self->q, svm_add(mem, self->len, 1));
 	ASSERT_EQ(1, write(go[1], &c, 1));
 	ASSERT_TRUE(child_is_content(pid));
-	ASSERT_TRUE(is_pattern_plus(mem, LEN, 15, 1));
+	ASSERT_TRUE(is_pattern_plus(mem, self->len, 15, 1));
 	close(go[0]);
 	close(go[1]);
-	munmap(mem, LEN);
+	munmap(mem, self->len);
 }
 
 /* The kernel reads and writes it for the process */
 SVM_TEST(moved, system_calls_use_it)
 {
 	size_t len = 64 * KB, at = 17 * self->page;
-	char *mem = moved_pattern(_metadata, self, LEN, 16);
+	char *mem = moved_pattern(_metadata, self, self->len, 16);
 	int fd = svm_tmpfile(len, 17);
 	char *copy = malloc(len);
 
@@ -540,14 +588,14 @@ SVM_TEST(moved, system_calls_use_it)
 
 	svm_pattern_fill(copy, len, 18);
 	ASSERT_EQ(len, pwrite(fd, copy, len, 0));
-	move_in(_metadata, self, mem, LEN);
+	move_in(_metadata, self, mem, self->len);
 	ASSERT_EQ(len, pread(fd, mem + at, len, 0));
 	IS_PATTERN(mem + at, len, 18);
 	RUN(self->q, svm_copy(copy, mem + at, len));
 	IS_PATTERN(copy, len, 18);
 	free(copy);
 	close(fd);
-	munmap(mem, LEN);
+	munmap(mem, self->len);
 }
 
 /*
@@ -569,11 +617,9 @@ FIXTURE_SETUP(pages)
 		"timeslice_ms=0", NULL
 	};
 
-	self->svm.fd = -1;
 	self->page = svm_page_size();
-	make_set(_metadata, TEST_SET, settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 1))
-		TH_LOG("%s", svm_why());
+	open_set(_metadata, &self->svm, settings, 1);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 	ASSERT_EQ(0, svm_query(self->svm.fd, &self->query));
 	self->q = &self->svm.queue[0];
 }
@@ -582,7 +628,6 @@ FIXTURE_TEARDOWN(pages)
 {
 	check_stale(_metadata, &self->svm);
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
 }
 
 SVM_TEST(pages, query_tells_of_memory)
@@ -979,18 +1024,20 @@ SVM_TEST(pages, timeslice_makes_the_cpu_wait)
 SVM_TEST(pages, killed_while_it_waits)
 {
 	char *mem = map_pages(_metadata, LEN, false);
-	struct drm_vsvm_device_stats stats;
+	struct drm_vsvm_device_stats mark, stats;
 	uint64_t start;
 	pid_t pid;
 
 	svm_pattern_fill(mem, LEN, 16);
+	ASSERT_EQ(0, svm_stats(&self->svm, &mark));
 	ASSERT_EQ(0, svm_prefetch_for(&self->svm, mem, LEN, DEV(0),
 				      DRM_VSVM_MAX_TIMESLICE_MS, NULL));
 	pid = fork();
 	if (!pid)
 		_exit(*(volatile uint64_t *)mem != svm_pattern_word(16, 0));
 	ASSERT_LT(0, pid);
-	WAIT_FOR(!svm_stats(&self->svm, &stats) && stats.timeslice_waits);
+	WAIT_FOR(!svm_stats(&self->svm, &stats) &&
+		 stats.timeslice_waits > mark.timeslice_waits);
 	start = svm_now_ns();
 	kill(pid, SIGKILL);
 	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
@@ -1003,7 +1050,7 @@ SVM_TEST(pages, killed_while_it_waits)
  * A device whose memory is full
  */
 
-#define SMALL_MEM	(4 * MB)
+#define SMALL_MEM	(2 * MB)
 #define WORKING_SET	(4 * SMALL_MEM)
 
 FIXTURE(full)
@@ -1020,23 +1067,21 @@ FIXTURE_VARIANT(full)
 };
 
 FIXTURE_VARIANT_ADD(full, small) {
-	.settings = { "mem_size=4M", "policy=first_touch" },
+	.settings = { "mem_size=2M", "policy=first_touch" },
 };
 FIXTURE_VARIANT_ADD(full, huge) {
-	.settings = { "mem_size=4M", "policy=first_touch" },
+	.settings = { "mem_size=2M", "policy=first_touch" },
 	.huge = true,
 };
 FIXTURE_VARIANT_ADD(full, no_eviction) {
-	.settings = { "mem_size=4M", "policy=first_touch", "eviction=0" },
+	.settings = { "mem_size=2M", "policy=first_touch", "eviction=0" },
 };
 
 FIXTURE_SETUP(full)
 {
-	self->svm.fd = -1;
 	self->page = svm_page_size();
-	make_set(_metadata, TEST_SET, variant->settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 1))
-		TH_LOG("%s", svm_why());
+	open_set(_metadata, &self->svm, variant->settings, 1);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 	self->q = &self->svm.queue[0];
 }
 
@@ -1044,7 +1089,6 @@ FIXTURE_TEARDOWN(full)
 {
 	check_stale(_metadata, &self->svm);
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
 }
 
 static bool evicts(const FIXTURE_VARIANT(full) *variant)
@@ -1055,16 +1099,17 @@ static bool evicts(const FIXTURE_VARIANT(full) *variant)
 SVM_TEST(full, four_times_oversubscribed)
 {
 	char *mem = map_pages(_metadata, WORKING_SET, variant->huge);
-	struct drm_vsvm_device_stats stats;
+	struct drm_vsvm_device_stats mark, stats;
 
 	svm_pattern_fill(mem, WORKING_SET, 1);
+	ASSERT_EQ(0, svm_stats(&self->svm, &mark));
 	for (unsigned int i = 0; i < 2; i++) {
 		RUN(self->q, svm_add(mem, WORKING_SET, 1));
 	}
 	SUMS_TO(pattern_sum(WORKING_SET, 1) + 2 * WORKING_SET / 8, self->q, mem,
 		WORKING_SET);
-	ASSERT_EQ(0, svm_stats(&self->svm, &stats));
-	EXPECT_GE(SMALL_MEM, stats.mem_used);
+	EXPECT_GE(SMALL_MEM, mem_used(_metadata, &self->svm));
+	stats = counted(_metadata, &self->svm, &mark);
 	EXPECT_LE(SMALL_MEM / self->page, stats.to_devmem);
 	if (evicts(variant)) {
 		EXPECT_LT(0, stats.mem_evictions);
@@ -1123,10 +1168,11 @@ static int compete(size_t len, bool huge, unsigned int rounds, uint64_t seed)
 SVM_TEST(full, processes_compete)
 {
 	enum { PROCESSES = 3 };
-	struct drm_vsvm_device_stats stats;
+	struct drm_vsvm_device_stats mark, stats;
 	unsigned int rounds = svm_scaled(3);
 	pid_t pid[PROCESSES];
 
+	ASSERT_EQ(0, svm_stats(&self->svm, &mark));
 	for (unsigned int i = 0; i < PROCESSES; i++) {
 		pid[i] = fork();
 		if (!pid[i])
@@ -1136,7 +1182,7 @@ SVM_TEST(full, processes_compete)
 	for (unsigned int i = 0; i < PROCESSES; i++) {
 		EXPECT_TRUE(child_is_content(pid[i])) TH_LOG("process %u", i);
 	}
-	ASSERT_EQ(0, svm_stats(&self->svm, &stats));
+	stats = counted(_metadata, &self->svm, &mark);
 	EXPECT_EQ(evicts(variant), stats.mem_evictions > 0);
 	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 }
@@ -1226,7 +1272,7 @@ static int work_under_pressure(const char *dir, char *mem, size_t len)
 {
 	struct svm svm;
 
-	if (!limit_memory(dir, "10M"))
+	if (!limit_memory(dir, "6M"))
 		return 10;
 	if (svm_open_set(&svm, TEST_SET, 1))
 		return 1;
@@ -1292,17 +1338,15 @@ FIXTURE_SETUP(ending)
 		"copy_latency_us=20000", NULL
 	};
 
-	self->svm.fd = -1;
 	self->page = svm_page_size();
-	make_set(_metadata, TEST_SET, settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 2))
-		TH_LOG("%s", svm_why());
+	open_set(_metadata, &self->svm, settings, 2);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 }
 
 FIXTURE_TEARDOWN(ending)
 {
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
+	forget_set();
 	svm_set_remove(OTHER_SET);
 }
 
@@ -1370,13 +1414,6 @@ SVM_TEST(ending, process_exits_with_jobs_on_its_pages)
 	munmap(mem, LEN);
 }
 
-static uint64_t write_faults(struct svm *svm, unsigned int device)
-{
-	struct drm_vsvm_device_stats stats;
-
-	return svm_stats_of(svm, device, &stats) ? 0 : stats.write_faults;
-}
-
 /* It has a copy of the pages, and looks at it when the device is gone */
 static pid_t fork_witness(const char *mem, size_t len, uint64_t seed)
 {
@@ -1408,7 +1445,6 @@ SVM_TEST(ending, device_removed)
 
 		ASSERT_EQ(0, svm_submit(&self->svm.queue[i], &op, 1,
 					&seqno[i]));
-		WAIT_FOR(write_faults(&self->svm, i));
 	}
 	WAIT_FOR(words[0] && words[1]);
 	check_stale(_metadata, &self->svm);
@@ -1510,25 +1546,20 @@ FIXTURE_VARIANT(peers)
 }
 
 FIXTURE_VARIANT_ADD(peers, two_linked) PEERS(2, 1);
-FIXTURE_VARIANT_ADD(peers, two_apart) PEERS(2, 0);
-FIXTURE_VARIANT_ADD(peers, four_linked) PEERS(4, 1);
 FIXTURE_VARIANT_ADD(peers, four_apart) PEERS(4, 0);
 
 FIXTURE_SETUP(peers)
 {
-	self->svm.fd = -1;
 	self->page = svm_page_size();
 	self->num = variant->num;
-	make_set(_metadata, TEST_SET, variant->settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, self->num))
-		TH_LOG("%s", svm_why());
+	open_set(_metadata, &self->svm, variant->settings, self->num);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 }
 
 FIXTURE_TEARDOWN(peers)
 {
 	check_stale(_metadata, &self->svm);
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
 }
 
 SVM_TEST(peers, memory_of_another_device)
@@ -1779,11 +1810,9 @@ FIXTURE_VARIANT_ADD(advised, first_touch) {
 
 FIXTURE_SETUP(advised)
 {
-	self->svm.fd = -1;
 	self->page = svm_page_size();
-	make_set(_metadata, TEST_SET, variant->settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 2))
-		TH_LOG("%s", svm_why());
+	open_set(_metadata, &self->svm, variant->settings, 2);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 	self->q = &self->svm.queue[0];
 }
 
@@ -1791,7 +1820,6 @@ FIXTURE_TEARDOWN(advised)
 {
 	check_stale(_metadata, &self->svm);
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
 }
 
 static void advise(struct __test_metadata *_metadata, struct svm *svm, void *mem,
@@ -1935,11 +1963,9 @@ FIXTURE_SETUP(race)
 		"mem_size=2M", "policy=advice", NULL
 	};
 
-	self->svm.fd = -1;
 	self->page = svm_page_size();
-	make_set(_metadata, TEST_SET, settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 1))
-		TH_LOG("%s", svm_why());
+	open_set(_metadata, &self->svm, settings, 1);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 	self->mem = map_pages(_metadata, 2 * LEN, false);
 	self->spare = map_pages(_metadata, 2 * LEN, false);
 	madvise(self->mem, LEN, MADV_HUGEPAGE);
@@ -1950,7 +1976,6 @@ FIXTURE_TEARDOWN(race)
 {
 	check_stale(_metadata, &self->svm);
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
 }
 
 struct mover {
@@ -1975,6 +2000,9 @@ static void *move_about(void *arg)
 		m->err = svm_prefetch(m->svm, m->mem + at * page, len,
 				      svm_rand_below(&rand, 4) ? DEV(0) : RAM,
 				      NULL);
+		/* What others hold just now can't be evicted */
+		if (m->err == -ENOSPC)
+			m->err = 0;
 		__atomic_fetch_add(&m->rounds, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
@@ -2047,7 +2075,7 @@ static bool race_once(enum race kind, char *at, char *spare, size_t len,
 SVM_TEST(race, data_stays_right)
 {
 	struct mover mover = { .svm = &self->svm, .mem = self->mem };
-	uint64_t deadline = svm_deadline_ms(RACE_MS / 6);
+	uint64_t deadline = svm_deadline_ms(RACE_MS / 10);
 	unsigned int rounds = svm_scaled(40);
 	struct svm_rand rand = { .state = variant->kind };
 
@@ -2075,7 +2103,7 @@ SVM_TEST(race, data_stays_right)
 SVM_TEST(moved, every_addition_counts)
 {
 	struct mover mover = { .svm = &self->svm };
-	uint64_t deadline = svm_deadline_ms(RACE_MS / 4);
+	uint64_t deadline = svm_deadline_ms(RACE_MS / 6);
 	unsigned int rounds = svm_scaled(6), done = 0;
 	size_t len = 64 * self->page;
 	char *at;
@@ -2107,17 +2135,14 @@ FIXTURE_SETUP(arguments)
 {
 	static const char *const settings[] = { "mem_size=2M", NULL };
 
-	self->svm.fd = -1;
-	make_set(_metadata, TEST_SET, settings);
-	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 1))
-		TH_LOG("%s", svm_why());
+	open_set(_metadata, &self->svm, settings, 1);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 	self->mem = map_pages(_metadata, LEN, false);
 }
 
 FIXTURE_TEARDOWN(arguments)
 {
 	svm_close(&self->svm);
-	svm_set_remove(TEST_SET);
 }
 
 #define PREFETCH_IS(error, field, value) do {				\

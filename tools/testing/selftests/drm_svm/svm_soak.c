@@ -902,8 +902,10 @@ static int round_main(unsigned int seconds)
 		ksft_print_msg("setup: %s\n", svm_why());
 		return KSFT_FAIL;
 	}
-	/* The buffer of stdout, and all that printing needs, before holes */
-	progress(threads);
+	/* Printing gets its memory now, before there are holes that have to stay */
+	ksft_print_msg("round %llu: %s, %u s\n", (unsigned long long)run.round,
+		       run.kind->name, seconds);
+	fflush(stdout);
 	run.deadline = svm_deadline_ms(seconds * 1000);
 	run.running = run.threads;
 	pthread_barrier_init(&run.start, NULL, run.threads);
