@@ -635,8 +635,6 @@ static void op_say_where(struct thread *t)
 	unsigned int first, pages = choose_pages(t, &first);
 	bool shared = !below(t, 4);
 	size_t len = SHARED_WORDS * run.shared_stride;
-	unsigned int flags = shared && !below(t, 2) ?
-			     DRM_VSVM_ADVISE_ATOMIC_LOCAL : 0;
 	uint32_t where = below(t, 2) ? choose_location(t) :
 				       DRM_VSVM_LOCATION_NONE;
 
@@ -645,7 +643,7 @@ static void op_say_where(struct thread *t)
 	if (svm_advise(&run.svm, shared ? run.shared :
 		       t->arena + first * run.page,
 		       shared ? len & ~(run.page - 1) : pages * run.page, where,
-		       flags, below(t, 3)))
+		       0, below(t, 3)))
 		fail(t, "%s", svm_why());
 }
 
