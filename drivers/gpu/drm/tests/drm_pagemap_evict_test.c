@@ -483,8 +483,7 @@ static void failures_leak_no_ram(struct kunit *test)
 
 	before = si_mem_available();
 	for (i = 0; i < 24; i++) {
-		KUNIT_EXPECT_EQ(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_ERROR,
-				VM_FAULT_SIGBUS);
+		KUNIT_EXPECT_TRUE(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_SIGBUS);
 		KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE + SZ_2M, SZ_2M), -EIO);
 	}
 	/* This one tries several times. */
