@@ -15,8 +15,10 @@
 /* Invalidations can't keep a fault from being served for longer than this. */
 #define FAULT_TIMEOUT		(10 * HZ)
 
-/* So often an atomic access tries to have its memory to itself. */
-#define MAX_ATOMIC_TRIES	6
+/* Memory that hasn't moved for so long doesn't: an atomic access fails. */
+#define ATOMIC_PATIENCE		HZ
+/* So often the timeslice of an atomic access is doubled. */
+#define MAX_DOUBLINGS		6
 /* For so long the CPU leaves it the memory at first, if nothing else is said. */
 #define ATOMIC_TIMESLICE_MS	5U
 
@@ -28,7 +30,8 @@
  * @end: Address behind the last
  * @request: How to serve it
  * @tries: Attempts so far
- * @atomic_tries: Those for which the CPU had the memory, not the device
+ * @atomic_tries: Those for which others had the memory, not the device
+ * @moved: When memory for an atomic access last moved, or could have
  */
 struct vsvm_service {
 	struct vsvm_vm_device *vmdev;
@@ -38,12 +41,22 @@ struct vsvm_service {
 	struct vsvm_request request;
 	unsigned int tries;
 	unsigned int atomic_tries;
+	unsigned long moved;
 };
 
-/* The page was mapped, but not where an atomic access needs it. */
+/*
+ * The page was mapped, but not where an atomic access needs it. That others are
+ * faster to take it is a reason to go on. That it doesn't come at all is one only
+ * if they have had the time to be done with it.
+ */
 static int retry_atomic(struct vsvm_service *service)
 {
-	return ++service->atomic_tries < MAX_ATOMIC_TRIES ? -EAGAIN : -EACCES;
+	service->atomic_tries = min(service->atomic_tries + 1, MAX_DOUBLINGS);
+	if (!service->request.left)
+		service->moved = jiffies;
+
+	return time_before(jiffies, service->moved + ATOMIC_PATIENCE) ?
+	       -EAGAIN : -EACCES;
 }
 
 /*
@@ -148,6 +161,7 @@ static int serve(struct vsvm_queue *queue, const struct vsvm_fault *fault)
 		.fault = fault,
 		.start = vmdev->vm->va_start,
 		.end = vmdev->vm->va_end,
+		.moved = jiffies,
 	};
 	unsigned long timeout = jiffies + FAULT_TIMEOUT;
 	ktime_t begin = ktime_get();

@@ -111,6 +111,7 @@ void vsvm_request_init(struct vsvm_request *request,
 	local = access == VSVM_ATOMIC && advice->atomic_local;
 
 	request->access = access;
+	request->left = false;
 	request->timeslice_ms = advice->timeslice_ms ?: config->timeslice_ms;
 	request->ctx = (struct drm_gpusvm_ctx) {
 		.read_only = access == VSVM_READ,
@@ -245,10 +246,11 @@ static int migrate(struct vsvm_vm_device *target, unsigned long start,
  * @vmdev: The device that faulted
  * @request: What it asks for
  *
- * Does what can be done. Mapping the range shows whether that was enough.
+ * Does what can be done, and notes in @request if that wasn't all. Mapping the
+ * range shows whether it was enough.
  */
 void vsvm_migrate_range(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-			const struct vsvm_request *request)
+			struct vsvm_request *request)
 {
 	struct vsvm_vm_device *target = request_target(vmdev, request);
 	struct drm_pagemap_migrate_stats stats = {};
@@ -257,9 +259,10 @@ void vsvm_migrate_range(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 	    is_in_place(range, target, request))
 		return;
 
-	if (migrate(target, drm_gpusvm_range_start(&range->base),
-		    drm_gpusvm_range_end(&range->base), request->timeslice_ms,
-		    &stats))
+	request->left = migrate(target, drm_gpusvm_range_start(&range->base),
+				drm_gpusvm_range_end(&range->base),
+				request->timeslice_ms, &stats);
+	if (request->left)
 		vsvm_stats_inc(vmdev, VSVM_STAT_FALLBACKS);
 }
 

@@ -41,12 +41,14 @@ struct vsvm_advice {
  * @advice: What user space said about the address
  * @timeslice_ms: For how long the CPU leaves what is moved to the device
  * @ctx: How to map
+ * @left: Some of what was to move could not
  */
 struct vsvm_request {
 	enum vsvm_access access;
 	struct vsvm_advice advice;
 	unsigned int timeslice_ms;
 	struct drm_gpusvm_ctx ctx;
+	bool left;
 };
 
 void vsvm_advice_get(struct vsvm_vm *vm, unsigned long addr,
@@ -57,7 +59,7 @@ void vsvm_request_init(struct vsvm_request *request,
 		       struct vsvm_vm_device *vmdev, unsigned long addr,
 		       enum vsvm_access access);
 void vsvm_migrate_range(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-			const struct vsvm_request *request);
+			struct vsvm_request *request);
 
 int vsvm_prefetch_ioctl(struct drm_device *drm, void *data,
 			struct drm_file *file);

@@ -278,7 +278,7 @@ static bool serves(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
  * drm_gpusvm_range_get_pages() returns it.
  */
 int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-		   const struct vsvm_request *request)
+		   struct vsvm_request *request)
 {
 	int err;
 

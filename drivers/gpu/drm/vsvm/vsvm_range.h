@@ -57,7 +57,7 @@ to_vsvm_notifier(struct drm_gpusvm_notifier *notifier)
 extern const struct drm_gpusvm_ops vsvm_gpusvm_ops;
 
 int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-		   const struct vsvm_request *request);
+		   struct vsvm_request *request);
 void vsvm_range_remove(struct vsvm_range *range);
 void vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
 				unsigned long end);
