@@ -256,7 +256,6 @@ struct drm_pagemap_copy {
  * @moved_huge: those in huge folios
  * @zeroed: those without a source
  * @resident: Number of pages that were where they are wanted
- * @split: Number of huge folios that came back as small pages
  * @unsplit: Huge folios were left because there was no huge page of RAM
  * @starved: Small folios were left because there was no page of RAM
  * @ncopies: Number of copies under way
@@ -276,7 +275,6 @@ struct drm_pagemap_migration {
 	bool ready;
 	unsigned long moved, moved_huge, zeroed;
 	unsigned long resident;
-	unsigned long split;
 	bool unsplit, starved;
 	unsigned int ncopies;
 	struct drm_pagemap_copy copies[MAX_COPIES];
@@ -318,7 +316,6 @@ static void migration_reset(struct drm_pagemap_migration *m)
 	m->moved_huge = 0;
 	m->zeroed = 0;
 	m->resident = 0;
-	m->split = 0;
 	m->unsplit = false;
 	m->starved = false;
 	m->ncopies = 0;
@@ -712,44 +709,18 @@ static void put_dst(unsigned long *dst)
 	*dst = 0;
 }
 
-/* Small pages for a huge folio; all of them or none. */
-static bool ram_assign_split(struct drm_pagemap_migration *m, struct ram_stock *stock,
-			     unsigned long i, struct page *src, unsigned long nr,
-			     bool needed)
-{
-	unsigned long j;
-
-	for (j = 0; j < nr; j++) {
-		if (!ram_folio(m, stock, i + j, 0, needed))
-			goto err_put;
-		m->pages[i + j] = src + j;
-	}
-	m->split++;
-
-	return true;
-
-err_put:
-	while (j--) {
-		put_dst(&m->mv.dst[i + j]);
-		m->pages[i + j] = NULL;
-	}
-
-	return false;
-}
-
+/*
+ * A huge folio for which there is no huge page is left: the core MM would split it,
+ * but neither without a VMA nor with a CPU fault's reference on it. Whoever wants it
+ * in small pages splits it and begins anew.
+ */
 static bool ram_assign(struct drm_pagemap_migration *m, struct ram_stock *stock,
 		       unsigned long i, unsigned int order, bool needed)
 {
-	struct page *src = migrate_pfn_to_page(m->mv.src[i]);
-
 	if (ram_folio(m, stock, i, order, needed)) {
-		m->pages[i] = src;
+		m->pages[i] = migrate_pfn_to_page(m->mv.src[i]);
 		return true;
 	}
-
-	/* The core MM splits a collected folio only if it knows the VMA. */
-	if (order && m->mv.vma)
-		return ram_assign_split(m, stock, i, src, 1UL << order, needed);
 
 	if (order)
 		m->unsplit = true;
@@ -815,7 +786,7 @@ static int allocate_ram(struct drm_pagemap_migration *m)
 
 			if (ram_assign(m, &stock, i, order, needed))
 				m->ready = true;
-			else if (needed)
+			else if (needed && !order)
 				err = -ENOMEM;
 		}
 	}
@@ -1125,7 +1096,6 @@ static void put_all_dst(struct drm_pagemap_migration *m)
 		if (m->mv.dst[i])
 			put_dst(&m->mv.dst[i]);
 	}
-	m->split = 0;
 }
 
 /* Count what has moved, and mark the device pages that it has left. */
@@ -1164,7 +1134,6 @@ static void commit_stats(struct drm_pagemap_migration *m, int err)
 	} else {
 		stat_add(dpagemap, m->mv.vma ? DRM_PAGEMAP_STAT_TO_RAM :
 					       DRM_PAGEMAP_STAT_EVICTED, m->moved);
-		stat_add(dpagemap, DRM_PAGEMAP_STAT_SPLIT, m->split);
 	}
 	stat_add(dpagemap, DRM_PAGEMAP_STAT_FAILED, !!err);
 
@@ -1772,6 +1741,17 @@ int drm_pagemap_populate_mm(struct drm_pagemap *dpagemap,
 }
 EXPORT_SYMBOL(drm_pagemap_populate_mm);
 
+/* Split a folio that is locked and referenced; both are the page's afterwards. */
+static int split_page_folio(struct drm_pagemap *dpagemap, struct page *page)
+{
+	int err = migrate_device_split_page(page);
+
+	if (!err)
+		stat_add(dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
+
+	return err;
+}
+
 /* ------------------------------------------------------------------------
  * To RAM: eviction
  */
@@ -1827,8 +1807,7 @@ static void evict_split(struct drm_pagemap_migration *m)
 		if (!folio)
 			continue;
 		if (folio_test_large(folio) && folio_trylock(folio)) {
-			if (!migrate_device_split_page(folio_page(folio, 0)))
-				stat_add(devmem->dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
+			split_page_folio(devmem->dpagemap, folio_page(folio, 0));
 			folio_unlock(folio);
 		}
 		folio_put(folio);
@@ -1845,7 +1824,9 @@ static int evict_rest(struct drm_pagemap_migration *m, struct drm_pagemap_devmem
 	unsigned int round;
 	int err = 0;
 
-	m->unsplit = false;
+	/* What the first attempt has found out may be about another allocation. */
+	if (m->devmem != devmem)
+		m->unsplit = false;
 	for (round = 0; round < MAX_EVICT_ROUNDS; round++) {
 		if (completion_done(&devmem->detached))
 			return 0;
@@ -2037,7 +2018,10 @@ static void fault_interval(struct vm_fault *vmf, struct drm_pagemap_devmem *devm
 	WRITE_ONCE(devmem->next_fault, *end);
 }
 
-/* Bring back [start, end), at least the page of the fault. */
+/*
+ * Bring back [start, end), at least the page of the fault. -EAGAIN: there is no huge
+ * page for the huge folio that it is part of.
+ */
 static int fault_migrate(struct vm_fault *vmf, struct drm_pagemap *dpagemap,
 			 unsigned long start, unsigned long end)
 {
@@ -2066,7 +2050,7 @@ static int fault_migrate(struct vm_fault *vmf, struct drm_pagemap *dpagemap,
 	}
 	migration_free(&m);
 
-	return err;
+	return err ?: m.unsplit ? -EAGAIN : 0;
 }
 
 /*
@@ -2080,9 +2064,26 @@ static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
 	if (!vmf->pte || !folio_test_large(page_folio(vmf->page)))
 		return 0;
 
-	stat_add(dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
+	return split_page_folio(dpagemap, vmf->page) ? -EBUSY : 0;
+}
 
-	return migrate_device_split_page(vmf->page) ? -EBUSY : 0;
+/* Bring back the window of the fault, or all of a huge folio. */
+static int fault_fetch(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem)
+{
+	struct drm_pagemap *dpagemap = devmem->dpagemap;
+	unsigned long addr = vmf->address & PAGE_MASK;
+	unsigned long start, end;
+	int err;
+
+	fault_interval(vmf, devmem, &start, &end);
+	err = fault_migrate(vmf, dpagemap, start, end);
+	/* Too much at once? The page alone may still come. */
+	if (err == -ENOMEM && end - start > PAGE_SIZE &&
+	    !folio_test_large(page_folio(vmf->page)))
+		err = fault_migrate(vmf, dpagemap, addr, addr + PAGE_SIZE);
+	trace_drm_pagemap_cpu_fault(dpagemap, addr, start, end, err);
+
+	return err;
 }
 
 static vm_fault_t fault_result(int err)
@@ -2102,8 +2103,6 @@ static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
 {
 	struct drm_pagemap_devmem *devmem = page_to_devmem(vmf->page);
 	struct drm_pagemap *dpagemap = devmem->dpagemap;
-	unsigned long addr = vmf->address & PAGE_MASK;
-	unsigned long start, end;
 	vm_fault_t ret;
 	int err;
 
@@ -2115,16 +2114,12 @@ static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
 	}
 
 	err = fault_split(vmf, dpagemap);
-	if (err)
-		return fault_result(err);
-
-	fault_interval(vmf, devmem, &start, &end);
-	err = fault_migrate(vmf, dpagemap, start, end);
-	/* Too much at once? The page alone may still come. */
-	if (err == -ENOMEM && end - start > PAGE_SIZE &&
-	    !folio_test_large(page_folio(vmf->page)))
-		err = fault_migrate(vmf, dpagemap, addr, addr + PAGE_SIZE);
-	trace_drm_pagemap_cpu_fault(dpagemap, addr, start, end, err);
+	if (!err)
+		err = fault_fetch(vmf, devmem);
+	/* No huge page to be had: the window in small pages. */
+	if (err == -EAGAIN)
+		err = split_page_folio(dpagemap, vmf->page) ? -EBUSY :
+							      fault_fetch(vmf, devmem);
 
 	return fault_result(err);
 }
