@@ -117,7 +117,6 @@ static bool bo_take_pages(struct vram_bo *bo)
 		vram->owner[bo->page[i]] = bo;
 	}
 	vram->used += bo->npages;
-	list_add_tail(&bo->entry, &vram->bos);
 
 	return true;
 }
@@ -175,6 +174,11 @@ struct vram_bo *vram_bo_create(struct drm_pagemap *dpagemap, struct mm_struct *m
 				dma_fence_get(vram->rules.pre_fence));
 	if (vram->rules.window)
 		bo->devmem.fault_window = vram->rules.window;
+
+	/* From here on, others find it and may evict it. */
+	spin_lock_irq(&vram->lock);
+	list_add_tail(&bo->entry, &vram->bos);
+	spin_unlock_irq(&vram->lock);
 
 	return bo;
 }
