@@ -255,8 +255,11 @@ void vsvm_migrate_range(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 	struct vsvm_vm_device *target = request_target(vmdev, request);
 	struct drm_pagemap_migrate_stats stats = {};
 
-	if (!target || !range->base.flags.migrate_devmem ||
-	    is_in_place(range, target, request))
+	if (!target || !range->base.flags.migrate_devmem) {
+		request->left = true;
+		return;
+	}
+	if (is_in_place(range, target, request))
 		return;
 
 	request->left = migrate(target, drm_gpusvm_range_start(&range->base),
