@@ -206,6 +206,7 @@ static int populate_again(struct vsvm_vm_device *target, unsigned long start,
 			  struct drm_pagemap_migrate_stats *stats, int err)
 {
 	struct drm_pagemap_migrate_stats recalled = {}, again = {};
+	unsigned long arrived;
 
 	if (!target->vm->has_strangers ||
 	    vsvm_recall(target->vm, start, end, target->vdev->peer.owner,
@@ -213,7 +214,11 @@ static int populate_again(struct vsvm_vm_device *target, unsigned long start,
 		return err;
 
 	err = populate(target, start, end, timeslice_ms, &again);
-	stats->moved += again.moved;
+
+	/* Others may have taken away what the first attempt moved or found. */
+	arrived = again.moved + again.resident;
+	stats->moved = min(stats->moved + again.moved, arrived);
+	stats->resident = arrived - stats->moved;
 	stats->left = again.left;
 	return err;
 }
