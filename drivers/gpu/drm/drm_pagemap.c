@@ -1419,6 +1419,15 @@ populate_take_devmem(struct drm_pagemap_populate *p, size_t size)
 	return devmem;
 }
 
+static void populate_leave(struct drm_pagemap_populate *p, unsigned long start,
+			   unsigned long end)
+{
+	unsigned long npages = (end - start) >> PAGE_SHIFT;
+
+	p->stats.left += npages;
+	stat_add(p->dpagemap, DRM_PAGEMAP_STAT_LEFT, npages);
+}
+
 /* Collect a chunk and start its copy; then let the one before it land. */
 static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct *vma,
 			  unsigned long start, unsigned long end)
@@ -1427,10 +1436,12 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 	struct drm_pagemap_devmem *devmem;
 	int err;
 
+	/* Memory of a kind that doesn't migrate is all that can't be collected. */
 	migration_reset(m);
-	err = collect_vma(m, vma, start, end);
-	if (err)
-		return err;
+	if (!vma_can_move(vma) || collect_vma(m, vma, start, end)) {
+		populate_leave(p, start, end);
+		return 0;
+	}
 
 	migration_select(m);
 	if (!m->wanted)
@@ -1502,21 +1513,11 @@ static unsigned long chunk_end(struct vm_area_struct *vma, unsigned long addr,
 	return min3(ALIGN(addr + 1, CHUNK_SIZE), vma->vm_end, end);
 }
 
-static void populate_leave(struct drm_pagemap_populate *p, unsigned long start,
-			   unsigned long end)
-{
-	unsigned long npages = (end - start) >> PAGE_SHIFT;
-
-	p->stats.left += npages;
-	stat_add(p->dpagemap, DRM_PAGEMAP_STAT_LEFT, npages);
-}
-
 /* Populate the first chunk of [@start, @end) and say where it ends. */
 static int populate_step(struct drm_pagemap_populate *p, unsigned long start,
 			 unsigned long end, unsigned long *next)
 {
 	struct vm_area_struct *vma = find_vma_intersection(p->mm, start, end);
-	int err;
 
 	if (!vma) {
 		*next = end;
@@ -1525,14 +1526,8 @@ static int populate_step(struct drm_pagemap_populate *p, unsigned long start,
 
 	start = max(start, vma->vm_start);
 	*next = chunk_end(vma, start, end);
-	err = vma_can_move(vma) ? populate_chunk(p, vma, start, *next) : -EINVAL;
-	if (err != -EINVAL)
-		return err;
 
-	/* Memory of a kind that doesn't migrate. */
-	populate_leave(p, start, *next);
-
-	return 0;
+	return populate_chunk(p, vma, start, *next);
 }
 
 static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long start,
@@ -2117,7 +2112,7 @@ static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
 	if (!err)
 		err = fault_fetch(vmf, devmem);
 	/* No huge page to be had: the window in small pages. */
-	if (err == -EAGAIN)
+	if (err == -EAGAIN && folio_test_large(page_folio(vmf->page)))
 		err = split_page_folio(dpagemap, vmf->page) ? -EBUSY :
 							      fault_fetch(vmf, devmem);
 

@@ -359,6 +359,10 @@ static void failed_copy_loses_nothing(struct kunit *test)
 	vrams[0].rules.copy = NULL;
 	vrams[0].rules.submit_err = -ENOMEM;
 	KUNIT_EXPECT_TRUE(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_OOM);
+
+	/* What the core uses to tell itself something is an error of a provider's. */
+	vrams[0].rules.submit_err = -EAGAIN;
+	KUNIT_EXPECT_TRUE(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_SIGBUS);
 	vrams[0].rules.submit_err = 0;
 	vram_expect(test, SVM_BASE, SZ_64K);
 }

@@ -313,6 +313,12 @@ static void list_fails(struct kunit *test)
 	vrams[0].rules.populate_err = -EIO;
 }
 
+/* Not to be mistaken for memory that can't move. */
+static void list_is_invalid(struct kunit *test)
+{
+	vrams[0].rules.populate_err = -EINVAL;
+}
+
 static void submit_fails(struct kunit *test)
 {
 	vrams[0].rules.submit_err = -ECANCELED;
@@ -441,6 +447,7 @@ static const struct refusal populate_refusals[] = {
 	{ "no memory", SVM_BASE, SZ_64K, 0, -ENOMEM, alloc_fails },
 	{ "no space", SVM_BASE, SZ_64K, 0, -ENOSPC, device_is_full },
 	{ "list fails", SVM_BASE, SZ_64K, 0, -EIO, list_fails },
+	{ "list is invalid", SVM_BASE, SZ_64K, 0, -EINVAL, list_is_invalid },
 	{ "submit fails", SVM_BASE, SZ_64K, 0, -ECANCELED, submit_fails },
 	{ "waiting copy fails", SVM_BASE, SZ_64K, 0, -EREMOTEIO, waiting_copy_fails },
 	{ "fence has an error", SVM_BASE, SZ_64K, 0, -EIO, fence_fails },
