@@ -24,8 +24,9 @@
  * the step is done anew. So there is always progress by pages, or an error.
  */
 
-/* A fault was served, but each time the page was gone again. */
+/* Faults were served, but each time the page was gone again: when to give up. */
 #define PROGRESS_TIMEOUT	(20 * HZ)
+#define PROGRESS_MISSES		64
 
 /* Elements that one step works on at most, lest invalidations wait for long. */
 #define STEP_ELEMENTS		512
@@ -41,6 +42,7 @@
  * @fault_addr: Where the last step missed
  * @fault_access: What it was about to do
  * @deadline: When to give up if there is no progress, in jiffies
+ * @misses: Faults in vain of late; progress halves them
  */
 struct vsvm_cursor {
 	struct vsvm_queue *queue;
@@ -51,6 +53,7 @@ struct vsvm_cursor {
 	unsigned long fault_addr;
 	enum vsvm_access fault_access;
 	unsigned long deadline;
+	unsigned int misses;
 };
 
 static int stale_access(struct vsvm_cursor *cursor, unsigned long addr, u64 pte)
@@ -312,12 +315,13 @@ static const struct vsvm_op_type op_types[] = {
 
 static int page_fault(struct vsvm_cursor *cursor)
 {
-	if (time_after(jiffies, cursor->deadline))
+	if (cursor->misses > PROGRESS_MISSES &&
+	    time_after(jiffies, cursor->deadline))
 		return -EBUSY;
 
 	cursor->job->outcome.faults++;
 	return vsvm_fault_raise(cursor->queue, cursor->fault_addr,
-				cursor->fault_access);
+				cursor->fault_access, cursor->misses++);
 }
 
 static int do_step(struct vsvm_cursor *cursor, const struct vsvm_op_type *type)
@@ -327,11 +331,11 @@ static int do_step(struct vsvm_cursor *cursor, const struct vsvm_op_type *type)
 	scoped_guard(mutex, &cursor->queue->tlb.access)
 		err = type->step(cursor);
 
-	if (!err)
-		cursor->deadline = jiffies + PROGRESS_TIMEOUT;
-	else if (err == -EAGAIN)
-		err = page_fault(cursor);
+	if (err == -EAGAIN)
+		return page_fault(cursor);
 
+	cursor->deadline = jiffies + PROGRESS_TIMEOUT;
+	cursor->misses /= 2;
 	return err;
 }
 

@@ -12,11 +12,17 @@
 #include "vsvm_trace.h"
 #include "vsvm_vm.h"
 
-/* Invalidations can't keep a fault from being served for longer than this. */
+/*
+ * Invalidations can't keep a fault from being served for longer than this, nor
+ * does a slow machine that hardly gets to try make it fail.
+ */
 #define FAULT_TIMEOUT		(10 * HZ)
+#define FAULT_TRIES		32
 
 /* Memory that hasn't moved for so long doesn't: an atomic access fails. */
 #define ATOMIC_PATIENCE		HZ
+/* So many faults in vain are served by moving memory; then it may stay. */
+#define MAX_MOVES		4
 /* So often the timeslice of an atomic access is doubled. */
 #define MAX_DOUBLINGS		6
 /* For so long the CPU leaves it the memory at first, if nothing else is said. */
@@ -95,6 +101,7 @@ static void renew_request(struct vsvm_service *service)
 
 	vsvm_request_init(request, service->vmdev, service->fault->addr,
 			  service->fault->access);
+	request->stay = service->fault->misses >= MAX_MOVES;
 	if (request->ctx.devmem_only)
 		request->timeslice_ms =
 			min_t(unsigned int, DRM_VSVM_MAX_TIMESLICE_MS,
@@ -174,7 +181,8 @@ static int serve(struct vsvm_queue *queue, const struct vsvm_fault *fault)
 			cond_resched();
 		}
 		err = READ_ONCE(queue->error) ?: try_to_serve(&service);
-	} while (err == -EAGAIN && time_before(jiffies, timeout));
+	} while (err == -EAGAIN && (service.tries < FAULT_TRIES ||
+				    time_before(jiffies, timeout)));
 
 	if (service.request.ctx.devmem_only)
 		vsvm_stats_inc(vmdev, VSVM_STAT_ATOMIC_FAULTS);
@@ -210,6 +218,7 @@ void vsvm_fault_init(struct vsvm_fault *fault)
  * @queue: The queue
  * @addr: The address
  * @access: What the device is about to do
+ * @misses: How many faults of late were served and didn't get the device further
  *
  * That a fault was served doesn't mean that the page is still there when the
  * device looks again. It raises another fault, then.
@@ -217,12 +226,13 @@ void vsvm_fault_init(struct vsvm_fault *fault)
  * Return: 0, or why the access can't be done.
  */
 int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
-		     enum vsvm_access access)
+		     enum vsvm_access access, unsigned int misses)
 {
 	struct vsvm_fault *fault = &queue->fault;
 
 	fault->addr = addr;
 	fault->access = access;
+	fault->misses = misses;
 	reinit_completion(&fault->done);
 	vsvm_stats_inc(queue->vmdev, access == VSVM_READ ?
 		       VSVM_STAT_READ_FAULTS : VSVM_STAT_WRITE_FAULTS);

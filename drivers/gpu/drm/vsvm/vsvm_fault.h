@@ -20,6 +20,7 @@ struct vsvm_queue;
  * @done: Completed when the fault was served
  * @addr: Where it happened
  * @access: What the device was about to do
+ * @misses: Faults before it that didn't get the device further
  * @err: What became of it
  */
 struct vsvm_fault {
@@ -27,11 +28,12 @@ struct vsvm_fault {
 	struct completion done;
 	unsigned long addr;
 	enum vsvm_access access;
+	unsigned int misses;
 	int err;
 };
 
 void vsvm_fault_init(struct vsvm_fault *fault);
 int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
-		     enum vsvm_access access);
+		     enum vsvm_access access, unsigned int misses);
 
 #endif

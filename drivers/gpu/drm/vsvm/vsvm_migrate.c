@@ -20,6 +20,10 @@
  * driver for real hardware would decide by, it puts there. Moving is an attempt:
  * whatever stays elsewhere is mapped where it is.
  *
+ * A step of an engine may need more at once than there is room for, or others may
+ * want the same memory. Then each move undoes the last one. After a few faults
+ * that didn't get the engine further, memory stays where it is.
+ *
  * The exception is an atomic access that needs local memory. The range is then
  * mapped with &drm_gpusvm_ctx.devmem_only, and if the CPU was faster, moved
  * again with a timeslice twice as long.
@@ -111,6 +115,7 @@ void vsvm_request_init(struct vsvm_request *request,
 	local = access == VSVM_ATOMIC && advice->atomic_local;
 
 	request->access = access;
+	request->stay = false;
 	request->left = false;
 	request->timeslice_ms = advice->timeslice_ms ?: config->timeslice_ms;
 	request->ctx = (struct drm_gpusvm_ctx) {
@@ -266,6 +271,10 @@ void vsvm_migrate_range(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 	}
 	if (is_in_place(range, target, request))
 		return;
+	if (request->stay && !request->ctx.devmem_only) {
+		vsvm_stats_inc(vmdev, VSVM_STAT_FALLBACKS);
+		return;
+	}
 
 	request->left = migrate(target, drm_gpusvm_range_start(&range->base),
 				drm_gpusvm_range_end(&range->base),

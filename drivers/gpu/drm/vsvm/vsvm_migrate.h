@@ -41,6 +41,7 @@ struct vsvm_advice {
  * @advice: What user space said about the address
  * @timeslice_ms: For how long the CPU leaves what is moved to the device
  * @ctx: How to map
+ * @stay: To move it again and again hasn't helped; map it where it is
  * @left: Some of what was to move could not
  */
 struct vsvm_request {
@@ -48,6 +49,7 @@ struct vsvm_request {
 	struct vsvm_advice advice;
 	unsigned int timeslice_ms;
 	struct drm_gpusvm_ctx ctx;
+	bool stay;
 	bool left;
 };
 

@@ -1123,6 +1123,18 @@ SVM_TEST(full, four_times_oversubscribed)
 	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
 }
 
+/* To copy a byte takes two pages at once, and there is room for either's chunk */
+SVM_TEST(full, copy_needs_more_than_fits)
+{
+	char *mem = map_pages(_metadata, 2 * SMALL_MEM, variant->huge);
+
+	svm_pattern_fill(mem, 2 * SMALL_MEM, 7);
+	RUN(self->q, svm_copy(mem + SMALL_MEM, mem, SMALL_MEM));
+	IS_PATTERN(mem + SMALL_MEM, SMALL_MEM, 7);
+	IS_PATTERN(mem, SMALL_MEM, 7);
+	munmap(mem, 2 * SMALL_MEM);
+}
+
 SVM_TEST(full, prefetch_of_too_much)
 {
 	char *mem = map_pages(_metadata, WORKING_SET, variant->huge);
@@ -1156,8 +1168,10 @@ static int compete(size_t len, bool huge, unsigned int rounds, uint64_t seed)
 	madvise(mem, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	svm_pattern_fill(mem, len, seed);
 	for (unsigned int i = 0; i < rounds; i++) {
-		if (svm_run(&svm.queue[0], svm_add(mem, len, 1), NULL))
+		if (svm_run(&svm.queue[0], svm_add(mem, len, 1), NULL)) {
+			ksft_print_msg("%s\n", svm_why());
 			return 2;
+		}
 		/* A part of it comes back in between */
 		if (!is_pattern_plus(mem, len / 8, seed, i + 1))
 			return 3;
@@ -1280,8 +1294,10 @@ static int work_under_pressure(const char *dir, char *mem, size_t len)
 	if (svm_proc_field("/proc/self/status", "VmSwap") <= 0)
 		return 2;
 	for (unsigned int i = 0; i < 2; i++)
-		if (svm_run(&svm.queue[0], svm_add(mem, len, 1), NULL))
+		if (svm_run(&svm.queue[0], svm_add(mem, len, 1), NULL)) {
+			ksft_print_msg("%s\n", svm_why());
 			return 3;
+		}
 	return is_pattern_plus(mem, len, 5, 2) ? 0 : 4;
 }
 
