@@ -28,7 +28,10 @@
 #define CTX_ASID		0x2f
 #define CTX_PDP0_UDW		0x31
 #define CTX_PDP0_LDW		0x33
-#define CTX_DWORDS		0x34
+#define CTX_INT_STATUS_REPORT_PTR	0x57
+#define CTX_INT_SRC_REPORT_PTR	0x59
+#define CTX_CS_INT_VEC_DATA	0x5b
+#define CTX_DWORDS		0x5c
 
 #define HEAD_ADDR		GENMASK(20, 2)
 #define TAIL_ADDR		GENMASK(20, 3)
@@ -82,6 +85,16 @@ static int parse_image(struct context *ctx, const u32 *image)
 	return 0;
 }
 
+/* Where to report interrupts to, and by which vector; there with MSI-X only */
+static void restore_interrupts(struct engine *e, const u32 *image)
+{
+	if (!engine_uses_msix(e))
+		return;
+	engine_reg_write(e, RING_INT_STATUS_RPT_PTR, image[CTX_INT_STATUS_REPORT_PTR]);
+	engine_reg_write(e, RING_INT_SRC_RPT_PTR, image[CTX_INT_SRC_REPORT_PTR]);
+	engine_reg_write(e, CS_INT_VEC, image[CTX_CS_INT_VEC_DATA]);
+}
+
 static void restore_registers(struct engine *e, const struct context *ctx)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(ctx->gpr); i++)
@@ -113,6 +126,7 @@ int context_load(struct engine *e, struct context *ctx)
 		return ret;
 	}
 	restore_registers(e, ctx);
+	restore_interrupts(e, image);
 	trace(TRACE_CONTEXT, "%s: load %u asid %u ring %#x+%#x head %#x tail %#x level %u",
 	      e->name, ctx->guc_id, ctx->lrc.asid, ctx->lrc.ring_start, ctx->lrc.ring_size,
 	      (u32)ctx->stack[0].at, ctx->lrc.tail, ctx->level);

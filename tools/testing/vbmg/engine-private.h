@@ -25,6 +25,13 @@
 #define ENGINE_REGS		1024	/* 4 KiB of registers */
 #define MAX_FAULTS		8	/* at once, of one engine */
 
+/* Registers that more than one file knows; regs/xe_engine_regs.h */
+#define RING_INT_SRC_RPT_PTR	0x0a4
+#define RING_INT_STATUS_RPT_PTR	0x0ac
+#define CS_INT_VEC		0x1b8
+#define GFX_MODE		0x29c
+#define   GFX_MSIX_INTERRUPT_ENABLE	BIT(13)
+
 enum mem_space {
 	MEM_GGTT,
 	MEM_PPGTT,
@@ -160,6 +167,11 @@ void *engine_main(void *arg);
 void engine_regs_reset(struct engine *e);
 u32 engine_reg_read(struct engine *e, u32 offset);
 void engine_reg_write(struct engine *e, u32 offset, u32 value);
+static inline bool engine_uses_msix(struct engine *e)
+{
+	return engine_reg_read(e, GFX_MODE) & GFX_MSIX_INTERRUPT_ENABLE;
+}
+
 u64 engine_gpr(struct engine *e, u32 n);
 void engine_gpr_set(struct engine *e, u32 n, u64 value);
 

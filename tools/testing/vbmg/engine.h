@@ -68,6 +68,8 @@ struct engine_ops {
 
 	/* MI_USER_INTERRUPT: vector bit 0 of the engine */
 	void (*user_interrupt)(void *dev, enum engine_class class, u32 instance);
+	/* The same with MSI-X, after the engine has said in memory that it was it */
+	void (*msix)(void *dev, u32 vector);
 
 	/* A recoverable fault; answered by engines_fault_reply(), in any order */
 	void (*page_fault)(void *dev, const struct fault_report *fault);

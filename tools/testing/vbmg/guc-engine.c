@@ -45,6 +45,13 @@ static void engine_user_interrupt(void *arg, enum engine_class class, u32 instan
 	irq_raise(&dev->irq, source, IRQ_USER_INTERRUPT);
 }
 
+static void engine_msix(void *arg, u32 vector)
+{
+	struct vbmg *dev = arg;
+
+	irq_notify(&dev->irq, vector);
+}
+
 /* struct xe_guc_pagefault_desc (xe_guc_fwif.h) */
 #define PFD_LEVEL		GENMASK(2, 0)
 #define PFD_SRC_ID		GENMASK(10, 3)
@@ -98,6 +105,7 @@ const struct engine_ops guc_engine_ops = {
 	.reg_read = engine_reg_peek,
 	.reg_write = engine_reg_poke,
 	.user_interrupt = engine_user_interrupt,
+	.msix = engine_msix,
 	.page_fault = engine_page_fault,
 	.context_error = engine_context_error,
 	.sched_done = engine_sched_done,

@@ -40,12 +40,14 @@ void irq_init(struct irq *irq)
 {
 	memset(irq, 0, sizeof(*irq));
 	pthread_mutex_init(&irq->lock, NULL);
-	irq->eventfd = -1;
+	for (u32 i = 0; i < IRQ_VECTORS; i++)
+		irq->eventfd[i] = -1;
 }
 
 void irq_destroy(struct irq *irq)
 {
-	irq_set_eventfd(irq, -1);
+	for (u32 i = 0; i < IRQ_VECTORS; i++)
+		irq_set_eventfd(irq, i, -1);
 	pthread_mutex_destroy(&irq->lock);
 }
 
@@ -61,27 +63,42 @@ void irq_reset(struct irq *irq)
 }
 
 /* A full eventfd counter means that the client has yet to see many of them */
-static void irq_fire_locked(struct irq *irq)
+static void irq_notify_locked(struct irq *irq, u32 vector)
 {
 	u64 one = 1;
 
-	if (!irq->enabled || !irq->pending || irq->fired || irq->eventfd < 0)
-		return;
-	irq->fired = true;
 	irq->count++;
-	if (write(irq->eventfd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		log_error("cannot signal the interrupt: %s", strerror(errno));
-	trace(TRACE_IRQ, "MSI, pending %08x", irq->pending);
+	if (write(irq->eventfd[vector], &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_error("cannot signal interrupt %u: %s", vector, strerror(errno));
+	trace(TRACE_IRQ, "MSI %u, pending %08x", vector, irq->pending);
 }
 
-void irq_set_eventfd(struct irq *irq, int eventfd)
+static void irq_fire_locked(struct irq *irq)
+{
+	if (!irq->enabled || !irq->pending || irq->fired || irq->eventfd[IRQ_TREE_VECTOR] < 0)
+		return;
+	irq->fired = true;
+	irq_notify_locked(irq, IRQ_TREE_VECTOR);
+}
+
+void irq_set_eventfd(struct irq *irq, u32 vector, int eventfd)
 {
 	pthread_mutex_lock(&irq->lock);
-	if (irq->eventfd >= 0)
-		close(irq->eventfd);
-	irq->eventfd = eventfd;
-	irq->fired = false;
-	irq_fire_locked(irq);
+	if (irq->eventfd[vector] >= 0)
+		close(irq->eventfd[vector]);
+	irq->eventfd[vector] = eventfd;
+	if (vector == IRQ_TREE_VECTOR) {
+		irq->fired = false;
+		irq_fire_locked(irq);
+	}
+	pthread_mutex_unlock(&irq->lock);
+}
+
+void irq_notify(struct irq *irq, u32 vector)
+{
+	pthread_mutex_lock(&irq->lock);
+	if (vector < IRQ_VECTORS && irq->eventfd[vector] >= 0)
+		irq_notify_locked(irq, vector);
 	pthread_mutex_unlock(&irq->lock);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Interrupts: the tree of registers that tells the driver who wanted it, and
- * the one MSI vector at its root.
+ * the vector at its root. That is the only one with MSI. With MSI-X there is one
+ * more, for engines: these say in memory who wanted it (mi-flow.c).
  */
 #ifndef VBMG_IRQ_H
 #define VBMG_IRQ_H
@@ -21,13 +22,16 @@ enum irq_source {
 
 #define IRQ_SOURCES	32
 
+#define IRQ_TREE_VECTOR	0
+#define IRQ_VECTORS	2
+
 /* Vector bits */
 #define IRQ_USER_INTERRUPT	BIT(0)
 #define IRQ_GUC2HOST		BIT(15)
 
 struct irq {
 	pthread_mutex_t lock;
-	int eventfd;		/* -1: the driver hasn't enabled MSI */
+	int eventfd[IRQ_VECTORS];	/* -1: the driver hasn't enabled it */
 	bool enabled;		/* DG1_MSTR_IRQ of DG1_MSTR_TILE_INTR */
 	bool fired;		/* and not yet acknowledged */
 	u32 pending;		/* GT_INTR_DW0 */
@@ -41,9 +45,12 @@ void irq_destroy(struct irq *irq);
 void irq_reset(struct irq *irq);
 
 /* Takes @eventfd, -1 for none */
-void irq_set_eventfd(struct irq *irq, int eventfd);
+void irq_set_eventfd(struct irq *irq, u32 vector, int eventfd);
 
 void irq_raise(struct irq *irq, enum irq_source source, u16 vector);
+
+/* A vector by itself, past the tree; one that doesn't exist goes nowhere */
+void irq_notify(struct irq *irq, u32 vector);
 
 /* Registers of the tree; false if @offset isn't one with a side effect */
 bool irq_read(struct irq *irq, u32 offset, u32 *value);

@@ -39,6 +39,7 @@ static const char usage_text[] =
 	"  --vram GIB          video memory in GiB (default 1)\n"
 	"  --compute N         compute engines, 1 to 4 (default 1)\n"
 	"  --timeslice US      of contexts that share an engine\n"
+	"  --msix              MSI-X instead of MSI; engines report to memory\n"
 	"  --log LEVEL         error, warn, info (default) or debug\n"
 	"  --trace TOPIC,...   vfu, mmio, irq, guc, command, context, fault, tlb or all\n"
 	"  --trace-file FILE   where the trace goes (default: stderr)\n"
@@ -81,12 +82,13 @@ static void parse_trace_file(const char *path)
 	}
 }
 
-enum { OPT_VRAM = 1, OPT_COMPUTE, OPT_TIMESLICE, OPT_LOG, OPT_TRACE, OPT_TRACE_FILE, OPT_HELP };
+enum { OPT_VRAM = 1, OPT_COMPUTE, OPT_TIMESLICE, OPT_MSIX, OPT_LOG, OPT_TRACE, OPT_TRACE_FILE, OPT_HELP };
 
 static const struct option long_options[] = {
 	{ "vram", required_argument, NULL, OPT_VRAM },
 	{ "compute", required_argument, NULL, OPT_COMPUTE },
 	{ "timeslice", required_argument, NULL, OPT_TIMESLICE },
+	{ "msix", no_argument, NULL, OPT_MSIX },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "trace", required_argument, NULL, OPT_TRACE },
 	{ "trace-file", required_argument, NULL, OPT_TRACE_FILE },
@@ -105,6 +107,9 @@ static void parse_option(struct options *options, int option)
 		break;
 	case OPT_TIMESLICE:
 		options->config.timeslice_us = (u32)parse_number(optarg, 1, 1000000);
+		break;
+	case OPT_MSIX:
+		options->config.msix = true;
 		break;
 	case OPT_LOG:
 		parse_log(optarg);

@@ -144,11 +144,47 @@ int mi_arb_on_off(struct engine *e, const struct command *cmd)
 	return 0;
 }
 
+/*
+ * Every instance reports as the first of its class, and has pages of its own for
+ * it (xe_memirq.c): a byte for the event, 16 of them for each source, then one
+ * for the source. The bit of that in GT_INTR_DW0 is its place.
+ */
+static u32 interrupt_source(enum engine_class class)
+{
+	switch (class) {
+	case ENGINE_COPY:
+		return 15;
+	case ENGINE_COMPUTE:
+		return 4;
+	default:
+		return 0;
+	}
+}
+
+static int report_interrupt(struct engine *e)
+{
+	const struct engine_config *config = &e->parent->config;
+	u32 source = interrupt_source(e->class);
+	u8 set = 0xff;
+	int ret;
+
+	ret = mem_write(e, MEM_GGTT,
+			engine_reg_read(e, RING_INT_STATUS_RPT_PTR) + source * 16, &set, 1);
+	if (!ret)
+		ret = mem_write(e, MEM_GGTT, engine_reg_read(e, RING_INT_SRC_RPT_PTR) + source,
+				&set, 1);
+	if (!ret)
+		config->ops->msix(config->dev, engine_reg_read(e, CS_INT_VEC) & 0xffff);
+	return ret;
+}
+
 int mi_user_interrupt(struct engine *e, const struct command *cmd)
 {
 	const struct engine_config *config = &e->parent->config;
 
 	(void)cmd;
+	if (engine_uses_msix(e))
+		return report_interrupt(e);
 	config->ops->user_interrupt(config->dev, e->class, e->instance);
 	return 0;
 }

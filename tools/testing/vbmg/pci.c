@@ -5,8 +5,8 @@
  *
  *   0x40 power management -> 0x48 MSI, one vector, 64 bit -> 0x60 PCI Express
  *
- * No MSI-X: the driver then takes its interrupts from registers and not from
- * memory. No SR-IOV: it runs on bare metal.
+ * With MSI-X in the place of MSI, the driver takes the interrupts of engines
+ * from memory and not from registers. No SR-IOV: it runs on bare metal.
  */
 #include <string.h>
 
@@ -31,6 +31,9 @@
 #define CAP_PM			0x40
 #define CAP_MSI			0x48
 #define CAP_EXP			0x60
+
+#define MSIX_BAR		4
+#define MSIX_PBA		0x800	/* pending bits, behind the table in the BAR */
 
 #define VENDOR_INTEL		0x8086
 #define DEVICE_BMG		0xe20b	/* xe_pci.c, INTEL_BMG_IDS */
@@ -95,6 +98,19 @@ static void pci_init_msi(struct pci *pci, u8 next)
 	put16(writable + 12, 0xffff);		/* data */
 }
 
+static void pci_init_msix(struct pci *pci, u8 next, u32 vectors)
+{
+	u8 *cap = &pci->config[CAP_MSI];
+
+	pci_init_bar(pci, MSIX_BAR, PCI_MSIX_BAR_SIZE, PCI_BAR_MEM_64);
+	cap[0] = 0x11;
+	cap[1] = next;
+	put16(cap + 2, (u16)(vectors - 1));
+	put32(cap + 4, MSIX_BAR);		/* table, at 0 */
+	put32(cap + 8, MSIX_PBA | MSIX_BAR);
+	put16(&pci->writable[CAP_MSI + 2], 0xc000);	/* enable, mask all */
+}
+
 static void pci_init_express(struct pci *pci)
 {
 	u8 *cap = &pci->config[CAP_EXP];
@@ -108,7 +124,7 @@ static void pci_init_express(struct pci *pci)
 	put16(&pci->writable[CAP_EXP + 16], 0x00fb);	/* link control */
 }
 
-void pci_init(struct pci *pci, u64 bar0_size, u64 bar2_size)
+void pci_init(struct pci *pci, u64 bar0_size, u64 bar2_size, u32 msix_vectors)
 {
 	u8 *config = pci->config;
 
@@ -125,7 +141,10 @@ void pci_init(struct pci *pci, u64 bar0_size, u64 bar2_size)
 	pci->writable[PCI_INTERRUPT_LINE] = 0xff;
 	config[PCI_INTERRUPT_PIN] = 1;
 	pci_init_pm(pci, CAP_MSI);
-	pci_init_msi(pci, CAP_EXP);
+	if (msix_vectors)
+		pci_init_msix(pci, CAP_EXP, msix_vectors);
+	else
+		pci_init_msi(pci, CAP_EXP);
 	pci_init_express(pci);
 }
 

@@ -75,7 +75,7 @@ int vbmg_init(struct vbmg *dev, unsigned int index, const struct vbmg_config *co
 		goto destroy_vram;
 	irq_init(&dev->irq);
 	guc_init(dev);
-	pci_init(&dev->pci, BAR0_SIZE, config->vram_size);
+	pci_init(&dev->pci, BAR0_SIZE, config->vram_size, config->msix ? IRQ_VECTORS : 0);
 	mmio_reset(dev);
 	err = vbmg_create_engines(dev);
 	if (err)

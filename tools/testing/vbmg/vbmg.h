@@ -31,6 +31,7 @@ struct vbmg_config {
 	u64 vram_size;
 	u32 n_compute;
 	u32 timeslice_us;	/* 0: the engines' default */
+	bool msix;		/* MSI-X, and interrupts of engines from memory */
 };
 
 struct vbmg {

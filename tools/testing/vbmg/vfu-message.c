@@ -114,6 +114,9 @@ static bool vfu_find_region(const struct vbmg *dev, u32 index, struct vfu_region
 		region->size = dev->config.vram_size;
 		region->fd = dev->vram_fd;
 		return true;
+	case VFIO_PCI_BAR4_REGION_INDEX:
+		region->size = dev->config.msix ? PCI_MSIX_BAR_SIZE : 0;
+		return true;
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		region->size = PCI_CONFIG_SIZE;
 		return true;
@@ -170,10 +173,19 @@ static int vfu_region_info(struct vbmg *dev, struct vfu_message *msg, struct vfu
 }
 
 /* The client wants to be able to hear of errors, though we never report one */
-static u32 vfu_irq_count(u32 index)
+static u32 vfu_irq_count(const struct vbmg *dev, u32 index)
 {
-	return index == VFIO_PCI_INTX_IRQ_INDEX || index == VFIO_PCI_MSI_IRQ_INDEX ||
-	       index == VFIO_PCI_ERR_IRQ_INDEX;
+	switch (index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+	case VFIO_PCI_ERR_IRQ_INDEX:
+		return 1;
+	case VFIO_PCI_MSI_IRQ_INDEX:
+		return !dev->config.msix;
+	case VFIO_PCI_MSIX_IRQ_INDEX:
+		return dev->config.msix ? IRQ_VECTORS : 0;
+	default:
+		return 0;
+	}
 }
 
 static int vfu_irq_info(struct vbmg *dev, struct vfu_message *msg, struct vfu_reply *reply)
@@ -184,16 +196,29 @@ static int vfu_irq_info(struct vbmg *dev, struct vfu_message *msg, struct vfu_re
 		.flags = VFIO_IRQ_INFO_EVENTFD,
 	};
 
-	(void)dev;
 	if (!ask || ask->index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
 	info.index = ask->index;
-	info.count = vfu_irq_count(ask->index);
+	info.count = vfu_irq_count(dev, ask->index);
 	vfu_answer(reply, &info, sizeof(info));
 	return 0;
 }
 
-/* Only MSI is ever raised; the eventfds of the others are accepted and closed */
+/* All vectors of the range get their descriptor, or none of them has one */
+static void vfu_set_eventfds(struct irq *irq, u32 start, u32 count, struct vfu_message *msg)
+{
+	for (u32 i = 0; i < count; i++) {
+		int fd = -1;
+
+		if (i < msg->n_fds) {
+			fd = msg->fds[i];
+			msg->fds[i] = -1;
+		}
+		irq_set_eventfd(irq, start + i, fd);
+	}
+}
+
+/* Only MSI or MSI-X is ever raised; the eventfds of the others are accepted and closed */
 static int vfu_set_irqs(struct vbmg *dev, struct vfu_message *msg, struct vfu_reply *reply)
 {
 	const struct vfio_irq_set *set = vfu_body(msg, sizeof(*set));
@@ -202,19 +227,19 @@ static int vfu_set_irqs(struct vbmg *dev, struct vfu_message *msg, struct vfu_re
 	(void)reply;
 	if (!set || set->index >= VFIO_PCI_NUM_IRQS)
 		return -EINVAL;
-	count = vfu_irq_count(set->index);
+	count = vfu_irq_count(dev, set->index);
 	if (set->start > count || set->count > count - set->start)
 		return -EINVAL;
-	if (set->index != VFIO_PCI_MSI_IRQ_INDEX)
+	trace(TRACE_VFU, "interrupts %u: %u + %u, flags %x, %zu files", set->index, set->start,
+	      set->count, set->flags, msg->n_fds);
+	if (set->index != VFIO_PCI_MSI_IRQ_INDEX && set->index != VFIO_PCI_MSIX_IRQ_INDEX)
 		return 0;
 	if (!(set->flags & VFIO_IRQ_SET_ACTION_TRIGGER))
 		return 0;
-	if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD && msg->n_fds) {
-		irq_set_eventfd(&dev->irq, msg->fds[0]);
-		msg->fds[0] = -1;
-	} else if (!set->count || set->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-		irq_set_eventfd(&dev->irq, -1);
-	}
+	if (!set->count)	/* all of the index */
+		vfu_set_eventfds(&dev->irq, 0, count, msg);
+	else if (set->flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		vfu_set_eventfds(&dev->irq, set->start, set->count, msg);
 	return 0;
 }
 
@@ -235,6 +260,9 @@ static void vfu_read(struct vbmg *dev, u32 region, u64 offset, void *buf, u32 co
 		break;
 	case VFIO_PCI_BAR2_REGION_INDEX:
 		memcpy(buf, dev->vram + offset, count);
+		break;
+	case VFIO_PCI_BAR4_REGION_INDEX:
+		memset(buf, 0, count);
 		break;
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		pci_read(&dev->pci, (u32)offset, buf, count);

@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		size -= used;
 	}
 	dma_map_remove_all(&device.dma);
-	irq_set_eventfd(&device.irq, -1);
+	irq_set_eventfd(&device.irq, IRQ_TREE_VECTOR, -1);
 	vbmg_reset(&device);
 	return 0;
 }

@@ -68,6 +68,14 @@ static void user_interrupt(void *dev, enum engine_class class, u32 instance)
 	add(board, &board->interrupts);
 }
 
+static void msix(void *dev, u32 vector)
+{
+	struct board *board = dev;
+
+	if (vector < ARRAY_SIZE(board->msix))
+		add(board, &board->msix[vector]);
+}
+
 static void page_fault(void *dev, const struct fault_report *fault)
 {
 	struct board *board = dev;
@@ -110,6 +118,7 @@ static const struct engine_ops board_ops = {
 	.reg_read = reg_read,
 	.reg_write = reg_write,
 	.user_interrupt = user_interrupt,
+	.msix = msix,
 	.page_fault = page_fault,
 	.context_error = context_error,
 	.sched_done = sched_done,
@@ -210,7 +219,7 @@ void board_map(struct board *board, u64 va, u64 phys, u64 flags, u32 shift)
 	board_set_entry(board, va, phys | flags | (shift > 16 ? PTE_PS : 0), shift);
 }
 
-static void set_image(struct board_context *ctx, u32 dword, u32 value)
+void board_set_image(struct board_context *ctx, u32 dword, u32 value)
 {
 	u32 *image = board_vram(ctx->board, ctx->lrc + IMAGE(dword));
 
@@ -234,11 +243,11 @@ void board_context(struct board *board, struct board_context *ctx, u32 id, u32 g
 		.ring = (u32)board_alloc(board, BOARD_RING),
 		.lrc = (u32)board_alloc(board, LRC_SIZE),
 	};
-	set_image(ctx, 0x09, ggtt_of(ctx->ring));
-	set_image(ctx, 0x0b, (BOARD_RING - SZ_4K) | 1);
-	set_image(ctx, 0x2f, BOARD_ASID);
-	set_image(ctx, 0x31, upper_32_bits(board->root));
-	set_image(ctx, 0x33, lower_32_bits(board->root) | 0x1b);
+	board_set_image(ctx, 0x09, ggtt_of(ctx->ring));
+	board_set_image(ctx, 0x0b, (BOARD_RING - SZ_4K) | 1);
+	board_set_image(ctx, 0x2f, BOARD_ASID);
+	board_set_image(ctx, 0x31, upper_32_bits(board->root));
+	board_set_image(ctx, 0x33, lower_32_bits(board->root) | 0x1b);
 	assert_int_equal(context_register(board->engines, &(struct context_desc) {
 		.guc_id = id,
 		.guc_class = guc_class,
@@ -262,7 +271,7 @@ void board_kick(struct board_context *ctx)
 	/* The tail counts in qwords */
 	if (ctx->tail % 8)
 		emit(ctx, NOOP);
-	set_image(ctx, 0x07, ctx->tail);
+	board_set_image(ctx, 0x07, ctx->tail);
 	assert_int_equal(context_kick(ctx->board->engines, ctx->id), 0);
 }
 

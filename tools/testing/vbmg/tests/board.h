@@ -55,6 +55,7 @@ struct board {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	u32 interrupts;
+	u32 msix[2];		/* by vector */
 	u32 enabled, disabled, gone;
 	u32 hangs, cat_errors;
 	struct fault_report faults[BOARD_FAULTS];
@@ -109,5 +110,7 @@ void board_wait(struct board *board, const u32 *counter, u32 n);
 void board_reply(struct board *board, const struct fault_report *fault, bool failed);
 
 u32 image_dword(struct board_context *ctx, u32 dword);
+/* Takes effect when the engine loads the context */
+void board_set_image(struct board_context *ctx, u32 dword, u32 value);
 
 #endif

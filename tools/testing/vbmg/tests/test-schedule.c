@@ -11,6 +11,12 @@
 #define RING_HEAD	0x05
 #define BB_PER_CTX	0x13
 #define TIMESTAMP	0x23
+#define INT_STATUS_PTR	0x57
+#define INT_SOURCE_PTR	0x59
+#define INT_VECTOR	0x5b
+#define BCS0_GFX_MODE	0x2229c
+#define MSIX_ENABLE	BIT(13)
+#define BCS_SOURCE	15
 
 static u32 *map_page(struct board *board)
 {
@@ -54,6 +60,34 @@ static void the_image_is_saved_when_the_ring_is_empty(void **state)
 	board_wait(board, &board->disabled, 1);
 	assert_int_equal(image_dword(&ctx, RING_HEAD), ctx.tail);
 	assert_int_not_equal(image_dword(&ctx, TIMESTAMP), 0);
+}
+
+/* With MSI-X a page says who it was: status and source, of the first of the class */
+static void interrupts_are_reported_to_memory(void **state)
+{
+	struct board *board = *state;
+	struct board_context ctx;
+	u32 page = (u32)board_alloc(board, SZ_4K);
+	const u8 *report = board_vram(board, page);
+
+	assert_true(engines_mmio_write(board->engines, BCS0_GFX_MODE, MSIX_ENABLE << 16 |
+				       MSIX_ENABLE));
+	board_context(board, &ctx, 1, GUC_BLITTER);
+	context_set_sched(board->engines, 1, false);
+	board_wait(board, &board->disabled, 1);
+	board_set_image(&ctx, INT_STATUS_PTR, ggtt_of(page));
+	board_set_image(&ctx, INT_SOURCE_PTR, ggtt_of(page) + 0x400);
+	board_set_image(&ctx, INT_VECTOR, 1 << 16 | 1);
+	context_set_sched(board->engines, 1, true);
+	board_wait(board, &board->enabled, 2);
+
+	emit(&ctx, USER_INTERRUPT);
+	board_kick(&ctx);
+	board_wait(board, &board->msix[1], 1);
+	assert_int_equal(report[BCS_SOURCE * 16], 0xff);
+	assert_int_equal(report[0x400 + BCS_SOURCE], 0xff);
+	assert_int_equal(report[0x400 + BCS_SOURCE - 1] | report[0x400 + BCS_SOURCE + 1], 0);
+	assert_int_equal(board->interrupts + board->msix[0], 0);
 }
 
 static void nothing_runs_while_disabled(void **state)
@@ -258,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(only_what_exists_can_be_registered),
 		test(the_image_is_saved_when_the_ring_is_empty),
+		test(interrupts_are_reported_to_memory),
 		test(nothing_runs_while_disabled),
 		test(contexts_take_turns_on_an_engine),
 		test(an_endless_batch_can_be_stopped_and_goes_on),

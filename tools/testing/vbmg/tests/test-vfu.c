@@ -23,15 +23,28 @@ struct client {
 	struct vfu_reply reply;
 };
 
-static int client_setup(void **state)
+static int client_setup_config(void **state, const struct vbmg_config *config)
 {
-	const struct vbmg_config config = { .vram_size = SZ_1G, .n_compute = 1 };
 	struct client *c = calloc(1, sizeof(*c));
 
 	log_set_level(LOG_ERROR);
 	c->msg.body = malloc(VFU_MAX_MESSAGE);
 	*state = c;
-	return vbmg_init(&c->dev, 0, &config);
+	return vbmg_init(&c->dev, 0, config);
+}
+
+static int client_setup(void **state)
+{
+	const struct vbmg_config config = { .vram_size = SZ_1G, .n_compute = 1 };
+
+	return client_setup_config(state, &config);
+}
+
+static int client_setup_msix(void **state)
+{
+	const struct vbmg_config config = { .vram_size = SZ_1G, .n_compute = 1, .msix = true };
+
+	return client_setup_config(state, &config);
 }
 
 static int client_teardown(void **state)
@@ -321,6 +334,61 @@ static void interrupts_come_by_eventfd(void **state)
 	close(fd);
 }
 
+static bool signalled(int fd)
+{
+	u64 count;
+
+	return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+static void each_vector_has_its_eventfd(void **state)
+{
+	struct client *c = *state;
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = VFIO_PCI_MSIX_IRQ_INDEX };
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+	};
+	int fd[2] = {
+		eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+		eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+	};
+
+	client_send(c, VFU_DEVICE_GET_IRQ_INFO, &info, sizeof(info), 0);
+	assert_int_equal(((struct vfio_irq_info *)c->reply.body)->count, IRQ_VECTORS);
+	for (set.start = 0; set.start < 2; set.start++) {
+		set.count = 1;
+		client_send_fd(c, VFU_DEVICE_SET_IRQS, &set, sizeof(set), dup(fd[set.start]), 0);
+	}
+	irq_notify(&c->dev.irq, 1);
+	assert_true(signalled(fd[1]));
+	assert_false(signalled(fd[0]));
+	irq_notify(&c->dev.irq, IRQ_VECTORS);
+	irq_write(&c->dev.irq, 0x190008, BIT(31));
+	irq_raise(&c->dev.irq, IRQ_GUC, IRQ_GUC2HOST);
+	assert_true(signalled(fd[0]));
+	assert_false(signalled(fd[1]));
+
+	/* No descriptor: the vector goes; no count: all go */
+	set.start = 1;
+	client_send(c, VFU_DEVICE_SET_IRQS, &set, sizeof(set), 0);
+	irq_notify(&c->dev.irq, 1);
+	assert_false(signalled(fd[1]));
+	set = (struct vfio_irq_set){
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+	};
+	client_send(c, VFU_DEVICE_SET_IRQS, &set, sizeof(set), 0);
+	assert_int_equal(c->dev.irq.eventfd[0], -1);
+	set.start = 1;
+	set.count = 2;
+	client_send(c, VFU_DEVICE_SET_IRQS, &set, sizeof(set), EINVAL);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static void several_writes_in_one_message(void **state)
 {
 	struct client *c = *state;
@@ -359,6 +427,8 @@ int main(void)
 		TEST(pieces_of_one_file),
 		TEST(maps_that_make_no_sense_are_refused),
 		TEST(interrupts_come_by_eventfd),
+		cmocka_unit_test_setup_teardown(each_vector_has_its_eventfd, client_setup_msix,
+						client_teardown),
 		TEST(several_writes_in_one_message),
 	};
 
