@@ -4,13 +4,13 @@
 # of both kernels side by side.
 #
 # A list of tests is cut into pieces of one boot each. The results of a piece
-# are kept as igt_runner wrote them, in build/igt/BASE/SET/PIECE, and a piece
-# that is complete is not run again by `make igt-full`. The last result of each
-# test is in build/igt/BASE.tsv: that is what the table shows.
+# are kept as igt_runner wrote them, in build/igt/BASE/SET/PIECE. The last result
+# of each test is in build/igt/BASE.tsv: that is what the table shows, and what
+# has one there is not run again by `make igt-full`.
 
 lab_igt=$lab_build/igt
 lab_igt_bin=/usr/libexec/igt-gpu-tools
-lab_igt_piece=250 # tests a boot
+lab_igt_piece=60  # tests a boot
 lab_igt_mem=4G    # more than VRAM, which some tests evict
 
 # igt_list: patterns from standard input, PROGRAM or PROGRAM@GLOB or PROGRAM@LIST
@@ -40,12 +40,6 @@ igt_base_config()
 	esac
 }
 
-# A piece is complete if igt_runner came to its end
-igt_piece_done()
-{
-	[[ -f $1/endtime.txt && -f $1/results.json ]]
-}
-
 # igt_piece BASE LIST DIR: boot once and run the tests of LIST, results to DIR
 igt_piece()
 {
@@ -53,7 +47,7 @@ igt_piece()
 
 	config=$(igt_base_config "$1")
 	boot_parse "$config" --name "igt-$1" --gpus "${GPUS:-1}" --iommu "${IOMMU:-off}" \
-		--mem "$lab_igt_mem" -- run-igt
+		--smp "${SMP:-2}" --mem "$lab_igt_mem" -- run-igt
 	boot_files=("$2:tests")
 	boot_run || status=$?
 	rm -rf "$3"
@@ -81,19 +75,34 @@ igt_smoke()
 	in_root /repo/tools/lab/igt-table ktap "/build/${dir#"$lab_build"/}/list" /build/igt/test.tsv >"$1"
 }
 
-# igt_run BASE SET: every piece; with a fresh start unless SET is full
+# igt_todo BASE SET: the tests of its list that are to run
+igt_todo()
+{
+	local list=$lab_igt/$1/$2/list
+
+	if [[ $2 == full ]]; then
+		in_root /repo/tools/lab/igt-table todo "/build/${list#"$lab_build"/}" "/build/igt/$1.tsv"
+	else
+		cat "$list"
+	fi
+}
+
+# igt_run BASE SET: every piece; with a fresh start unless SET is full. Pieces
+# are numbered on, and carry the number of their list.
 igt_run()
 {
-	local base=$1 set=$2 dir=$lab_igt/$1/$2 piece n=0 failed=0
+	local base=$1 set=$2 dir=$lab_igt/$1/$2 piece last failed=0
 
 	mkdir -p "$dir"
 	[[ $set == full ]] || rm -rf "${dir:?}"/*
 	igt_patterns "$set" | igt_list >"$dir/list"
 	[[ -s $dir/list ]] || die "no test matches"
-	split -d -a 3 -l "$lab_igt_piece" "$dir/list" "$dir/list."
+	rm -f "$dir"/list.*
+	last=$(find "$dir" -maxdepth 1 -name 'piece-*' | sed 's/.*-/10#/' | sort | tail -n 1)
+	igt_todo "$base" "$set" |
+		split -a 3 --numeric-suffixes="$((${last:--1} + 1))" -l "$lab_igt_piece" - "$dir/list."
 	for piece in "$dir"/list.*; do
-		n=$((n + 1))
-		igt_piece_done "$dir/piece-${piece##*.}" && continue
+		[[ -e $piece ]] || break
 		say "==> $(wc -l <"$piece") tests on the $base kernel"
 		igt_piece "$base" "$piece" "$dir/piece-${piece##*.}" || failed=1
 	done
