@@ -58,7 +58,9 @@ boot_parse()
 
 boot_machine()
 {
-	local accel cpu=max,-la57 split=
+	# String instructions cost TCG as much for a byte as for eight: without the
+	# promise that bytes are fast, kernel and libc take larger steps
+	local accel cpu=max,-la57,-erms,-fsrm,-fzrm,-fsrs,-fsrc split=
 
 	if host_has_kvm && [[ -z $boot_icount ]]; then
 		accel=kvm
@@ -68,6 +70,8 @@ boot_machine()
 		accel=tcg,thread=single,tb-size=512
 		boot_smp=1
 		printf '%s\n' -icount "shift=$boot_icount,sleep=off"
+	elif ((boot_smp == 1)); then
+		accel=tcg,thread=single,tb-size=512 # atomic operations needn't be
 	else
 		accel=tcg,thread=multi,tb-size=512
 	fi
