@@ -3,8 +3,9 @@
  * Configuration space. The client emulates what needs a machine (BARs, command,
  * MSI) and forwards every write; the capabilities say what we want it to see.
  *
- *   0x40 power management -> 0x48 MSI, one vector, 64 bit -> 0x60 PCI Express
+ *   0x70 PCI Express -> 0xac MSI, one vector, 64 bit -> 0xd0 power management
  *
+ * They are where the real one has them: IGT reads the power state at 0xd4.
  * With MSI-X in the place of MSI, the driver takes the interrupts of engines
  * from memory and not from registers. No SR-IOV: it runs on bare metal.
  */
@@ -28,9 +29,9 @@
 #define PCI_INTERRUPT_LINE	0x3c
 #define PCI_INTERRUPT_PIN	0x3d
 
-#define CAP_PM			0x40
-#define CAP_MSI			0x48
-#define CAP_EXP			0x60
+#define CAP_EXP			0x70
+#define CAP_MSI			0xac
+#define CAP_PM			0xd0
 
 #define MSIX_BAR		4
 #define MSIX_PBA		0x800	/* pending bits, behind the table in the BAR */
@@ -74,12 +75,11 @@ static void pci_init_bar(struct pci *pci, int n, u64 size, u8 flags)
 }
 
 /* D3hot, no auxiliary power: what runtime suspend uses */
-static void pci_init_pm(struct pci *pci, u8 next)
+static void pci_init_pm(struct pci *pci)
 {
 	u8 *cap = &pci->config[CAP_PM];
 
 	cap[0] = 0x01;
-	cap[1] = next;
 	put16(cap + 2, 0x0003);			/* version 1.2 */
 	put16(cap + 4, 0x0008);			/* No_Soft_Reset */
 	put16(&pci->writable[CAP_PM + 4], 0x0003);	/* PowerState */
@@ -111,11 +111,12 @@ static void pci_init_msix(struct pci *pci, u8 next, u32 vectors)
 	put16(&pci->writable[CAP_MSI + 2], 0xc000);	/* enable, mask all */
 }
 
-static void pci_init_express(struct pci *pci)
+static void pci_init_express(struct pci *pci, u8 next)
 {
 	u8 *cap = &pci->config[CAP_EXP];
 
 	cap[0] = 0x10;
+	cap[1] = next;
 	put16(cap + 2, 0x0002);			/* version 2, endpoint */
 	put32(cap + 4, 0x00008000);		/* role-based error reporting */
 	put32(cap + 12, 0x00000011);		/* link: 2.5 GT/s, x1 */
@@ -137,15 +138,15 @@ void pci_init(struct pci *pci, u64 bar0_size, u64 bar2_size, u32 msix_vectors)
 	pci_init_bar(pci, 0, bar0_size, PCI_BAR_MEM_64);
 	pci_init_bar(pci, 2, bar2_size, PCI_BAR_MEM_64 | PCI_BAR_PREFETCH);
 	put16(config + PCI_SUBSYSTEM_VENDOR, VENDOR_INTEL);
-	config[PCI_CAPABILITY_LIST] = CAP_PM;
+	config[PCI_CAPABILITY_LIST] = CAP_EXP;
 	pci->writable[PCI_INTERRUPT_LINE] = 0xff;
 	config[PCI_INTERRUPT_PIN] = 1;
-	pci_init_pm(pci, CAP_MSI);
+	pci_init_express(pci, CAP_MSI);
 	if (msix_vectors)
-		pci_init_msix(pci, CAP_EXP, msix_vectors);
+		pci_init_msix(pci, CAP_PM, msix_vectors);
 	else
-		pci_init_msi(pci, CAP_EXP);
-	pci_init_express(pci);
+		pci_init_msi(pci, CAP_PM);
+	pci_init_pm(pci);
 }
 
 void pci_read(const struct pci *pci, u32 offset, void *buf, size_t len)

@@ -222,6 +222,33 @@ static bool dma_reaches(struct client *c, u64 addr, size_t len, bool write)
 	return host;
 }
 
+/* Where capability @id is, by the chain; 0 if it isn't in it */
+static u32 find_capability(const struct pci *pci, u8 id)
+{
+	u32 hops = 0;
+
+	for (u32 at = pci->config[0x34]; at && hops < 48; at = pci->config[at + 1], hops++) {
+		if (pci->config[at] == id)
+			return at;
+	}
+	return 0;
+}
+
+/* IGT's xe_pm looks for the power state at a fixed place, whatever the chain says */
+static void capabilities_are_where_they_are_looked_for(void **state)
+{
+	struct client *c = *state;
+	bool msix = c->dev.config.msix;
+	u8 d3hot[2] = { 3, 0 };
+
+	assert_int_equal(find_capability(&c->dev.pci, 0x01), 0xd0);
+	assert_int_equal(find_capability(&c->dev.pci, 0x10), 0x70);
+	assert_int_equal(find_capability(&c->dev.pci, msix ? 0x11 : 0x05), 0xac);
+	assert_int_equal(find_capability(&c->dev.pci, msix ? 0x05 : 0x11), 0);
+	pci_write(&c->dev.pci, 0xd4, d3hot, sizeof(d3hot));
+	assert_int_equal(c->dev.pci.config[0xd4] & 3, 3);
+}
+
 static void dma_reaches_what_is_mapped(void **state)
 {
 	struct client *c = *state;
@@ -423,6 +450,9 @@ int main(void)
 		TEST(region_info_says_how_long_it_is),
 		TEST(accesses_stay_inside),
 		TEST(config_space_names_the_device),
+		TEST(capabilities_are_where_they_are_looked_for),
+		cmocka_unit_test_setup_teardown(capabilities_are_where_they_are_looked_for,
+						client_setup_msix, client_teardown),
 		TEST(dma_reaches_what_is_mapped),
 		TEST(pieces_of_one_file),
 		TEST(maps_that_make_no_sense_are_refused),
