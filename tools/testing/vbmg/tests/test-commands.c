@@ -296,6 +296,18 @@ static void copies_cross_apertures(void **state)
 	assert_memory_equal(b.data, b.board->ram, 0x10000);
 }
 
+static void a_copy_onto_itself_moves(void **state)
+{
+	struct bench b = bench_of(state);
+	u8 before[512];
+
+	fill_random(b.data, sizeof(before));
+	memcpy(before, b.data, sizeof(before));
+	run(&b.ctx, 2u << 29 | 0x5au << 22 | 8, sizeof(before) - 1, 0, 0, 0,
+	    LO(VA), HI(VA), LO(VA + 64), HI(VA), 0);
+	assert_memory_equal(b.data + 64, before, sizeof(before));
+}
+
 static void fills_are_linear_or_rectangles(void **state)
 {
 	struct bench b = bench_of(state);
@@ -401,6 +413,7 @@ int main(void)
 		test(atomics_change_memory),
 		test(copies_are_linear_paged_or_rectangles),
 		test(copies_cross_apertures),
+		test(a_copy_onto_itself_moves),
 		test(fills_are_linear_or_rectangles),
 		test(unknown_commands_hang),
 		test(commands_longer_than_the_ring_hang),
