@@ -82,7 +82,10 @@ static void parse_trace_file(const char *path)
 	}
 }
 
-enum { OPT_VRAM = 1, OPT_COMPUTE, OPT_TIMESLICE, OPT_MSIX, OPT_LOG, OPT_TRACE, OPT_TRACE_FILE, OPT_HELP };
+enum {
+	OPT_VRAM = 1, OPT_COMPUTE, OPT_TIMESLICE, OPT_MSIX, OPT_LOG, OPT_TRACE, OPT_TRACE_FILE,
+	OPT_HELP,
+};
 
 static const struct option long_options[] = {
 	{ "vram", required_argument, NULL, OPT_VRAM },
