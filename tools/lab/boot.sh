@@ -219,21 +219,47 @@ boot_status()
 	return 125
 }
 
+# One of the CPUs that we may use
+boot_any_cpu()
+{
+	awk '/^Cpus_allowed_list/ {
+		n = split($2, ranges, ",")
+		for (i = 1; i <= n; i++) {
+			m = split(ranges[i], ends, "-")
+			for (cpu = ends[1]; cpu <= ends[m]; cpu++)
+				cpus[count++] = cpu
+		}
+		srand()
+		print cpus[int(rand() * count)]
+	}' /proc/self/status
+}
+
+# Sets boot_on. The guest's CPU hands each register access to the model, that to
+# another thread of QEMU, and that back to the CPU: with a single one they only
+# take turns, which is three times as fast if none has to wake another processor.
+boot_place()
+{
+	boot_on=()
+	((boot_gpus && boot_smp == 1)) || return 0
+	boot_on=(taskset -c "$(boot_any_cpu)")
+}
+
 boot_run()
 {
-	local args=() pid tail status=0 boot_initrd
+	local args=() pid tail status=0 boot_initrd boot_on
 
 	boot_prepare
+	boot_place
 	boot_make_initrd
 	gpu_start
 	mapfile -t args < <(boot_machine; boot_devices)
 	args+=(-kernel "/out/$boot_config/arch/x86/boot/bzImage" "${boot_initrd[@]}"
 		-append "$(boot_cmdline)" "${boot_qemu[@]}")
 	if [[ -n $boot_shell ]]; then
-		in_root qemu-system-x86_64 "${args[@]}" || true
+		in_root "${boot_on[@]}" qemu-system-x86_64 "${args[@]}" || true
 		stty sane
 	else
-		exec_in_root qemu-system-x86_64 "${args[@]}" </dev/null &
+		exec_in_root "${boot_on[@]}" qemu-system-x86_64 "${args[@]}" </dev/null &
 		pid=$!
 		# shellcheck disable=SC2064 # now, with this pid
 		trap "kill $pid 2>/dev/null || true" EXIT

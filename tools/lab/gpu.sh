@@ -46,7 +46,7 @@ gpu_start()
 	((boot_gpus)) || return 0
 	mapfile -t sockets < <(gpu_sockets "$boot_dir")
 	# shellcheck disable=SC2086 # options, separated by spaces
-	exec_in_root "/build/$lab_vbmg_out/vbmg" ${VBMG_OPTIONS:-} "${sockets[@]}" \
+	exec_in_root "${boot_on[@]}" "/build/$lab_vbmg_out/vbmg" ${VBMG_OPTIONS:-} "${sockets[@]}" \
 		>"$boot_host_dir/vbmg.log" 2>&1 </dev/null &
 	gpu_pid=$!
 	for socket in $(gpu_sockets "$boot_host_dir"); do

@@ -40,6 +40,18 @@ igt_base_config()
 	esac
 }
 
+# How many CPUs the guest has: one is the fastest without KVM, see boot_place
+igt_cpus()
+{
+	if [[ -n ${SMP:-} ]]; then
+		say "$SMP"
+	elif host_has_kvm; then
+		say 2
+	else
+		say 1
+	fi
+}
+
 # igt_piece BASE LIST DIR: boot once and run the tests of LIST, results to DIR
 igt_piece()
 {
@@ -47,7 +59,7 @@ igt_piece()
 
 	config=$(igt_base_config "$1")
 	boot_parse "$config" --name "igt-$1" --gpus "${GPUS:-1}" --iommu "${IOMMU:-off}" \
-		--smp "${SMP:-2}" --mem "$lab_igt_mem" -- run-igt
+		--smp "$(igt_cpus)" --mem "$lab_igt_mem" -- run-igt
 	boot_files=("$2:tests")
 	boot_run || status=$?
 	rm -rf "$3"
