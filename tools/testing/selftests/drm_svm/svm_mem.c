@@ -207,6 +207,53 @@ enum svm_backing svm_backing(const void *addr)
 					      SVM_BACKING_PAGE;
 }
 
+/*
+ * The page map shows pages in a device as swapped out, but mincore(), which
+ * tells what an access has to be waited for, has them in memory.
+ */
+static void count_places(const uint64_t *entries, const unsigned char *in_core,
+			 size_t pages, struct svm_places *places)
+{
+	*places = (struct svm_places) { 0 };
+	for (size_t i = 0; i < pages; i++) {
+		if (entries[i] & PAGEMAP_PRESENT)
+			places->in_system++;
+		else if ((entries[i] & PAGEMAP_SWAPPED) && (in_core[i] & 1))
+			places->in_device++;
+		else
+			places->elsewhere++;
+	}
+}
+
+static bool read_entries(const void *mem, uint64_t *entries, size_t size)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	off_t at = (uintptr_t)mem / svm_page_size() * sizeof(*entries);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = pread(fd, entries, size, at);
+		close(fd);
+	}
+	return n == (ssize_t)size;
+}
+
+bool svm_places(const void *mem, size_t len, struct svm_places *places)
+{
+	size_t pages = len / svm_page_size();
+	uint64_t *entries = calloc(pages, sizeof(*entries));
+	unsigned char *in_core = calloc(pages, 1);
+	bool ok = entries && in_core &&
+		  read_entries(mem, entries, pages * sizeof(*entries)) &&
+		  !mincore((void *)mem, len, in_core);
+
+	if (ok)
+		count_places(entries, in_core, pages, places);
+	free(entries);
+	free(in_core);
+	return ok;
+}
+
 const char *svm_backing_name(enum svm_backing backing)
 {
 	switch (backing) {

@@ -68,6 +68,16 @@ enum svm_backing {
 enum svm_backing svm_backing(const void *addr);
 const char *svm_backing_name(enum svm_backing backing);
 
+/*
+ * Where the pages of anonymous memory are: in the system, in memory that only a
+ * device reaches, or in neither, such as swap. False: the kernel won't tell.
+ */
+struct svm_places {
+	size_t in_system, in_device, elsewhere;
+};
+
+bool svm_places(const void *mem, size_t len, struct svm_places *places);
+
 /* Page frame number behind an address, 0 when absent or not told */
 uint64_t svm_pfn(const void *addr);
 

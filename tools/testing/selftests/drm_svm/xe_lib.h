@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * SVM of Intel's xe driver as tests use it: a VM that mirrors the address space
+ * of the process, and queues on the engines of one GPU. Plain ioctls, no libdrm;
+ * batches and fences are memory of the process like all else.
+ *
+ *	struct xe_gpu gpu;
+ *	struct xe_queue *copy = &gpu.queue[XE_COPY];
+ *
+ *	if (xe_open(&gpu))
+ *		die(xe_why());
+ *	xe_emit_copy(copy, dst, src, len);
+ *	if (xe_run(copy))
+ *		die(xe_why());
+ *	xe_close(&gpu);
+ *
+ * Functions that return int return 0 or a negative error number.
+ */
+#ifndef XE_LIB_H
+#define XE_LIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum xe_engine { XE_COPY, XE_COMPUTE, XE_RENDER, XE_ENGINES };
+
+/* What a queue and the process share */
+struct xe_job;
+
+struct xe_queue {
+	int fd;
+	uint32_t id;
+	struct xe_job *job;
+	uint64_t seqno;		/* what the fence says after the last batch */
+	size_t length;		/* of the next batch so far, in dwords */
+};
+
+struct xe_gpu {
+	int fd;
+	uint32_t vm;
+	uint16_t device_id;
+	uint16_t gt;
+	uint16_t system, vram;	/* regions, as xe_prefetch() takes them */
+	uint64_t vram_size;
+	struct xe_queue queue[XE_ENGINES];
+};
+
+/* What to tell the user after a function below failed: cause and remedy */
+const char *xe_why(void);
+
+/* -ENODEV: there is no GPU here that can do this */
+int xe_open(struct xe_gpu *gpu);
+void xe_close(struct xe_gpu *gpu);
+
+/*
+ * Commands are gathered in the queue's batch, which the process may touch again
+ * once the last one is done. xe_wait() waits at most SVM_WAIT_MS.
+ */
+int xe_submit(struct xe_queue *queue);
+int xe_wait(const struct xe_queue *queue);
+int xe_run(struct xe_queue *queue);
+
+/* Every engine: add to a word with the engine's ALU, or in one atomic step */
+void xe_emit_add(struct xe_queue *queue, const uint64_t *word, uint64_t value);
+void xe_emit_atomic_add(struct xe_queue *queue, const uint64_t *word,
+			uint64_t value);
+
+/* The copy engine; copies are in units of XE_COPY_UNIT bytes */
+#define XE_COPY_UNIT	256
+void xe_emit_copy(struct xe_queue *queue, void *dst, const void *src, size_t len);
+void xe_emit_fill(struct xe_queue *queue, void *dst, uint8_t byte, size_t len);
+
+/* Move whole pages to a region now; or tell where faults should move them */
+int xe_prefetch(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
+int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
+
+/* The driver's counters, of everything that the GPU ever did; root only */
+struct xe_stats {
+	uint64_t faults;
+	uint64_t tlb_invalidations;
+	uint64_t kb_in, kb_out;		/* migrated to VRAM, and back */
+};
+
+int xe_stats(const struct xe_gpu *gpu, struct xe_stats *stats);
+void xe_stats_sub(struct xe_stats *to, const struct xe_stats *from);
+
+#endif
