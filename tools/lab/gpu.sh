@@ -67,6 +67,16 @@ gpu_wait()
 	wait "$gpu_pid" || warn "the virtual GPU failed: see ${boot_host_dir#"$lab_top"/}/vbmg.log"
 }
 
+# What the GPUs say that they did. Fails if one has caught the driver at something
+gpu_report()
+{
+	say
+	say "The virtual GPU's own account:"
+	sed -n 's/.* info  *device [0-9]*: \([0-9].*\)/    \1/p' "$boot_host_dir/vbmg.log"
+	! grep -qE ' [1-9][0-9]* (contexts failed|stale translations|DMA outside|stray fault)' \
+		"$boot_host_dir/vbmg.log"
+}
+
 gpu_one()
 {
 	printf '%s\n' -device \

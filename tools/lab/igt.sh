@@ -52,14 +52,15 @@ igt_cpus()
 	fi
 }
 
-# igt_piece BASE LIST DIR: boot once and run the tests of LIST, results to DIR
+# igt_piece BASE LIST DIR [TEST]...: boot once and run the tests of LIST, results
+# to DIR; then those of run-tests, if any
 igt_piece()
 {
 	local config status=0
 
 	config=$(igt_base_config "$1")
 	boot_parse "$config" --name "igt-$1" --gpus "${GPUS:-1}" --iommu "${IOMMU:-off}" \
-		--smp "$(igt_cpus)" --mem "$lab_igt_mem" -- run-igt
+		--smp "$(igt_cpus)" --mem "$lab_igt_mem" -- run-igt "${@:4}"
 	boot_files=("$2:tests")
 	boot_run || status=$?
 	rm -rf "$3"
@@ -75,16 +76,20 @@ igt_piece()
 	return "$status"
 }
 
-# igt_smoke KTAP: a few tests on the kernel of `make test`, as a file for the report
+# igt_smoke [TEST]...: a few tests on the kernel of `make test`, with those of
+# run-tests, as files for the report in boot_host_dir. Fails if the guest died.
 igt_smoke()
 {
-	local dir=$lab_igt/test/smoke
+	local dir=$lab_igt/test/smoke status=0
 
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	igt_patterns smoke | igt_list >"$dir/list"
-	igt_piece test "$dir/list" "$dir/piece" || true
-	in_root /repo/tools/lab/igt-table ktap "/build/${dir#"$lab_build"/}/list" /build/igt/test.tsv >"$1"
+	igt_piece test "$dir/list" "$dir/piece" "$@" || status=$?
+	mkdir -p "$boot_host_dir/ktap"
+	in_root /repo/tools/lab/igt-table ktap "/build/${dir#"$lab_build"/}/list" /build/igt/test.tsv \
+		>"$boot_host_dir/ktap/900-igt-smoke"
+	return "$status"
 }
 
 # igt_todo BASE SET: the tests of its list that are to run

@@ -24,17 +24,61 @@ test_list()
 	done
 }
 
-test_guest()
-{
-	local tests status=0
+# Programs for a GPU have names that begin with xe_, and a guest with a GPU
+lab_test_gpu=^selftest:xe_
 
-	mapfile -t tests < <(test_list "$@")
-	((${#tests[@]})) || die "there is no such KUnit suite or selftest: ${*:-none at all}"
-	boot_parse test --name test -- env ${SOAK:+"SOAK=$SOAK"} ${SEED:+"SEED=$SEED"} \
-		run-tests "${tests[@]}"
-	boot_run || status=$?
-	# A guest that died is one more failed test; the log says why
-	((status == 0)) || test_note_death "$status"
+# test_all [NAME]...: run all tests, or those of the names, and report. All results
+# are kept in the folder of the first guest.
+test_all()
+{
+	local all tests on_gpu ktap='' logs=()
+
+	all=$(test_list "$@")
+	[[ -n $all ]] || die "there is no such KUnit suite or selftest: ${*:-none at all}"
+	mapfile -t tests < <(grep -v "$lab_test_gpu" <<<"$all")
+	mapfile -t on_gpu < <(grep "$lab_test_gpu" <<<"$all")
+	if ((${#tests[@]})); then
+		say "==> running the tests in the guest (usually 5 min)"
+		boot_parse test --name test -- env ${SOAK:+"SOAK=$SOAK"} ${SEED:+"SEED=$SEED"} \
+			run-tests "${tests[@]}" kernel:kmemleak
+		boot_run || test_note_death "$?"
+		ktap=$boot_host_dir/ktap
+		logs+=("$boot_host_dir/kernel.log")
+	fi
+	if ((${#on_gpu[@]})); then
+		gpu_need
+		say "==> running tests on the virtual Battlemage (usually 1 min)"
+		test_on_gpu "$#" "${on_gpu[@]}"
+		[[ -z $ktap ]] || test_add "$boot_host_dir/ktap" "$ktap"
+		ktap=${ktap:-$boot_host_dir/ktap}
+		logs+=("$boot_host_dir/kernel.log")
+	fi
+	shopt -s nullglob
+	report_run "$lab_check"/* "$ktap"/* "${logs[@]}"
+}
+
+# test_add FROM TO: results of a second guest, behind those of the first
+test_add()
+{
+	local file
+
+	for file in "$1"/*; do
+		cp "$file" "$2/9${file##*/}"
+	done
+}
+
+# test_on_gpu NAMED TEST...: with a little of IGT, unless tests were named
+test_on_gpu()
+{
+	local named=$1
+
+	shift
+	if ((named)); then
+		boot_parse test --name test-gpu --gpus 1 -- run-gpu-tests "$@"
+		boot_run || test_note_death "$?"
+	else
+		igt_smoke "$@" || test_note_death "$?"
+	fi
 }
 
 test_note_death()
@@ -43,7 +87,7 @@ test_note_death()
 	printf '1..1\nnot ok 1 guest # ended with status %s\n' "$1" >"$boot_host_dir/ktap/999-guest-run"
 }
 
-# report_run KERNEL_LOG KTAP...: print the result; the last line is the count
+# report_run KTAP|KERNEL_LOG...: print the result; the last line is the count
 report_run()
 {
 	local ktap=$lab_build/log/report.ktap text=$lab_build/log/report.txt

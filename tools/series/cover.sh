@@ -44,7 +44,7 @@ cover_bench()
 	}'
 }
 
-# The tests that there are, as run-tests is given them
+# The tests that there are, as run-tests is given them, which names their results so
 cover_tests_all()
 {
 	find "$series_work/ours" -name '*.c' -exec \
@@ -53,13 +53,13 @@ cover_tests_all()
 		tr ' ' '\n' | sed 's/^/selftest:/'
 }
 
-# cover_missing COMMAND: the tests that a run did not have
+# cover_missing RUN: the tests that it did not have
 cover_missing()
 {
 	local test
 
 	cover_tests_all | while read -r test; do
-		grep -qwF -- "$test" "$1" || say "$test"
+		compgen -G "$1/ktap/*-${test/:/-}" >/dev/null || say "$test"
 	done
 }
 
@@ -70,7 +70,7 @@ cover_run()
 
 	while read -r run; do
 		[[ -f $run/kernel.log && $(cat "$run/status" 2>/dev/null) == 0 ]] || continue
-		missing=$(cover_missing "$run/command" | wc -l)
+		missing=$(cover_missing "$run" | wc -l)
 		((missing < least)) || continue
 		least=$missing
 		best=$run
@@ -100,7 +100,7 @@ cover_tests()
 	sed -nE 's/^(not ok|ok) [0-9]+ (.*)/  \1\t\2/p' "$ktap" | expand -t 10
 	say
 	say "  $(report_count "$text" || true)"
-	missing=$(cover_missing "$run/command" | paste -sd' ')
+	missing=$(cover_missing "$run" | paste -sd' ')
 	[[ -z $missing ]] || say "
 Not in that run: $missing" | fold -s -w 72
 }
