@@ -5,13 +5,58 @@
 lab_jobs=${LAB_JOBS:-$(nproc)}
 lab_first_steps=2350 # of a first build, as measured
 
+# The files of configs/ that a kernel's options are in; a later one overrides
+config_parts()
+{
+	case $1 in
+	base) say common test ;;
+	*) say common "$1" ;;
+	esac
+}
+
 config_fragments()
 {
-	local config=$1
+	local config=$1 part parts=()
 
-	[[ -f $lab_top/configs/$config.config ]] ||
-		die "no configs/$config.config: try one of $(cd "$lab_top/configs" && ls ./*.config | sed 's,^./,,; s,\.config$,,; /^common$/d' | paste -sd' ')"
-	cat "$lab_top/configs/common.config" "$lab_top/configs/$config.config"
+	for part in $(config_parts "$config"); do
+		[[ -f $lab_top/configs/$part.config ]] ||
+			die "no configs/$part.config: try one of $(cd "$lab_top/configs" && ls ./*.config | sed 's,^./,,; s,\.config$,,; /^common$/d' | paste -sd' ')"
+		parts+=("$lab_top/configs/$part.config")
+	done
+	if [[ $config == base ]]; then
+		config_last "${parts[@]}" | grep -vwE "$(config_ours)"
+	else
+		config_last "${parts[@]}"
+	fi
+}
+
+# Of each option the last request
+config_last()
+{
+	cat "$@" | tac | awk '
+	/^CONFIG_|^# CONFIG_.* is not set$/ {
+		symbol = $0
+		sub(/^(# )?CONFIG_/, "", symbol)
+		sub(/[ =].*/, "", symbol)
+		if (seen[symbol]++)
+			next
+	}
+	{ print }' | tac
+}
+
+# The options that the base does not have, as a regular expression
+config_ours()
+{
+	{
+		grep -E '(^|/)Kconfig[^/]*$' < <(tree_overlay_files) | xargs -r -d '\n' cat
+		tree_patches | xargs -r -d '\n' sed -n 's/^+//p'
+	} | sed -n 's/^config \(.*\)/CONFIG_\1/p' | paste -sd'|'
+}
+
+# The tree that a kernel is built from
+config_source()
+{
+	[[ $1 == base ]] && say "$lab_source" || say "$lab_tree"
 }
 
 # What .config depends on: the fragments, and the Kconfig files that we touch
@@ -28,10 +73,10 @@ config_hash()
 
 kernel_make()
 {
-	local config=$1
+	local config=$1 make=(make -C /src CC="ccache gcc" HOSTCC="ccache gcc")
 
 	shift
-	in_root make -C /src O="/out/$config" CC="ccache gcc" HOSTCC="ccache gcc" "$@"
+	LAB_SRC=$(config_source "$config") in_root "${make[@]}" O="/out/$config" "$@"
 }
 
 # Every requested option must have come out as requested

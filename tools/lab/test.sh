@@ -11,6 +11,14 @@ test_suites()
 	done
 }
 
+# The suites that the base brings, and what they came to on it
+lab_base_suites=$lab_dir/base-suites
+
+base_suites()
+{
+	sed -e '/^#/d' -e 's/\t.*//' "$lab_base_suites"
+}
+
 # test_list [NAME]...: all tests, or those of the names
 test_list()
 {
@@ -18,6 +26,7 @@ test_list()
 		test_suites | sed 's/^/kunit:/'
 		[[ ! -f $lab_top/$lab_selftests/Makefile ]] ||
 			selftests_programs test | sed 's/^/selftest:/'
+		base_suites | sed 's/^/base:/'
 	} | while read -r test; do
 		(($# == 0)) || [[ " $* " == *" ${test#*:} "* ]] || continue
 		say "$test"
@@ -31,11 +40,12 @@ lab_test_gpu=^selftest:xe_
 # are kept in the folder of the first guest.
 test_all()
 {
-	local all tests on_gpu ktap='' logs=()
+	local all tests base on_gpu ktap='' logs=()
 
 	all=$(test_list "$@")
 	[[ -n $all ]] || die "there is no such KUnit suite or selftest: ${*:-none at all}"
-	mapfile -t tests < <(grep -v "$lab_test_gpu" <<<"$all")
+	mapfile -t tests < <(grep -v -e "$lab_test_gpu" -e ^base: <<<"$all")
+	mapfile -t base < <(grep ^base: <<<"$all")
 	mapfile -t on_gpu < <(grep "$lab_test_gpu" <<<"$all")
 	if ((${#tests[@]})); then
 		say "==> running the tests in the guest (usually 5 min)"
@@ -44,6 +54,12 @@ test_all()
 		boot_run || test_note_death "$?"
 		ktap=$boot_host_dir/ktap
 		logs+=("$boot_host_dir/kernel.log")
+	fi
+	if ((${#base[@]})); then
+		say "==> running the base's own KUnit suites (usually 2 min)"
+		test_base "${base[@]}"
+		[[ -z $ktap ]] || test_add "$boot_host_dir/ktap" "$ktap"
+		ktap=${ktap:-$boot_host_dir/ktap}
 	fi
 	if ((${#on_gpu[@]})); then
 		gpu_need
@@ -65,6 +81,41 @@ test_add()
 	for file in "$1"/*; do
 		cp "$file" "$2/9${file##*/}"
 	done
+}
+
+# test_base base:SUITE...: beside what they came to on the base, on the screen and
+# as a KTAP. They have a guest of their own: some make the kernel complain, which
+# lockdep does only once, and what lockdep injects into their locking depends on
+# all that came before.
+test_base()
+{
+	local table
+
+	boot_parse test --name test-base -- run-tests "$@"
+	boot_run || true # what is lost with the guest shows in the table
+	table=$boot_host_dir/base-table
+	mkdir -p "$boot_host_dir/base" "$boot_host_dir/ktap"
+	printf '%s\n' "$@" | sed 's/^base://' |
+		awk 'NR == FNR { wanted[$1] = 1; next } /^#/ || $1 in wanted' - "$lab_base_suites" >"$table"
+	in_root /repo/tools/lab/base-table compare "$boot_dir/base" "$boot_dir/kernel.log" \
+		"${table/#"$lab_build"//build}" 2>"$boot_host_dir/ktap/800-base-suites"
+}
+
+# The table of the base's suites: the test kernel of the pristine source
+test_record_base()
+{
+	local status=0
+
+	boot_parse base --name base -- run-tests 'base:*'
+	boot_run || status=$?
+	((status == 0)) || die "the guest ended with status $status"
+	{
+		say "# The KUnit suites of Linux $lab_kernel, as Debian's $lab_source_package $lab_source_version, and"
+		say "# what they come to under configs/test.config. 'tools/lab/lab base-suites'"
+		say "# makes this file; base-table says how it is read."
+		in_root /repo/tools/lab/base-table record "$boot_dir/base" "$boot_dir/kernel.log"
+	} >"$lab_base_suites.new"
+	mv "$lab_base_suites.new" "$lab_base_suites"
 }
 
 # test_on_gpu NAMED TEST...: with a little of IGT, unless tests were named
