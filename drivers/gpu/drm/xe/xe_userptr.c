@@ -169,7 +169,12 @@ static bool has_entries(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 /* Stages 2 and 3 in one go. */
 static void invalidate_now(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
+	struct xe_userptr *userptr = &uvma->userptr;
+
 	wait_fences(vm);
+	/* What another invalidation has zapped is flushed by nobody else. */
+	if (userptr->tlb_inval_submitted)
+		xe_tlb_inval_batch_wait(&userptr->inval_batch);
 	if (has_entries(vm, uvma))
 		XE_WARN_ON(xe_vm_invalidate_vma(&uvma->vma));
 	unmap_pages_locked(uvma);
