@@ -72,6 +72,11 @@
  * and invalidations elsewhere in the address space go on meanwhile, and the
  * flushes of windows and devices that one CPU operation hits overlap.
  *
+ * A range goes as a whole, however little of it the CPU changes. The GPU may have
+ * one entry for all of it, and so may the IOMMU, and entries that are zapped have to
+ * be written anew by a job anyway. The next fault looks at all of its pages again,
+ * but faults in only those that are missing.
+ *
  * A closed VM has no page table entries any more, and its TLBs are flushed. Then
  * the pages are unmapped, and that is all.
  */
