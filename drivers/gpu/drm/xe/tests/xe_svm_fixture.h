@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef _XE_SVM_FIXTURE_H_
+#define _XE_SVM_FIXTURE_H_
+
+#include <linux/completion.h>
+#include <linux/dma-fence.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <kunit/test.h>
+
+#include "xe_pagefault_types.h"
+
+struct drm_gpusvm_pages;
+struct file;
+struct xe_device;
+struct xe_gt;
+struct xe_pci_fake_data;
+struct xe_svm_fixture;
+struct xe_svm_range;
+struct xe_vm;
+struct xe_vma;
+
+/* What is mirrored by default. There is the border of a window in the middle. */
+#define SVM_BASE	(64UL * SZ_1G)
+#define SVM_SIZE	SZ_1G
+#define SVM_END		(SVM_BASE + SVM_SIZE)
+#define SVM_BORDER	(SVM_BASE + SZ_512M)
+
+/* What the GPU does with memory. */
+#define GPU_READ	XE_PAGEFAULT_ACCESS_TYPE_READ
+#define GPU_WRITE	XE_PAGEFAULT_ACCESS_TYPE_WRITE
+#define GPU_ATOMIC	XE_PAGEFAULT_ACCESS_TYPE_ATOMIC
+
+/* An access that the tables of the fake GPU allow. */
+#define GPU_PTE_WRITE	BIT_ULL(0)
+#define GPU_PTE_VRAM	BIT_ULL(1)
+
+/* Flushes that are remembered. */
+#define GPU_FLUSHES	32
+
+/**
+ * struct xe_svm_flush - A flush of TLBs that the driver has asked for
+ *
+ * @gt: Of which GT
+ * @start: First address
+ * @end: Address behind the last one
+ * @seqno: Its number
+ */
+struct xe_svm_flush {
+	struct xe_gt *gt;
+	u64 start, end;
+	u32 seqno;
+};
+
+/**
+ * struct xe_svm_gpu - The GPU of a test
+ *
+ * One tile, whose primary GT has a TLB. Page tables and TLB are kept by the page of
+ * the address, the entries are addresses with flags.
+ *
+ * @ptes: The page tables
+ * @tlb: The TLB
+ * @binds: Ranges that were bound
+ * @unbinds: Ranges that were unbound
+ * @zaps: Ranges and VMAs whose entries were zapped, from the CPU
+ * @nr_flushes: Flushes
+ * @flushes: The first of them
+ * @hold_flushes: Flushes up to this number are finished only when so many of them
+ *		  are there and somebody waits for one
+ * @flush_work: Finishes them
+ * @wait_under_lock: Somebody waited for a flush with the notifier lock held
+ * @vram: Its memory; NULL if it has none
+ * @vram_base: Where that is for the GPU
+ * @bind_err: What binding returns; 0 if it works
+ * @unbind_err: What unbinding returns; 0 if it works
+ */
+struct xe_svm_gpu {
+	struct xarray ptes;
+	struct xarray tlb;
+	unsigned int binds;
+	unsigned int unbinds;
+	unsigned int zaps;
+	unsigned int nr_flushes;
+	struct xe_svm_flush flushes[GPU_FLUSHES];
+	unsigned int hold_flushes;
+	struct work_struct flush_work;
+	bool wait_under_lock;
+	void *vram;
+	u64 vram_base;
+	int bind_err;
+	int unbind_err;
+};
+
+/**
+ * struct xe_svm_job - A job of the GPU, done when somebody asks for its end
+ *
+ * @fence: Its fence
+ * @lock: Of the fence
+ * @svm: The fixture
+ * @asked: Somebody has asked for its end
+ * @under_lock: And somebody held the notifier lock then
+ * @zaps: What was zapped before that
+ * @mapped: Pages objects that were mapped then
+ */
+struct xe_svm_job {
+	struct dma_fence fence;
+	spinlock_t lock;	/* of the fence */
+	struct xe_svm_fixture *svm;
+	bool asked;
+	bool under_lock;
+	unsigned int zaps;
+	long mapped;
+};
+
+/**
+ * struct xe_svm_fixture - What a test has
+ *
+ * @xe: The device
+ * @gt: The primary GT of its first tile
+ * @vm: A VM in fault mode that mirrors &current->mm, unless it was closed
+ * @mirror: The mirror in it
+ * @gpu: The GPU
+ * @before_bind: Called before a range is bound
+ * @before_unbind: Called before a range is unbound
+ * @before_flush: Called when a flush is asked for
+ * @arg: For the test's hooks
+ * @ack: The answer to the last fault
+ * @acks: Number of answers
+ * @busy: Keeps the workers of the device from running
+ * @go_on: Lets them run
+ * @vm_destroy: What frees a VM
+ * @vm_gone: @vm is freed
+ */
+struct xe_svm_fixture {
+	struct xe_device *xe;
+	struct xe_gt *gt;
+	struct xe_vm *vm;
+	struct xe_vma *mirror;
+	struct xe_svm_gpu gpu;
+	void (*before_bind)(struct kunit *test, struct xe_svm_range *range);
+	void (*before_unbind)(struct kunit *test, struct xe_svm_range *range);
+	void (*before_flush)(struct kunit *test, u64 start, u64 end);
+	void *arg;
+	int ack;
+	unsigned int acks;
+	struct work_struct busy;
+	struct completion go_on;
+	work_func_t vm_destroy;
+	struct completion vm_gone;
+};
+
+static inline struct xe_svm_fixture *to_svm(struct kunit *test)
+{
+	return test->priv;
+}
+
+int xe_svm_fixture_init_on(struct kunit *test, const struct xe_pci_fake_data *data,
+			   void (*init_vram)(struct kunit *test));
+int xe_svm_fixture_init(struct kunit *test);
+void xe_svm_fixture_exit(struct kunit *test);
+
+/* The driver */
+
+struct xe_vm *xsvm_create_vm(struct kunit *test, u32 flags);
+void xsvm_close_vm(struct kunit *test);
+struct xe_vma *xsvm_add_mirror(struct kunit *test, u64 start, u64 size, u32 flags);
+struct xe_svm_range *xsvm_range_at(struct kunit *test, u64 addr);
+bool xsvm_pages_valid(struct kunit *test, struct xe_svm_range *range);
+bool xsvm_collector_pending(struct kunit *test);
+void xsvm_run_collector(struct kunit *test);
+
+#define xsvm_stat(fixture, field) \
+	atomic_long_read(&(fixture)->vm->svm.gpusvm.stats.field)
+
+/* The GPU */
+
+int xsvm_fault(struct kunit *test, u64 addr, u8 access);
+int xsvm_gpu_access(struct kunit *test, u64 addr, u8 access);
+u64 xsvm_gpu_read(struct kunit *test, u64 addr);
+void xsvm_gpu_write(struct kunit *test, u64 addr, u64 value);
+struct xe_svm_range *xsvm_gpu_touch(struct kunit *test, u64 addr, u8 access);
+bool xsvm_gpu_reaches(struct kunit *test, u64 start, u64 end);
+u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr,
+			const struct drm_gpusvm_pages *pages, u64 flags);
+u64 xsvm_gpu_pte(struct kunit *test, u64 addr);
+struct xe_svm_job *xsvm_start_job(struct kunit *test);
+bool xsvm_flushed(struct kunit *test, u64 start, u64 end);
+
+/* The CPU */
+
+void xsvm_map(struct kunit *test, u64 addr, u64 len, unsigned long prot);
+struct file *xsvm_map_file(struct kunit *test, u64 addr, u64 len, u64 file_size);
+void xsvm_map_file_at(struct kunit *test, struct file *file, u64 addr, u64 len,
+		      unsigned long prot);
+void xsvm_unmap(struct kunit *test, u64 addr, u64 len);
+void xsvm_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));
+void xsvm_zap(struct file *file, u64 offset, u64 len);
+void xsvm_write(struct kunit *test, u64 addr, u64 value);
+u64 xsvm_read(struct kunit *test, u64 addr);
+void xsvm_touch(struct kunit *test, u64 addr, u64 len);
+
+/* Allocations */
+
+int xsvm_stop_failures(void);
+void xsvm_resume_failures(int nth);
+
+#endif

@@ -1,0 +1,744 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tests of xe_svm.c: the life of ranges, invalidations, and the garbage collector.
+ */
+
+#include <linux/mman.h>
+
+#include <kunit/resource.h>
+
+#include <trace/events/drm_gpusvm.h>
+
+#include "tests/xe_svm_fixture.h"
+#include "xe_device.h"
+#include "xe_gt.h"
+#include "xe_svm.h"
+#include "xe_vm.h"
+
+#define PROT_RW	(PROT_READ | PROT_WRITE)
+
+/* Memory that the CPU has written to and that the GPU may write to. */
+static struct xe_svm_range *map_and_bind(struct kunit *test, u64 addr, u64 len)
+{
+	xsvm_map(test, addr, len, PROT_RW);
+	xsvm_touch(test, addr, len);
+
+	return xsvm_gpu_touch(test, addr, GPU_WRITE);
+}
+
+static struct xe_svm_range *find_or_insert(struct kunit *test, u64 addr)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct drm_gpusvm_ctx ctx = {};
+	struct xe_svm_range *range;
+
+	down_write(&svm->vm->lock);
+	range = xe_svm_range_find_or_insert(svm->vm, addr, svm->mirror, &ctx);
+	up_write(&svm->vm->lock);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(range));
+
+	return range;
+}
+
+static int get_pages(struct kunit *test, struct xe_svm_range *range, bool read_only)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+	struct drm_gpusvm_ctx ctx = { .read_only = read_only };
+	int err;
+
+	down_write(&vm->lock);
+	err = xe_svm_range_get_pages(vm, range, &ctx);
+	up_write(&vm->lock);
+
+	return err;
+}
+
+/* ------------------------------------------------------------------------
+ * The life of a range
+ */
+
+static void range_knows_its_device(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	range = find_or_insert(test, SVM_BASE);
+
+	KUNIT_EXPECT_PTR_EQ(test, range->pages.drm, &svm->xe->drm);
+	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
+	KUNIT_EXPECT_TRUE(test, list_empty(&range->garbage_collector_link));
+	KUNIT_EXPECT_EQ(test, range->tile_present, 0);
+
+	KUNIT_EXPECT_EQ(test, get_pages(test, range, false), 0);
+	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, range));
+}
+
+static void range_holds_its_vm(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	unsigned int refs = kref_read(&svm->vm->gpuvm.kref);
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_EQ(test, kref_read(&svm->vm->gpuvm.kref), refs + xsvm_stat(svm, ranges));
+
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&svm->vm->gpuvm.kref), refs);
+}
+
+/* A range that nobody has unmapped takes its mapping along when it goes. */
+static void free_unmaps(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	range = find_or_insert(test, SVM_BASE);
+	KUNIT_ASSERT_EQ(test, get_pages(test, range, false), 0);
+	KUNIT_ASSERT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps) + 1);
+
+	down_write(&svm->vm->lock);
+	drm_gpusvm_range_remove(&svm->vm->svm.gpusvm, &range->base);
+	up_write(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+}
+
+/* Both sides see what the other one has written. */
+static void gpu_and_cpu_share_memory(struct kunit *test)
+{
+	xsvm_map(test, SVM_BASE, SZ_2M, PROT_RW);
+	xsvm_write(test, SVM_BASE, 1);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), 1);
+	xsvm_gpu_write(test, SVM_BASE + SZ_1M, 2);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE + SZ_1M), 2);
+}
+
+/* ------------------------------------------------------------------------
+ * Invalidation
+ */
+
+static void invalidation_takes_all_away(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
+	struct xe_svm_range *range;
+	u64 start, end;
+
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	start = xe_svm_range_start(range);
+	end = xe_svm_range_end(range);
+	KUNIT_ASSERT_TRUE(test, xsvm_gpu_reaches(test, start, end));
+	KUNIT_ASSERT_EQ(test, svm->gpu.nr_flushes, 0);
+
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, start, end));
+	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
+	KUNIT_EXPECT_FALSE(test, range->pages.flags.has_dma_mapping);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, start, end));
+
+	/* The range is still there, for the next fault, and nothing to be collected. */
+	KUNIT_EXPECT_PTR_EQ(test, xsvm_range_at(test, SVM_BASE), range);
+	KUNIT_EXPECT_FALSE(test, xsvm_collector_pending(test));
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+	KUNIT_EXPECT_PTR_EQ(test, xsvm_range_at(test, SVM_BASE), range);
+}
+
+/* The GPU has nothing to forget of what it never had, or was taken already. */
+static void no_flush_without_entries(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
+	struct xe_svm_range *range;
+
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	range = find_or_insert(test, SVM_BASE);
+	KUNIT_ASSERT_EQ(test, get_pages(test, range, false), 0);
+
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 0);
+
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+
+	/* Pages that were got, but not bound again: the old entries are gone. */
+	KUNIT_ASSERT_EQ(test, get_pages(test, range, false), 0);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+}
+
+/* Ranges that are not hit are left alone, also where they are in between. */
+static void neighbours_are_left_alone(struct kunit *test)
+{
+	const u64 hit = SVM_BASE + SZ_2M, other = SVM_BASE + 2 * SZ_2M;
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *below, *range, *above;
+	struct file *file;
+
+	below = map_and_bind(test, hit - SZ_64K, SZ_64K);
+	above = map_and_bind(test, other, SZ_64K);
+	file = xsvm_map_file(test, hit, SZ_64K, SZ_64K);
+	xsvm_touch(test, hit, SZ_64K);
+	range = xsvm_gpu_touch(test, hit, GPU_WRITE);
+
+	xsvm_zap(file, 0, PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
+	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, below));
+	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, above));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_FALSE(test, xsvm_flushed(test, hit - PAGE_SIZE, hit + PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, xsvm_flushed(test, hit, other + PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, hit - SZ_64K, hit));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, other, other + SZ_64K));
+}
+
+/*
+ * Each range that is hit is zapped as a whole, so each has to be flushed as a whole,
+ * however little of the first and of the last one the CPU has changed.
+ */
+static void flush_covers_all_ranges_that_are_hit(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, 3 * SZ_64K, 3 * SZ_64K);
+	unsigned int i;
+
+	xsvm_touch(test, SVM_BASE, 3 * SZ_64K);
+	for (i = 0; i < 3; i++) {
+		struct xe_svm_range *range;
+
+		range = xsvm_gpu_touch(test, SVM_BASE + i * SZ_64K, GPU_WRITE);
+		KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_64K);
+	}
+
+	xsvm_zap(file, SZ_64K - PAGE_SIZE, SZ_64K + 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 3);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE, SVM_BASE + 3 * SZ_64K));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + 3 * SZ_64K));
+}
+
+static void expect_still_mapped(struct kunit *test, u64 start, u64 end)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	KUNIT_EXPECT_GT(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+}
+
+/* The device may use its TLB until it has flushed it, so until then it is mapped. */
+static void unmapped_after_the_flush(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
+
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+
+	svm->before_flush = expect_still_mapped;
+	svm->gpu.hold_flushes = 1;
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
+}
+
+/*
+ * The flush of one window is not finished before that of the other one was asked
+ * for, nor while the notifier lock is held: the fixture sees to that.
+ */
+static void flushes_of_windows_overlap(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *below, *above;
+
+	xsvm_map(test, SVM_BORDER - SZ_64K, 2 * SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BORDER - SZ_64K, 2 * SZ_64K);
+	below = xsvm_gpu_touch(test, SVM_BORDER - SZ_64K, GPU_WRITE);
+	above = xsvm_gpu_touch(test, SVM_BORDER, GPU_WRITE);
+	KUNIT_ASSERT_PTR_NE(test, below->base.notifier, above->base.notifier);
+
+	svm->gpu.hold_flushes = 2;
+	xsvm_unmap(test, SVM_BORDER - SZ_64K, 2 * SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 2);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BORDER - SZ_64K,
+						  SVM_BORDER + SZ_64K));
+	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
+}
+
+/* A job that writes page tables comes first, and the lock is not held meanwhile. */
+static void zap_waits_for_jobs(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
+	struct xe_svm_range *range;
+	struct xe_svm_job *job;
+
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	job = xsvm_start_job(test);
+
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, job->asked);
+	KUNIT_EXPECT_EQ(test, job->zaps, 0);
+	KUNIT_EXPECT_EQ(test, job->mapped, 1);
+	KUNIT_EXPECT_FALSE(test, job->under_lock);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, xe_svm_range_start(range),
+					     xe_svm_range_end(range)));
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+}
+
+/* Writing to what was got for reading: entries of the other pages must not stay. */
+static void upgrade_zaps_first(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
+	KUNIT_EXPECT_FALSE(test, xe_svm_range_writable(range));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_pte(test, SVM_BASE) & GPU_PTE_WRITE);
+
+	svm->before_flush = expect_still_mapped;
+	xsvm_gpu_write(test, SVM_BASE, 1);
+	KUNIT_EXPECT_TRUE(test, xe_svm_range_writable(range));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, xe_svm_range_start(range),
+					     xe_svm_range_end(range)));
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), 1);
+
+	/* Reading what may be written takes nothing. */
+	KUNIT_EXPECT_EQ(test, get_pages(test, range, true), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+}
+
+/* ------------------------------------------------------------------------
+ * Garbage collection
+ */
+
+static unsigned int garbage_length(struct kunit *test)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+
+	guard(spinlock)(&vm->svm.garbage_collector.lock);
+
+	return list_count_nodes(&vm->svm.garbage_collector.range_list);
+}
+
+static void unmap_hands_over_once(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+
+	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_64K);
+
+	xsvm_unmap(test, SVM_BASE, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	KUNIT_EXPECT_TRUE(test, range->base.flags.unmapped);
+	KUNIT_EXPECT_TRUE(test, range->base.flags.partial_unmap);
+	KUNIT_EXPECT_TRUE(test, xsvm_collector_pending(test));
+
+	xsvm_unmap(test, SVM_BASE + SZ_32K, PAGE_SIZE);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+
+	/* What is mapped there later is not the range's. */
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 1);
+	KUNIT_EXPECT_NE(test, get_pages(test, range, false), 0);
+
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 0);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+	KUNIT_EXPECT_FALSE(test, xsvm_collector_pending(test));
+}
+
+/* What was never bound isn't unbound, but goes all the same. */
+static void garbage_that_was_never_bound(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	find_or_insert(test, SVM_BASE);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	xsvm_run_collector(test);
+
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 0);
+}
+
+/**
+ * struct test_removal - What ranges were like when they were removed
+ *
+ * @removals: Ranges that were removed
+ * @mapped: Of those, the ones that were mapped still
+ * @bound: Of those, the ones that had entries still
+ */
+struct test_removal {
+	unsigned int removals;
+	unsigned int mapped;
+	unsigned int bound;
+};
+
+#if IS_BUILTIN(CONFIG_DRM_XE) && IS_ENABLED(CONFIG_TRACEPOINTS)
+static void probe_removal(void *data, struct drm_gpusvm_range *r)
+{
+	struct xe_svm_range *range = to_xe_range(r);
+	struct test_removal *removal = data;
+
+	removal->removals++;
+	removal->mapped += range->pages.flags.has_dma_mapping;
+	removal->bound += !!(range->tile_present & ~range->tile_invalidated);
+}
+
+static void unwatch_removals(void *removal)
+{
+	unregister_trace_drm_gpusvm_range_remove(probe_removal, removal);
+	tracepoint_synchronize_unregister();
+}
+
+static struct test_removal *watch_removals(struct kunit *test)
+{
+	struct test_removal *removal = kunit_kzalloc(test, sizeof(*removal), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, removal);
+	KUNIT_ASSERT_EQ(test, 0, register_trace_drm_gpusvm_range_remove(probe_removal,
+									removal));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unwatch_removals, removal));
+
+	return removal;
+}
+#else
+static struct test_removal *watch_removals(struct kunit *test)
+{
+	kunit_skip(test, "tracepoints of GPU SVM are not for modules");
+}
+#endif
+
+static void expect_zapped_and_mapped(struct kunit *test, struct xe_svm_range *range)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	KUNIT_EXPECT_FALSE(test, range->base.flags.removed);
+	KUNIT_EXPECT_TRUE(test, range->pages.flags.has_dma_mapping);
+	/* The job that unbinds isn't waited for: the GPU has forgotten it before. */
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, xe_svm_range_start(range),
+						  xe_svm_range_end(range)));
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+}
+
+/* A range that is in use: zap, flush and unbind it, then unmap, then remove it. */
+static void collector_keeps_the_order(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct test_removal *removal = watch_removals(test);
+	struct xe_svm_range *range;
+
+	range = map_and_bind(test, SVM_BASE, SZ_64K);
+	drm_gpusvm_range_get(&range->base);
+
+	svm->before_flush = expect_still_mapped;
+	svm->before_unbind = expect_zapped_and_mapped;
+	down_write(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, xe_svm_range_collect(svm->vm, range), 0);
+	up_write(&svm->vm->lock);
+
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
+	KUNIT_EXPECT_EQ(test, removal->removals, 1);
+	KUNIT_EXPECT_EQ(test, removal->mapped, 0);
+	KUNIT_EXPECT_EQ(test, removal->bound, 0);
+	KUNIT_EXPECT_TRUE(test, range->base.flags.removed);
+	KUNIT_EXPECT_FALSE(test, range->pages.flags.has_dma_mapping);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+
+	drm_gpusvm_range_put(&range->base);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+}
+
+/* The invalidation has unmapped; the collector and the end of the range do it again. */
+static void unmapping_again_has_no_effect(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	map_and_bind(test, SVM_BASE, SZ_64K);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, unmaps), 1);
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, unmaps), 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+}
+
+/* Nothing is lost: the range stays what and where it is, and the VM ends. */
+static void unbinding_fails(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+
+	svm->gpu.unbind_err = -ENOMEM;
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	xsvm_run_collector(test);
+
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	KUNIT_EXPECT_PTR_EQ(test, xsvm_range_at(test, SVM_BASE), range);
+	KUNIT_EXPECT_FALSE(test, range->base.flags.removed);
+	KUNIT_EXPECT_TRUE(test, xe_vm_is_banned(svm->vm));
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_READ), -ENOENT);
+
+	/* It is collected with the VM. */
+	svm->gpu.unbind_err = 0;
+	xsvm_close_vm(test);
+}
+
+/* The rest of a range gets ranges of its own. */
+static void partial_unmap_keeps_the_rest(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+
+	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_64K);
+	xsvm_unmap(test, SVM_BASE, PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+
+	KUNIT_EXPECT_NE(test, xsvm_gpu_access(test, SVM_BASE, GPU_READ), 0);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + SZ_32K), SVM_BASE + SZ_32K);
+	range = xsvm_range_at(test, SVM_BASE + SZ_32K);
+	KUNIT_ASSERT_NOT_NULL(test, range);
+	KUNIT_EXPECT_GE(test, xe_svm_range_start(range), SVM_BASE + PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, range->base.flags.unmapped);
+}
+
+/* Ranges don't cross the border of a VMA that begins within them. */
+static void ranges_give_way_to_a_vma(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *inside;
+
+	xsvm_map(test, SVM_BASE, 2 * SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, 2 * SZ_64K);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	inside = xsvm_gpu_touch(test, SVM_BASE + SZ_64K, GPU_WRITE);
+	KUNIT_ASSERT_EQ(test, xsvm_stat(svm, ranges), 2);
+
+	down_write(&svm->vm->lock);
+	xe_svm_unmap_address_range(svm->vm, SVM_BASE + SZ_32K, SVM_BASE + 2 * SZ_64K);
+	up_write(&svm->vm->lock);
+
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 1);
+	KUNIT_EXPECT_PTR_EQ(test, xsvm_range_at(test, SVM_BASE + SZ_64K), inside);
+	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, inside));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_64K,
+						 SVM_BASE + 2 * SZ_64K));
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+}
+
+/* ------------------------------------------------------------------------
+ * The end of a VM
+ */
+
+/* As xe_vm_close() leaves it, with page tables that nobody may touch any more. */
+static void close_but_keep(struct xe_vm *vm)
+{
+	down_write(&vm->lock);
+	vm->size = 0;
+	up_write(&vm->lock);
+}
+
+static int fault_directly(struct kunit *test, u64 addr)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	int err;
+
+	down_write(&svm->vm->lock);
+	err = xe_svm_handle_pagefault(svm->vm, svm->mirror, svm->gt, addr, GPU_READ);
+	up_write(&svm->vm->lock);
+
+	return err;
+}
+
+static void closed_vm(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range, *garbage;
+
+	range = map_and_bind(test, SVM_BASE, SZ_64K);
+	garbage = map_and_bind(test, SVM_BASE + SZ_2M, SZ_64K);
+	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
+	KUNIT_ASSERT_TRUE(test, xsvm_collector_pending(test));
+	KUNIT_ASSERT_EQ(test, svm->gpu.zaps, 1);
+	close_but_keep(svm->vm);
+
+	/* Nothing is served any more. */
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_READ), -ENOENT);
+	KUNIT_EXPECT_EQ(test, fault_directly(test, SVM_BASE), -ENOENT);
+
+	/* An invalidation unmaps, and that is all. */
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, range->pages.flags.has_dma_mapping);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	KUNIT_EXPECT_FALSE(test, range->base.flags.unmapped);
+
+	/* The collector leaves everything as it is. */
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	KUNIT_EXPECT_FALSE(test, garbage->base.flags.removed);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 0);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 2);
+}
+
+/* The VM ends while ranges are mapped and garbage is not collected. */
+static void end_unmaps_what_is_left(struct kunit *test)
+{
+	struct test_removal *removal = watch_removals(test);
+
+	map_and_bind(test, SVM_BASE, SZ_64K);
+	map_and_bind(test, SVM_BORDER, SZ_64K);
+	map_and_bind(test, SVM_BASE + SZ_2M, SZ_64K);
+	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, xsvm_collector_pending(test));
+
+	xsvm_close_vm(test);
+
+	/* While invalidations could still find them, none was mapped any more. */
+	KUNIT_EXPECT_EQ(test, removal->removals, 3);
+	KUNIT_EXPECT_EQ(test, removal->mapped, 0);
+}
+
+/* The process ends before the VM does. */
+static void process_ends_first(struct kunit *test)
+{
+	map_and_bind(test, SVM_BASE, SZ_64K);
+	map_and_bind(test, SVM_BORDER, SZ_64K);
+	/* The test's mm goes with its task, the VM after that in the fixture's exit. */
+}
+
+/* A VM without faults has no mirror, and no ranges. */
+static void vm_without_faults(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_close_vm(test);
+	xsvm_create_vm(test, XE_VM_FLAG_LR_MODE);
+	KUNIT_EXPECT_NULL(test, svm->vm->svm.gpusvm.mm);
+	KUNIT_EXPECT_NULL(test, svm->vm->svm.peer.owner);
+	xe_svm_flush(svm->vm);
+}
+
+/* ------------------------------------------------------------------------
+ * Questions
+ */
+
+static void questions_about_ranges(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+	struct xe_vm *vm = svm->vm;
+
+	xsvm_map(test, SVM_BASE + SZ_64K, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE + SZ_64K, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xe_svm_has_mapping(vm, SVM_BASE, SVM_END));
+	range = find_or_insert(test, SVM_BASE + SZ_64K);
+	KUNIT_EXPECT_TRUE(test, xe_svm_has_mapping(vm, SVM_BASE, SVM_END));
+	KUNIT_EXPECT_FALSE(test, xe_svm_has_mapping(vm, SVM_BASE, SVM_BASE + SZ_64K));
+
+	KUNIT_EXPECT_EQ(test, xe_svm_find_vma_start(vm, 0, SVM_END, svm->mirror),
+			SVM_BASE + SZ_64K);
+	KUNIT_EXPECT_EQ(test, xe_svm_find_vma_start(vm, SVM_BASE + 2 * SZ_64K, SVM_END,
+						    svm->mirror), ULONG_MAX);
+
+	/* Bound is what has entries that nobody has zapped, on all of the tiles. */
+	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0), NULL));
+	xsvm_gpu_touch(test, SVM_BASE + SZ_64K, GPU_READ);
+	KUNIT_EXPECT_TRUE(test, xe_svm_range_validate(vm, range, BIT(0), NULL));
+	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0) | BIT(1), NULL));
+	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0), (void *)1ul));
+	KUNIT_EXPECT_FALSE(test, xe_svm_range_needs_migrate_to_vram(range, svm->mirror,
+								    NULL));
+
+	xsvm_unmap(test, SVM_BASE + SZ_64K, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0), NULL));
+}
+
+/* Attributes change: the entries have to go, the pages may stay. */
+static void zap_an_interval(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *in, *out;
+	struct xe_vm *vm = svm->vm;
+
+	in = map_and_bind(test, SVM_BORDER - SZ_64K, SZ_64K);
+	out = map_and_bind(test, SVM_BORDER, SZ_64K);
+
+	down_write(&vm->lock);
+	xe_svm_notifier_lock(vm);
+	KUNIT_EXPECT_EQ(test, xe_svm_ranges_zap_ptes_in_range(vm, SVM_BASE, SVM_BORDER),
+			BIT(0));
+	KUNIT_EXPECT_EQ(test, xe_svm_ranges_zap_ptes_in_range(vm, SVM_BASE, SVM_BORDER), 0);
+	KUNIT_EXPECT_EQ(test, in->tile_invalidated, BIT(0));
+	KUNIT_EXPECT_EQ(test, out->tile_invalidated, 0);
+	KUNIT_EXPECT_TRUE(test, xe_svm_range_has_dma_mapping(in));
+	xe_svm_notifier_unlock(vm);
+	up_write(&vm->lock);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+}
+
+static struct kunit_case xe_svm_cases[] = {
+	KUNIT_CASE(range_knows_its_device),
+	KUNIT_CASE(range_holds_its_vm),
+	KUNIT_CASE(free_unmaps),
+	KUNIT_CASE(gpu_and_cpu_share_memory),
+	KUNIT_CASE(invalidation_takes_all_away),
+	KUNIT_CASE(no_flush_without_entries),
+	KUNIT_CASE(neighbours_are_left_alone),
+	KUNIT_CASE(flush_covers_all_ranges_that_are_hit),
+	KUNIT_CASE(unmapped_after_the_flush),
+	KUNIT_CASE(flushes_of_windows_overlap),
+	KUNIT_CASE(zap_waits_for_jobs),
+	KUNIT_CASE(upgrade_zaps_first),
+	KUNIT_CASE(unmap_hands_over_once),
+	KUNIT_CASE(garbage_that_was_never_bound),
+	KUNIT_CASE(collector_keeps_the_order),
+	KUNIT_CASE(unmapping_again_has_no_effect),
+	KUNIT_CASE(unbinding_fails),
+	KUNIT_CASE(partial_unmap_keeps_the_rest),
+	KUNIT_CASE(ranges_give_way_to_a_vma),
+	KUNIT_CASE(closed_vm),
+	KUNIT_CASE(end_unmaps_what_is_left),
+	KUNIT_CASE(process_ends_first),
+	KUNIT_CASE(vm_without_faults),
+	KUNIT_CASE(questions_about_ranges),
+	KUNIT_CASE(zap_an_interval),
+	{}
+};
+
+static struct kunit_suite xe_svm_suite = {
+	.name = "xe_svm",
+	.init = xe_svm_fixture_init,
+	.exit = xe_svm_fixture_exit,
+	.test_cases = xe_svm_cases,
+};
+
+kunit_test_suite(xe_svm_suite);

@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tests of xe_userptr.c: getting pages, invalidations in one pass and in two, and
+ * getting them again.
+ */
+
+#include <linux/mman.h>
+#include <linux/mmu_notifier.h>
+
+#include "tests/xe_svm_fixture.h"
+#include "xe_device.h"
+#include "xe_svm.h"
+#include "xe_userptr.h"
+#include "xe_vm.h"
+#include "xe_vm_types.h"
+
+#define PROT_RW	(PROT_READ | PROT_WRITE)
+
+/* Where the CPU has the memory, and where the GPU. */
+#define CPU_ADDR	SVM_BASE
+#define GPU_ADDR	(2 * SVM_END)
+
+static struct xe_userptr_vma *new_userptr(struct kunit *test, u64 cpu, u64 gpu, u64 size)
+{
+	struct xe_userptr_vma *uvma = kzalloc_obj(*uvma);
+	struct xe_vm *vm = to_svm(test)->vm;
+	struct xe_vma *vma = &uvma->vma;
+
+	KUNIT_ASSERT_NOT_NULL(test, uvma);
+	INIT_LIST_HEAD(&vma->combined_links.rebind);
+	INIT_LIST_HEAD(&vma->gpuva.gem.entry);
+	vma->gpuva.vm = &vm->gpuvm;
+	vma->gpuva.va.addr = gpu;
+	vma->gpuva.va.range = size;
+	vma->gpuva.gem.offset = cpu;
+	vma->tile_mask = BIT(0);
+
+	return uvma;
+}
+
+/* A userptr of the VM, as a bind makes it. */
+static struct xe_userptr_vma *add_userptr(struct kunit *test, u64 cpu, u64 gpu, u64 size)
+{
+	struct xe_userptr_vma *uvma = new_userptr(test, cpu, gpu, size);
+	struct xe_vm *vm = to_svm(test)->vm;
+	int err = xe_userptr_setup(uvma, cpu, size);
+
+	if (err)
+		kfree(uvma);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	xe_vm_get(vm);
+
+	down_write(&vm->lock);
+	KUNIT_EXPECT_EQ(test, 0, drm_gpuva_insert(&vm->gpuvm, &uvma->vma.gpuva));
+	up_write(&vm->lock);
+
+	return uvma;
+}
+
+static int pin_one(struct kunit *test, struct xe_userptr_vma *uvma)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+	int err;
+
+	down_write(&vm->lock);
+	err = xe_vma_userptr_pin_pages(uvma);
+	up_write(&vm->lock);
+
+	return err;
+}
+
+static int pin_all(struct kunit *test)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+	int err;
+
+	down_write(&vm->lock);
+	err = xe_vm_userptr_pin(vm);
+	up_write(&vm->lock);
+
+	return err;
+}
+
+/* What a bind does: look, write and note in one go. */
+static void bind(struct kunit *test, struct xe_userptr_vma *uvma)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+	struct xe_vma *vma = &uvma->vma;
+
+	KUNIT_ASSERT_EQ(test, pin_one(test, uvma), 0);
+	xe_vm_lock(vm, false);
+	xe_svm_notifier_lock(vm);
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), 0);
+	KUNIT_EXPECT_EQ(test, xe_vma_end(vma),
+			xsvm_gpu_write_ptes(test, xe_vma_start(vma),
+					    &uvma->userptr.pages, GPU_PTE_WRITE));
+	vma->tile_present = BIT(0);
+	vma->tile_invalidated = 0;
+	uvma->userptr.initial_bind = true;
+	xe_svm_notifier_unlock(vm);
+	xe_vm_unlock(vm);
+	/* The GPU uses it. */
+	KUNIT_EXPECT_NE(test, xsvm_gpu_pte(test, xe_vma_start(vma)), 0);
+}
+
+/* Memory of a file, so that the CPU can lose its pages without losing the mapping. */
+static struct file *map_file(struct kunit *test, u64 addr, u64 len)
+{
+	struct file *file = xsvm_map_file(test, addr, len, len);
+
+	xsvm_touch(test, addr, len);
+
+	return file;
+}
+
+static void use_vm_without_faults(struct kunit *test)
+{
+	xsvm_close_vm(test);
+	xsvm_create_vm(test, XE_VM_FLAG_LR_MODE);
+}
+
+static bool is_mapped(struct xe_userptr_vma *uvma)
+{
+	return uvma->userptr.pages.flags.has_dma_mapping;
+}
+
+static bool needs_repin(struct kunit *test)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+	int err;
+
+	xe_svm_notifier_lock(vm);
+	err = __xe_vm_userptr_needs_repin(vm);
+	xe_svm_notifier_unlock(vm);
+	KUNIT_EXPECT_EQ(test, err, xe_vm_userptr_check_repin(vm));
+
+	return err == -EAGAIN;
+}
+
+/* ------------------------------------------------------------------------
+ * Life
+ */
+
+/* An invalidation may come as soon as the notifier is there. */
+static void set_up_before_the_notifier(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma = new_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	/* There is no notifier for nothing at all. */
+	int err = xe_userptr_setup(uvma, CPU_ADDR, 0);
+
+	KUNIT_EXPECT_NE(test, err, 0);
+	KUNIT_EXPECT_PTR_EQ(test, uvma->userptr.pages.drm, &svm->xe->drm);
+	KUNIT_EXPECT_TRUE(test, list_empty(&uvma->userptr.invalidate_link));
+	KUNIT_EXPECT_TRUE(test, list_empty(&uvma->userptr.repin_link));
+	kfree(uvma);
+}
+
+static void get_pages(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), -EAGAIN);
+
+	KUNIT_EXPECT_EQ(test, pin_one(test, uvma), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), 0);
+
+	/* They are there. */
+	KUNIT_EXPECT_EQ(test, pin_one(test, uvma), 0);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), 1);
+}
+
+static void no_pages_for_what_is_destroyed(struct kunit *test)
+{
+	struct xe_userptr_vma *uvma;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	uvma->vma.gpuva.flags |= XE_VMA_DESTROYED;
+	KUNIT_EXPECT_EQ(test, pin_one(test, uvma), 0);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+}
+
+static void read_only_memory(struct kunit *test)
+{
+	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
+	struct xe_userptr_vma *uvma;
+
+	xsvm_map_file_at(test, file, CPU_ADDR + SZ_2M, SZ_64K, PROT_READ);
+	uvma = add_userptr(test, CPU_ADDR + SZ_2M, GPU_ADDR, SZ_64K);
+	KUNIT_EXPECT_NE(test, pin_one(test, uvma), 0);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+
+	uvma->vma.gpuva.flags |= XE_VMA_READ_ONLY;
+	KUNIT_EXPECT_EQ(test, pin_one(test, uvma), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+}
+
+/* ------------------------------------------------------------------------
+ * Invalidation in fault mode
+ */
+
+static void expect_mapped_at_flush(struct kunit *test, u64 start, u64 end)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	if (start < GPU_ADDR)
+		return;
+	KUNIT_EXPECT_GT(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+}
+
+static void invalidation_with_faults(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
+	struct xe_userptr_vma *uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+
+	bind(test, uvma);
+	svm->before_flush = expect_mapped_at_flush;
+	svm->gpu.hold_flushes = 1;
+	xsvm_zap(file, 0, PAGE_SIZE);
+
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_FALSE(test, uvma->userptr.finish_inuse);
+	KUNIT_EXPECT_FALSE(test, uvma->userptr.tlb_inval_submitted);
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), -EAGAIN);
+	/* The next fault finds out. */
+	KUNIT_EXPECT_FALSE(test, needs_repin(test));
+
+	bind(test, uvma);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+}
+
+static void no_flush_before_the_first_bind(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
+	struct xe_userptr_vma *uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+
+	KUNIT_ASSERT_EQ(test, pin_one(test, uvma), 0);
+	xsvm_zap(file, 0, PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 0);
+}
+
+/* The flushes of all userptrs that one operation of the CPU hits overlap. */
+static void flushes_overlap(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
+	struct xe_userptr_vma *a, *b;
+
+	a = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_32K);
+	b = add_userptr(test, CPU_ADDR + SZ_32K, GPU_ADDR + SZ_2M, SZ_32K);
+	bind(test, a);
+	bind(test, b);
+
+	svm->gpu.hold_flushes = 2;
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 2);
+	KUNIT_EXPECT_FALSE(test, is_mapped(a));
+	KUNIT_EXPECT_FALSE(test, is_mapped(b));
+}
+
+/* Call the notifier as the MM does. Returns whether it has done its part. */
+static bool notify(struct xe_userptr_vma *uvma, unsigned int flags,
+		   struct mmu_interval_notifier_finish **finish)
+{
+	struct mmu_interval_notifier *mni = &uvma->userptr.notifier;
+	struct mmu_notifier_range range = {
+		.mm = mni->mm,
+		.start = CPU_ADDR,
+		.end = CPU_ADDR + SZ_64K,
+		.flags = flags,
+		.event = MMU_NOTIFY_CLEAR,
+	};
+
+	*finish = NULL;
+
+	return mni->ops->invalidate_start(mni, &range, mni->invalidate_seq + 2, finish);
+}
+
+static void nothing_without_blocking(struct kunit *test)
+{
+	struct mmu_interval_notifier_finish *finish;
+	struct xe_userptr_vma *uvma;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+
+	KUNIT_EXPECT_FALSE(test, notify(uvma, 0, &finish));
+	KUNIT_EXPECT_NULL(test, finish);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), 0);
+}
+
+/*
+ * One invalidation has a second pass before it. Another one does it all at once,
+ * and does not end before the flush that the first one has sent: there is nothing
+ * left that it could zap and flush itself.
+ */
+static void invalidation_during_another(struct kunit *test)
+{
+	struct mmu_interval_notifier_finish *first, *second;
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+
+	svm->gpu.hold_flushes = 1;
+	KUNIT_EXPECT_TRUE(test, notify(uvma, MMU_NOTIFIER_RANGE_BLOCKABLE, &first));
+	KUNIT_EXPECT_PTR_EQ(test, first, &uvma->userptr.finish);
+	KUNIT_EXPECT_TRUE(test, uvma->userptr.finish_inuse);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+
+	KUNIT_EXPECT_TRUE(test, notify(uvma, MMU_NOTIFIER_RANGE_BLOCKABLE, &second));
+	KUNIT_EXPECT_NULL(test, second);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, uvma->userptr.finish_inuse);
+
+	uvma->userptr.notifier.ops->invalidate_finish(first);
+	KUNIT_EXPECT_FALSE(test, uvma->userptr.finish_inuse);
+	KUNIT_EXPECT_FALSE(test, uvma->userptr.tlb_inval_submitted);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, unmaps), 1);
+}
+
+/* Binds that are under way come before the entries are zapped. */
+static void second_pass_waits_for_jobs(struct kunit *test)
+{
+	struct mmu_interval_notifier_finish *finish;
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+	struct xe_svm_job *job;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+	job = xsvm_start_job(test);
+	/* Whose end was asked for already, and which takes its time. */
+	set_bit(DMA_FENCE_FLAG_ENABLE_SIGNAL_BIT, &job->fence.flags);
+
+	KUNIT_EXPECT_TRUE(test, notify(uvma, MMU_NOTIFIER_RANGE_BLOCKABLE, &finish));
+	KUNIT_ASSERT_NOT_NULL(test, finish);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+
+	dma_fence_signal(&job->fence);
+	uvma->userptr.notifier.ops->invalidate_finish(finish);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+}
+
+/* ------------------------------------------------------------------------
+ * Without faults
+ */
+
+static void invalidation_without_faults(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+	struct xe_svm_job *job;
+	struct file *file;
+
+	use_vm_without_faults(test);
+	file = map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+	job = xsvm_start_job(test);
+
+	xsvm_zap(file, 0, SZ_64K);
+	/* The GPU has stopped before its pages were taken. */
+	KUNIT_EXPECT_TRUE(test, job->asked);
+	KUNIT_EXPECT_EQ(test, job->mapped, 1);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	/* Its tables are written anew before it goes on. */
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 0);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+
+	KUNIT_EXPECT_EQ(test, pin_all(test), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+	KUNIT_EXPECT_FALSE(test, needs_repin(test));
+	KUNIT_EXPECT_TRUE(test, list_is_first(&uvma->vma.combined_links.rebind,
+					      &svm->vm->rebind_list));
+}
+
+static void invalidated_again(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+	struct file *file;
+
+	use_vm_without_faults(test);
+	file = map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+
+	xsvm_zap(file, 0, PAGE_SIZE);
+	xsvm_touch(test, CPU_ADDR, SZ_64K);
+	xsvm_zap(file, 0, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&svm->vm->userptr.invalidated), 1);
+	KUNIT_EXPECT_EQ(test, pin_all(test), 0);
+
+	xsvm_zap(file, 0, PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+	KUNIT_EXPECT_EQ(test, pin_all(test), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&svm->vm->rebind_list), 1);
+}
+
+/* Memory that is gone is no error before it is used, which the GPU can't, then. */
+static void memory_is_gone(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+
+	use_vm_without_faults(test);
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+
+	xsvm_unmap(test, CPU_ADDR, SZ_64K);
+	KUNIT_EXPECT_EQ(test, pin_all(test), 0);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_FALSE(test, needs_repin(test));
+	KUNIT_EXPECT_TRUE(test, list_empty(&svm->vm->rebind_list));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+}
+
+/* One can't be got for now: it is tried again, and nothing is lost of the others. */
+static void getting_again_fails(struct kunit *test)
+{
+	struct xe_userptr_vma *good, *bad, *last;
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file;
+
+	use_vm_without_faults(test);
+	file = map_file(test, CPU_ADDR, 3 * SZ_64K);
+	good = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bad = add_userptr(test, CPU_ADDR + SZ_64K, GPU_ADDR + SZ_64K, SZ_64K);
+	last = add_userptr(test, CPU_ADDR + 2 * SZ_64K, GPU_ADDR + 2 * SZ_64K, SZ_64K);
+	bind(test, good);
+	bind(test, bad);
+	bind(test, last);
+
+	xsvm_zap(file, 0, SZ_64K);
+	xsvm_map_file_at(test, file, CPU_ADDR + SZ_64K, SZ_64K, PROT_READ);
+	xsvm_zap(file, 2 * SZ_64K, SZ_64K);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&svm->vm->userptr.invalidated), 3);
+
+	KUNIT_EXPECT_NE(test, pin_all(test), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(good));
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&svm->vm->rebind_list), 1);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&svm->vm->userptr.invalidated), 2);
+	KUNIT_EXPECT_TRUE(test, list_empty(&svm->vm->userptr.repin_list));
+
+	xsvm_map_file_at(test, file, CPU_ADDR + SZ_64K, SZ_64K, PROT_RW);
+	KUNIT_EXPECT_EQ(test, pin_all(test), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(bad));
+	KUNIT_EXPECT_TRUE(test, is_mapped(last));
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&svm->vm->rebind_list), 3);
+	KUNIT_EXPECT_FALSE(test, needs_repin(test));
+}
+
+static void end_with_invalidated_userptrs(struct kunit *test)
+{
+	struct xe_userptr_vma *uvma;
+	struct file *file;
+
+	use_vm_without_faults(test);
+	file = map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+	xsvm_close_vm(test);
+}
+
+/* ------------------------------------------------------------------------
+ * Injection
+ */
+
+static void inject(struct kunit *test, struct xe_userptr_vma *uvma)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+
+	if (!IS_ENABLED(CONFIG_DRM_XE_USERPTR_INVAL_INJECT))
+		kunit_skip(test, "needs CONFIG_DRM_XE_USERPTR_INVAL_INJECT");
+
+	down_write(&vm->lock);
+	xe_vm_lock(vm, false);
+	down_write(&vm->svm.gpusvm.notifier_lock);
+	xe_vma_userptr_force_invalidate(uvma);
+	up_write(&vm->svm.gpusvm.notifier_lock);
+	xe_vm_unlock(vm);
+	up_write(&vm->lock);
+}
+
+static void injection_with_faults(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+
+	inject(test, uvma);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), -EAGAIN);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_FALSE(test, uvma->userptr.finish_inuse);
+
+	/* An invalidation that is injected into another one leaves it as it is. */
+	inject(test, uvma);
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), -EAGAIN);
+	bind(test, uvma);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+}
+
+static void injection_without_faults(struct kunit *test)
+{
+	struct xe_userptr_vma *uvma;
+
+	use_vm_without_faults(test);
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+
+	inject(test, uvma);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+	KUNIT_EXPECT_EQ(test, pin_all(test), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+}
+
+static struct kunit_case xe_userptr_cases[] = {
+	KUNIT_CASE(set_up_before_the_notifier),
+	KUNIT_CASE(get_pages),
+	KUNIT_CASE(no_pages_for_what_is_destroyed),
+	KUNIT_CASE(read_only_memory),
+	KUNIT_CASE(invalidation_with_faults),
+	KUNIT_CASE(no_flush_before_the_first_bind),
+	KUNIT_CASE(flushes_overlap),
+	KUNIT_CASE(nothing_without_blocking),
+	KUNIT_CASE(invalidation_during_another),
+	KUNIT_CASE(second_pass_waits_for_jobs),
+	KUNIT_CASE(invalidation_without_faults),
+	KUNIT_CASE(invalidated_again),
+	KUNIT_CASE(memory_is_gone),
+	KUNIT_CASE(getting_again_fails),
+	KUNIT_CASE(end_with_invalidated_userptrs),
+	KUNIT_CASE(injection_with_faults),
+	KUNIT_CASE(injection_without_faults),
+	{}
+};
+
+static struct kunit_suite xe_userptr_suite = {
+	.name = "xe_userptr",
+	.init = xe_svm_fixture_init,
+	.exit = xe_svm_fixture_exit,
+	.test_cases = xe_userptr_cases,
+};
+
+kunit_test_suite(xe_userptr_suite);
