@@ -118,6 +118,15 @@ test_record_base()
 	mv "$lab_base_suites.new" "$lab_base_suites"
 }
 
+# Our drivers as modules, on a virtual GPU
+test_modules()
+{
+	say "==> loading and unloading the modules in the guest (usually 2 min)"
+	boot_parse module --name test-module --gpus 1 -- run-tests module:vsvm module:xe kernel:kmemleak
+	boot_run || test_note_death "$?"
+	report_run "$boot_host_dir"/ktap/* "$boot_host_dir/kernel.log"
+}
+
 # test_on_gpu NAMED TEST...: with a little of IGT, unless tests were named
 test_on_gpu()
 {
