@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "svm_check.h"
 #include "svm_mem.h"
 #include "vsvm_lib.h"
 
@@ -29,22 +29,6 @@
 #define KB		1024UL
 #define MB		(1024 * KB)
 #define MANY		4	/* devices and threads, where there are several */
-
-static char why_not[256];
-
-/* A check of a scenario: remember what the first one that failed was about */
-static bool __attribute__((format(printf, 2, 3)))
-check(bool ok, const char *format, ...)
-{
-	va_list args;
-
-	if (!ok && !why_not[0]) {
-		va_start(args, format);
-		vsnprintf(why_not, sizeof(why_not), format, args);
-		va_end(args);
-	}
-	return ok;
-}
 
 static bool runs(struct svm_queue *queue, struct drm_vsvm_op op)
 {

@@ -5,71 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/sync_file.h>
 
+#include "svm_drm.h"
 #include "svm_mem.h"
 #include "vsvm_lib.h"
 
 #define CONFIGFS		"/sys/kernel/config"
 #define CONFIGFS_VSVM		CONFIGFS "/vsvm"
-#define RENDER_MINOR_FIRST	128
-#define RENDER_MINOR_END	192
 
-static _Thread_local char why[256];
-
-static int __attribute__((format(printf, 2, 3)))
-failed(int error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, sizeof(why), format, args);
-	va_end(args);
-	return error;
-}
-
-const char *svm_why(void)
-{
-	return why;
-}
-
-int svm_ioctl(int fd, unsigned long request, void *arg)
-{
-	int ret;
-
-	do {
-		ret = ioctl(fd, request, arg);
-	} while (ret < 0 && (errno == EINTR || errno == EAGAIN));
-	return ret < 0 ? -errno : 0;
-}
-
-/* The same, and says which call of the device failed */
-static int call(int fd, unsigned long request, const char *name, void *arg)
-{
-	int err = svm_ioctl(fd, request, arg);
-
-	return err ? failed(err, "%s failed: %s", name, strerror(-err)) : 0;
-}
-#define CALL(fd, name, arg) call(fd, DRM_IOCTL_VSVM_ ## name, #name, arg)
-
-static bool is_vsvm(int fd)
-{
-	char name[16] = "";
-	struct drm_version version = {
-		.name = name,
-		.name_len = sizeof(name) - 1,
-	};
-
-	return !svm_ioctl(fd, DRM_IOCTL_VERSION, &version) &&
-	       !strcmp(name, "vsvm");
-}
+#define CALL(fd, name, arg) svm_call(fd, DRM_IOCTL_VSVM_ ## name, #name, arg)
 
 /*
  * Walk the render nodes. Returns an open file of vsvm device number @index, or
@@ -80,7 +30,7 @@ static int walk_nodes(unsigned int index, unsigned int *found,
 {
 	*found = 0;
 	*denied = 0;
-	for (int minor = RENDER_MINOR_FIRST; minor < RENDER_MINOR_END; minor++) {
+	for (int minor = SVM_RENDER_MINOR_FIRST; minor < SVM_RENDER_MINOR_END; minor++) {
 		char path[32];
 		int fd;
 
@@ -90,7 +40,7 @@ static int walk_nodes(unsigned int index, unsigned int *found,
 			*denied += errno == EACCES || errno == EPERM;
 			continue;
 		}
-		if (is_vsvm(fd) && (*found)++ == index)
+		if (svm_is_driver(fd, "vsvm") && (*found)++ == index)
 			return fd;
 		close(fd);
 	}
@@ -113,15 +63,15 @@ int svm_open_device(unsigned int index)
 	if (fd >= 0)
 		return fd;
 	if (found)
-		return failed(-ENODEV,
-			      "needs %u vsvm devices, there are %u; root can add some, or the driver: modprobe vsvm devices=%u",
-			      index + 1, found, index + 1);
+		return svm_failed(-ENODEV,
+				  "needs %u vsvm devices, there are %u; root can add some, or the driver: modprobe vsvm devices=%u",
+				  index + 1, found, index + 1);
 	if (denied)
-		return failed(-EACCES,
-			      "no permission for %u of /dev/dri/renderD*; run as root or join the group \"render\"",
-			      denied);
-	return failed(-ENODEV,
-		      "no vsvm device in /dev/dri; load the driver: modprobe vsvm (kernel with CONFIG_DRM_VSVM)");
+		return svm_failed(-EACCES,
+				  "no permission for %u of /dev/dri/renderD*; run as root or join the group \"render\"",
+				  denied);
+	return svm_failed(-ENODEV,
+			  "no vsvm device in /dev/dri; load the driver: modprobe vsvm (kernel with CONFIG_DRM_VSVM)");
 }
 
 static int write_setting(const char *name, const char *setting)
@@ -143,13 +93,13 @@ int svm_set_make(const char *name, const char *const *settings)
 		mount("configfs", CONFIGFS, "configfs", 0, NULL);
 	snprintf(path, sizeof(path), "%s/%s", CONFIGFS_VSVM, name);
 	if (mkdir(path, 0700))
-		return failed(-errno, "mkdir %s: %s", path, strerror(errno));
+		return svm_failed(-errno, "mkdir %s: %s", path, strerror(errno));
 	while (!err && *settings)
 		err = write_setting(name, *settings++);
 	if (!err)
 		err = write_setting(name, "enabled=1");
 	if (err) {
-		failed(err, "no devices by %s: %s", path, strerror(-err));
+		svm_failed(err, "no devices by %s: %s", path, strerror(-err));
 		svm_set_remove(name);
 	}
 	return err;
@@ -170,7 +120,7 @@ int svm_set_open(const char *name, unsigned int index)
 		fclose(f);
 	snprintf(path, sizeof(path), "/dev/dri/%s", node);
 	fd = node[0] ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	return fd >= 0 ? fd : failed(-ENODEV, "no device %u of %s", index, name);
+	return fd >= 0 ? fd : svm_failed(-ENODEV, "no device %u of %s", index, name);
 }
 
 void svm_set_remove(const char *name)
@@ -205,15 +155,6 @@ unsigned int svm_want_devices(unsigned int num)
 		atexit(remove_wanted);
 	}
 	return svm_count_devices();
-}
-
-void svm_debugfs_path(int fd, const char *file, char *path, size_t size)
-{
-	struct stat st = { 0 };
-
-	fstat(fd, &st);
-	snprintf(path, size, "/sys/kernel/debug/dri/%u/%s", minor(st.st_rdev),
-		 file);
 }
 
 int svm_query(int fd, struct drm_vsvm_query *query)
@@ -263,8 +204,8 @@ int svm_open_window(struct svm *svm, unsigned int num_devices, void *start,
 
 	svm->fd = -1;
 	if (!num_devices || num_devices > DRM_VSVM_MAX_DEVICES)
-		return failed(-EINVAL, "%u devices asked for, %u can share",
-			      num_devices, DRM_VSVM_MAX_DEVICES);
+		return svm_failed(-EINVAL, "%u devices asked for, %u can share",
+				  num_devices, DRM_VSVM_MAX_DEVICES);
 	for (opened = 0; opened < num_devices; opened++) {
 		fds[opened] = svm_open_device(opened);
 		if (fds[opened] < 0) {
@@ -368,9 +309,9 @@ static int wait_until(const struct svm_queue *queue, uint64_t seqno,
 			.faults = wait.faults,
 		};
 	if (!err && wait.status)
-		failed(wait.status, "job failed at %#llx: %s",
-		       (unsigned long long)wait.fault_addr,
-		       strerror(-wait.status));
+		svm_failed(wait.status, "job failed at %#llx: %s",
+			   (unsigned long long)wait.fault_addr,
+			   strerror(-wait.status));
 	return err ? err : wait.status;
 }
 
@@ -504,7 +445,7 @@ long svm_count_at(const struct svm *svm, const volatile void *start, size_t size
 	long count;
 
 	if (!pages)
-		return failed(-ENOMEM, "no memory for %zu bytes", num);
+		return svm_failed(-ENOMEM, "no memory for %zu bytes", num);
 	count = svm_placement(svm, start, size, pages);
 	for (size_t i = 0; count >= 0 && i < num; i++)
 		count += (pages[i] & DRM_VSVM_PLACEMENT_LOCATION) == location;

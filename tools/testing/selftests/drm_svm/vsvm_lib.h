@@ -22,6 +22,8 @@
 
 #include <drm/vsvm_drm.h>
 
+#include "svm_drm.h"
+
 struct svm_queue {
 	int fd;
 	uint32_t id;
@@ -43,9 +45,6 @@ struct svm_outcome {
 	uint64_t faults;
 };
 
-/* What to tell the user after a function below failed: cause and remedy */
-const char *svm_why(void);
-
 /* Devices of this machine; open number @index of them */
 unsigned int svm_count_devices(void);
 int svm_open_device(unsigned int index);
@@ -64,12 +63,6 @@ unsigned int svm_want_devices(unsigned int num);
 int svm_set_make(const char *name, const char *const *settings);
 int svm_set_open(const char *name, unsigned int index);
 void svm_set_remove(const char *name);
-
-/* The path of a file of the device in debugfs */
-void svm_debugfs_path(int fd, const char *file, char *path, size_t size);
-
-/* ioctl() that goes on when a signal interrupts it */
-int svm_ioctl(int fd, unsigned long request, void *arg);
 
 int svm_open(struct svm *svm, unsigned int num_devices);
 int svm_open_window(struct svm *svm, unsigned int num_devices, void *start,
@@ -98,7 +91,6 @@ int svm_submit_sync(const struct svm_queue *queue,
  * Wait for a job, at most SVM_WAIT_MS: a job that takes longer hangs, and that
  * is an error (-ETIME). Returns how the job ended, which @out tells in full.
  */
-#define SVM_WAIT_MS	60000
 int svm_wait(const struct svm_queue *queue, uint64_t seqno,
 	     struct svm_outcome *out);
 
@@ -152,11 +144,6 @@ int svm_syncobj_wait(int fd, uint32_t handle);
 
 /* What the fence in a syncobj says: 1 done, 0 not yet, or a negative error */
 int svm_syncobj_status(int fd, uint32_t handle);
-
-static inline uint64_t svm_addr(const volatile void *p)
-{
-	return (uintptr_t)p;
-}
 
 static inline struct drm_vsvm_op svm_fill(void *dst, size_t length,
 					  uint64_t value)

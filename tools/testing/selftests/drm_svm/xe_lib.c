@@ -10,12 +10,9 @@
 
 #include <drm/xe_drm.h>
 
+#include "svm_drm.h"
 #include "svm_mem.h"
-#include "vsvm_lib.h"
 #include "xe_lib.h"
-
-#define RENDER_MINOR_FIRST	128
-#define RENDER_MINOR_END	192
 
 /* A fence on a cache line of its own, then the batch */
 struct xe_job {
@@ -33,63 +30,26 @@ static const uint16_t engine_classes[XE_ENGINES] = {
 	[XE_RENDER] = DRM_XE_ENGINE_CLASS_RENDER,
 };
 
-static char why[256];
-
-static int __attribute__((format(printf, 2, 3)))
-failed(int error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, sizeof(why), format, args);
-	va_end(args);
-	return error;
-}
-
-const char *xe_why(void)
-{
-	return why;
-}
-
-static int call(int fd, unsigned long request, const char *name, void *arg)
-{
-	int err = svm_ioctl(fd, request, arg);
-
-	return err ? failed(err, "%s failed: %s", name, strerror(-err)) : 0;
-}
-
-#define CALL(fd, name, arg) call(fd, DRM_IOCTL_XE_ ## name, #name, arg)
+#define CALL(fd, name, arg) svm_call(fd, DRM_IOCTL_XE_ ## name, #name, arg)
 
 /*
  * What the GPU is
  */
 
-static bool is_xe(int fd)
-{
-	char name[16] = "";
-	struct drm_version version = {
-		.name = name,
-		.name_len = sizeof(name) - 1,
-	};
-
-	return !svm_ioctl(fd, DRM_IOCTL_VERSION, &version) &&
-	       !strcmp(name, "xe");
-}
-
 static int open_first(void)
 {
-	for (int minor = RENDER_MINOR_FIRST; minor < RENDER_MINOR_END; minor++) {
+	for (int minor = SVM_RENDER_MINOR_FIRST; minor < SVM_RENDER_MINOR_END; minor++) {
 		char path[32];
 		int fd;
 
 		snprintf(path, sizeof(path), "/dev/dri/renderD%d", minor);
 		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0 && is_xe(fd))
+		if (fd >= 0 && svm_is_driver(fd, "xe"))
 			return fd;
 		if (fd >= 0)
 			close(fd);
 	}
-	return failed(-ENODEV, "there is no GPU with the xe driver that we may open");
+	return svm_failed(-ENODEV, "there is no GPU with the xe driver that we may open");
 }
 
 /* Ask for the size, then for the data, which the caller frees; NULL on failure */
@@ -119,9 +79,9 @@ static int read_config(struct xe_gpu *gpu)
 	gpu->device_id = config->info[DRM_XE_QUERY_CONFIG_REV_AND_DEVICE_ID];
 	free(config);
 	if (!(flags & DRM_XE_QUERY_CONFIG_FLAG_HAS_CPU_ADDR_MIRROR))
-		return failed(-ENODEV, "this GPU, or this kernel's xe, has no SVM");
+		return svm_failed(-ENODEV, "this GPU, or this kernel's xe, has no SVM");
 	if (!(flags & DRM_XE_QUERY_CONFIG_FLAG_HAS_VRAM))
-		return failed(-ENODEV, "this GPU has no memory of its own");
+		return svm_failed(-ENODEV, "this GPU has no memory of its own");
 	return 0;
 }
 
@@ -151,7 +111,7 @@ static int find_engine(int fd, uint16_t class,
 		       struct drm_xe_engine_class_instance *engine)
 {
 	struct drm_xe_query_engines *engines = query(fd, DRM_XE_DEVICE_QUERY_ENGINES);
-	int err = failed(-ENODEV, "this GPU has no engine of class %u", class);
+	int err = svm_failed(-ENODEV, "this GPU has no engine of class %u", class);
 
 	if (!engines)
 		return -EIO;
@@ -268,7 +228,7 @@ static int job_create(const struct xe_gpu *gpu, struct xe_job **job)
 
 	*job = svm_map_aligned(JOB_SIZE, SVM_PMD_SIZE);
 	if (!*job)
-		return failed(-ENOMEM, "no memory for a batch");
+		return svm_failed(-ENOMEM, "no memory for a batch");
 	memset(*job, 0, JOB_SIZE);
 	err = xe_prefer(gpu, *job, JOB_SIZE, gpu->system);
 	return err ? err : xe_prefetch(gpu, *job, JOB_SIZE, gpu->system);
@@ -310,7 +270,7 @@ int xe_submit(struct xe_queue *queue)
 	};
 
 	if (queue->length >= BATCH_DWORDS)
-		return failed(-ENOSPC, "a batch of %zu dwords is too long",
+		return svm_failed(-ENOSPC, "a batch of %zu dwords is too long",
 			      queue->length);
 	queue->job->batch[queue->length] = 0xa << 23; /* MI_BATCH_BUFFER_END */
 	queue->length = 0;
@@ -491,7 +451,7 @@ int xe_stats(const struct xe_gpu *gpu, struct xe_stats *stats)
 		long value = svm_proc_field(path, fields[i].name);
 
 		if (value < 0)
-			return failed(-EACCES, "cannot read %s in %s: root only, in debugfs",
+			return svm_failed(-EACCES, "cannot read %s in %s: root only, in debugfs",
 				      fields[i].name, path);
 		*fields[i].value = value;
 	}

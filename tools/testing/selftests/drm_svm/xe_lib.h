@@ -8,10 +8,10 @@
  *	struct xe_queue *copy = &gpu.queue[XE_COPY];
  *
  *	if (xe_open(&gpu))
- *		die(xe_why());
+ *		die(svm_why());
  *	xe_emit_copy(copy, dst, src, len);
  *	if (xe_run(copy))
- *		die(xe_why());
+ *		die(svm_why());
  *	xe_close(&gpu);
  *
  * Functions that return int return 0 or a negative error number.
@@ -22,6 +22,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "svm_drm.h"
 
 enum xe_engine { XE_COPY, XE_COMPUTE, XE_RENDER, XE_ENGINES };
 
@@ -45,9 +47,6 @@ struct xe_gpu {
 	uint64_t vram_size;
 	struct xe_queue queue[XE_ENGINES];
 };
-
-/* What to tell the user after a function below failed: cause and remedy */
-const char *xe_why(void);
 
 /* -ENODEV: there is no GPU here that can do this */
 int xe_open(struct xe_gpu *gpu);

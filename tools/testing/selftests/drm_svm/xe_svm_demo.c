@@ -7,15 +7,14 @@
  * place; with 4 where there is no such GPU.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "svm_check.h"
 #include "svm_mem.h"
-#include "vsvm_lib.h"
 #include "xe_lib.h"
 
 #define SKIPPED		4	/* what kselftest takes for it */
@@ -24,22 +23,6 @@
 #define LEN		(8 * MB)
 #define WORDS		(LEN / sizeof(uint64_t))
 #define HALF		(LEN / 2)
-
-static char why_not[256];
-
-/* A check of a step: remember what the first one that failed was about */
-static bool __attribute__((format(printf, 2, 3)))
-check(bool ok, const char *format, ...)
-{
-	va_list args;
-
-	if (!ok && !why_not[0]) {
-		va_start(args, format);
-		vsnprintf(why_not, sizeof(why_not), format, args);
-		va_end(args);
-	}
-	return ok;
-}
 
 /*
  * @want is what the buffer should hold: all that is done to it is done to @want
@@ -55,7 +38,7 @@ struct demo {
 
 static bool works(int err)
 {
-	return check(!err, "%s", xe_why());
+	return check(!err, "%s", svm_why());
 }
 
 static bool is_wanted(const struct demo *d, const uint64_t *found, const char *who)
@@ -357,7 +340,7 @@ int main(void)
 
 	if (err) {
 		printf("xe_svm_demo: %s%s\n", err == -ENODEV ? "skipped: " : "",
-		       xe_why());
+		       svm_why());
 		return err == -ENODEV ? SKIPPED : 1;
 	}
 	ok = run_steps(&d, &total);
