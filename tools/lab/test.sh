@@ -37,7 +37,7 @@ test_list()
 lab_test_gpu=^selftest:xe_
 
 # test_all [NAME]...: run all tests, or those of the names, and report. All results
-# are kept in the folder of the first guest.
+# are kept in the folder of the first guest; test_keep adds a guest's.
 test_all()
 {
 	local all tests base on_gpu ktap='' logs=()
@@ -49,38 +49,48 @@ test_all()
 	mapfile -t on_gpu < <(grep "$lab_test_gpu" <<<"$all")
 	if ((${#tests[@]})); then
 		say "==> running the tests in the guest (usually 5 min)"
-		boot_parse test --name test -- env ${SOAK:+"SOAK=$SOAK"} ${SEED:+"SEED=$SEED"} \
-			run-tests "${tests[@]}" kernel:kmemleak
-		boot_run || test_note_death "$?"
-		ktap=$boot_host_dir/ktap
-		logs+=("$boot_host_dir/kernel.log")
+		test_ours "${tests[@]}"
+		test_keep "$boot_host_dir/kernel.log"
 	fi
 	if ((${#base[@]})); then
 		say "==> running the base's own KUnit suites (usually 2 min)"
 		test_base "${base[@]}"
-		[[ -z $ktap ]] || test_add "$boot_host_dir/ktap" "$ktap"
-		ktap=${ktap:-$boot_host_dir/ktap}
+		test_keep
 	fi
 	if ((${#on_gpu[@]})); then
-		gpu_need
 		say "==> running tests on the virtual Battlemage (usually 1 min)"
 		test_on_gpu "$#" "${on_gpu[@]}"
-		[[ -z $ktap ]] || test_add "$boot_host_dir/ktap" "$ktap"
-		ktap=${ktap:-$boot_host_dir/ktap}
-		logs+=("$boot_host_dir/kernel.log")
+		test_keep "$boot_host_dir/kernel.log"
+	fi
+	if (($# == 0)); then
+		test_modules
+		test_keep "$boot_host_dir/kernel.log"
 	fi
 	shopt -s nullglob
 	report_run "$lab_check"/* "$ktap"/* "${logs[@]}"
 }
 
-# test_add FROM TO: results of a second guest, behind those of the first
-test_add()
+# test_keep [KERNEL_LOG]: the last guest's results, and its log if that has to be clean
+test_keep()
 {
 	local file
 
-	for file in "$1"/*; do
-		cp "$file" "$2/9${file##*/}"
+	logs+=("$@")
+	if [[ -z $ktap ]]; then
+		ktap=$boot_host_dir/ktap
+		return
+	fi
+	for file in "$boot_host_dir"/ktap/*; do
+		cp "$file" "$ktap/9$boot_name-${file##*/}"
 	done
+}
+
+# test_ours TEST...: in the guest without a GPU
+test_ours()
+{
+	boot_parse test --name test -- env ${SOAK:+"SOAK=$SOAK"} ${SEED:+"SEED=$SEED"} \
+		run-tests "$@" kernel:kmemleak
+	boot_run || test_note_death "$?"
 }
 
 # test_base base:SUITE...: beside what they came to on the base, on the screen and
@@ -124,7 +134,6 @@ test_modules()
 	say "==> loading and unloading the modules in the guest (usually 2 min)"
 	boot_parse module --name test-module --gpus 1 -- run-tests module:vsvm module:xe kernel:kmemleak
 	boot_run || test_note_death "$?"
-	report_run "$boot_host_dir"/ktap/* "$boot_host_dir/kernel.log"
 }
 
 # test_on_gpu NAMED TEST...: with a little of IGT, unless tests were named
