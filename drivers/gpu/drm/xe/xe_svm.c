@@ -569,15 +569,11 @@ static bool range_must_leave_vram(struct xe_vm *vm, struct xe_svm_range *range)
 	       IS_DGFX(vm->xe) && !xe_svm_can_map_mixed(vm->xe);
 }
 
-/**
- * xe_svm_range_collect() - Unbind, unmap and remove a range
- * @vm: The VM; its lock is held for writing
- * @range: The range; gone when the function returns without an error, unless the
- *	   caller has a reference
- *
- * Return: 0, or an error with the range still there.
+/*
+ * Unbind, unmap and remove a range: it is gone without an error, unless the caller
+ * has a reference.
  */
-int xe_svm_range_collect(struct xe_vm *vm, struct xe_svm_range *range)
+static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 {
 	struct drm_gpusvm_ctx ctx = {};
 	int err;
@@ -660,10 +656,35 @@ static int reset_attributes(struct xe_vm *vm, u64 start, u64 end)
 	return err;
 }
 
+/**
+ * xe_svm_range_collect() - Unbind, unmap and remove a range
+ * @vm: The VM; its lock is held for writing
+ * @range: The range; gone when the function returns 0 or -EAGAIN, unless the
+ *	   caller has a reference
+ *
+ * If the range's memory is unmapped meanwhile, this is what the garbage collector
+ * would have done, so memory attributes that go with the memory go, too.
+ *
+ * Return: 0, -EAGAIN if the VMAs have changed because of that, or another error.
+ */
+int xe_svm_range_collect(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	u64 start = xe_svm_range_start(range), end = xe_svm_range_end(range);
+	bool unmapped;
+	int err;
+
+	drm_gpusvm_range_get(&range->base);
+	err = range_collect(vm, range);
+	unmapped = range_flags(range).unmapped;
+	drm_gpusvm_range_put(&range->base);
+
+	return err || !unmapped ? err : reset_attributes(vm, start, end);
+}
+
 /* A range that can't be unbound stays where it is, and the VM can't go on. */
 static int collect_or_kill(struct xe_vm *vm, struct xe_svm_range *range)
 {
-	int err = xe_svm_range_collect(vm, range);
+	int err = range_collect(vm, range);
 
 	if (!err)
 		return 0;

@@ -189,8 +189,10 @@ static struct xe_svm_range *fault_narrow_range(struct xe_svm_fault *fault,
 
 	xe_svm_range_debug(range, "PAGE FAULT - ONE PAGE");
 	err = xe_svm_range_collect(fault->vm, range);
-	if (err)
+	if (err) {
+		fault->remapped = true;
 		return ERR_PTR(err);
+	}
 
 	r = drm_gpusvm_range_find_or_insert(&fault->vm->svm.gpusvm, fault->addr,
 					    start, start + PAGE_SIZE, &fault->ctx);

@@ -494,6 +494,36 @@ static void whole_vma_is_reset(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xe_vma_end(vma), SVM_END);
 }
 
+static void unmap_advised(struct kunit *test)
+{
+	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
+}
+
+static void unmap_before_unbind(struct kunit *test, struct xe_svm_range *range)
+{
+	to_svm(test)->before_unbind = NULL;
+	xsvm_meanwhile(test, unmap_advised);
+}
+
+/* A fault removes the range for one of a page, and the memory goes at that moment. */
+static void range_is_unmapped_while_it_goes(struct kunit *test)
+{
+	const u64 start = SVM_BASE + SZ_2M, end = start + SZ_64K;
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+
+	add_advised_mirrors(test, start, end);
+	xsvm_map(test, start, SZ_64K, PROT_RW);
+	range = xsvm_gpu_touch(test, start, GPU_WRITE);
+	svm->before_unbind = unmap_before_unbind;
+
+	down_write(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, xe_svm_range_collect(svm->vm, range), -EAGAIN);
+	up_write(&svm->vm->lock);
+	KUNIT_EXPECT_NULL(test, xsvm_range_at(test, start));
+	KUNIT_EXPECT_TRUE(test, xe_vma_has_default_mem_attrs(vma_at(test, start)));
+}
+
 /* Where nobody has asked for that, attributes stay. */
 static void attributes_stay(struct kunit *test)
 {
@@ -528,6 +558,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(garbage_in_the_way),
 	KUNIT_CASE(fault_loses_its_vma),
 	KUNIT_CASE(whole_vma_is_reset),
+	KUNIT_CASE(range_is_unmapped_while_it_goes),
 	KUNIT_CASE(attributes_stay),
 	{}
 };
