@@ -109,20 +109,22 @@ KUNIT_ARRAY_PARAM_DESC(init, init_cases, name);
 static void init_checks_arguments(struct kunit *test)
 {
 	const struct init_case *c = test->param_value;
-	struct mm_struct *mm = c->no_mm ? NULL : current->mm;
 	struct drm_gpusvm *gpusvm = kunit_kzalloc(test, sizeof(*gpusvm), GFP_KERNEL);
-	int count = atomic_read(&current->mm->mm_count);
+	/* One that no CPU has ever run in, and keeps a lazy reference of. */
+	struct mm_struct *mm = mm_alloc();
 	int err;
 
 	KUNIT_ASSERT_NOT_NULL(test, gpusvm);
-	err = drm_gpusvm_init(gpusvm, c->name, mm, c->start, c->range, c->notifier,
-			      c->ops, c->chunks, c->num);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	err = drm_gpusvm_init(gpusvm, c->name, c->no_mm ? NULL : mm, c->start, c->range,
+			      c->notifier, c->ops, c->chunks, c->num);
 	KUNIT_EXPECT_EQ(test, err, c->err);
 	if (!err) {
-		KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_count), count + !!mm);
+		KUNIT_EXPECT_EQ(test, atomic_read(&mm->mm_count), 1 + !c->no_mm);
 		drm_gpusvm_fini(gpusvm);
 	}
-	KUNIT_EXPECT_EQ(test, atomic_read(&current->mm->mm_count), count);
+	KUNIT_EXPECT_EQ(test, atomic_read(&mm->mm_count), 1);
+	mmput(mm);
 }
 
 /*
