@@ -40,7 +40,7 @@ lab_test_gpu=^selftest:xe_
 # are kept in the folder of the first guest; test_keep adds a guest's.
 test_all()
 {
-	local all tests base on_gpu ktap='' logs=()
+	local all tests base on_gpu ktap='' guests=0 logs=()
 
 	all=$(test_list "$@")
 	[[ -n $all ]] || die "there is no such KUnit suite or selftest: ${*:-none at all}"
@@ -76,12 +76,13 @@ test_keep()
 	local file
 
 	logs+=("$@")
-	if [[ -z $ktap ]]; then
+	guests=$((guests + 1))
+	if ((guests == 1)); then
 		ktap=$boot_host_dir/ktap
 		return
 	fi
 	for file in "$boot_host_dir"/ktap/*; do
-		cp "$file" "$ktap/9$boot_name-${file##*/}"
+		cp "$file" "$ktap/9$guests${file##*/}"
 	done
 }
 
