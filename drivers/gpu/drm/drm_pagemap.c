@@ -444,6 +444,19 @@ static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn
 }
 
 /*
+ * An eviction finds pages by their numbers, and the last of them may have left
+ * meanwhile. Then they are another allocation's, or about to become that: the core
+ * MM gives a page its reference before it is locked and knows of its allocation,
+ * and the one that it knows of may not exist any more.
+ */
+static bool select_to_evict(struct drm_pagemap_migration *m, unsigned long mpfn,
+			    struct drm_pagemap_zdd *zdd)
+{
+	return zdd == &m->devmem->zdd &&
+	       !folio_is_retired(page_folio(migrate_pfn_to_page(mpfn)));
+}
+
+/*
  * To RAM goes what has contents. A CPU fault takes along what lies around it, but
  * not from other devices, and not from allocations whose time hasn't come.
  */
@@ -458,6 +471,16 @@ static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn,
 		return true;
 
 	return zdd->dpagemap == m->dpagemap && !in_timeslice(zdd_to_devmem(zdd));
+}
+
+/* Whether an entry of the source array is to move. */
+static bool select_wants(struct drm_pagemap_migration *m, unsigned long mpfn,
+			 unsigned int order, struct drm_pagemap_zdd *zdd)
+{
+	if (m->details)
+		return select_to_devmem(m, mpfn, order, zdd);
+
+	return m->mv.vma ? select_to_ram(m, mpfn, zdd) : select_to_evict(m, mpfn, zdd);
 }
 
 /* Add an entry to what is wanted, and note what later steps can rely on. */
@@ -486,8 +509,7 @@ static void migration_select(struct drm_pagemap_migration *m)
 		if (!entry_wanted(src[i]))
 			continue;
 		zdd = entry_zdd(src[i]);
-		if (m->details ? select_to_devmem(m, src[i], order, zdd) :
-				 select_to_ram(m, src[i], zdd))
+		if (select_wants(m, src[i], order, zdd))
 			select_entry(m, i, order, zdd);
 		else
 			src[i] &= ~MIGRATE_PFN_MIGRATE;
@@ -1786,6 +1808,15 @@ static int evict_start(struct drm_pagemap_migration *m, struct drm_pagemap_devme
 	return err;
 }
 
+/* Split a locked folio if it is of the allocation; see select_to_evict(). */
+static void evict_split_folio(struct drm_pagemap_devmem *devmem, struct folio *folio)
+{
+	struct page *page = folio_page(folio, 0);
+
+	if (drm_pagemap_page_zone_device_data(page) == &devmem->zdd)
+		split_page_folio(devmem->dpagemap, page);
+}
+
 /* Split the folios that there was no huge page for; small pages will do. */
 static void evict_split(struct drm_pagemap_migration *m)
 {
@@ -1802,7 +1833,7 @@ static void evict_split(struct drm_pagemap_migration *m)
 		if (!folio)
 			continue;
 		if (folio_test_large(folio) && folio_trylock(folio)) {
-			split_page_folio(devmem->dpagemap, folio_page(folio, 0));
+			evict_split_folio(devmem, folio);
 			folio_unlock(folio);
 		}
 		folio_put(folio);

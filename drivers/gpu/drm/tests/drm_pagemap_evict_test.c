@@ -308,6 +308,29 @@ static void eviction_waits_for_a_cpu_fault(struct kunit *test)
 	vram_expect_in_ram(test, SVM_BASE, SZ_128K);
 }
 
+/*
+ * The last page left, and the pages went to somebody else, while an eviction was
+ * about to look for them: they are not its pages any more.
+ */
+static void pages_of_others_stay(struct kunit *test)
+{
+	struct vram *vram = &vrams[0];
+	struct vram_bo *bo, *other;
+
+	vram->rules.layout = VRAM_SPARSE;
+	bo = populate_filled(test, SVM_BASE, SZ_64K);
+	other = populate_filled(test, SVM_BASE + SZ_64K, SZ_64K);
+	vram->rules.listed = other;
+	KUNIT_EXPECT_EQ(test, evict(bo), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vram_count(vram, SVM_BASE, SZ_128K), NPAGES(SZ_128K));
+	KUNIT_EXPECT_EQ(test, vram_stat(vram, DRM_PAGEMAP_STAT_EVICTED), 0);
+
+	vram->rules.listed = NULL;
+	KUNIT_EXPECT_EQ(test, evict(bo), 0);
+	KUNIT_EXPECT_EQ(test, evict(other), 0);
+	vram_expect_in_ram(test, SVM_BASE, SZ_128K);
+}
+
 /* A CPU that sleeps until a timeslice is over does not keep the page from it. */
 static void eviction_does_not_wait_for_a_timeslice(struct kunit *test)
 {
@@ -512,6 +535,7 @@ static struct kunit_case drm_pagemap_evict_cases[] = {
 	KUNIT_CASE(eviction_waits_for_a_reference),
 	KUNIT_CASE(cpu_waits_for_an_eviction),
 	KUNIT_CASE(eviction_waits_for_a_cpu_fault),
+	KUNIT_CASE(pages_of_others_stay),
 	KUNIT_CASE(eviction_does_not_wait_for_a_timeslice),
 	KUNIT_CASE(many_come_back),
 	KUNIT_CASE(some_of_many_are_gone),

@@ -75,6 +75,7 @@ struct vram_copy {
  * @limit: Pages that may be in use at a time
  * @alloc: Before an allocation; returns an error to let it fail
  * @populate_err: Lets the list of pages fail
+ * @listed: Whose pages are listed; NULL: those of the allocation that is asked for
  * @submit_err: Lets the start of a copy fail
  * @copy: Before a copy, where it is done; returns an error to let it fail
  * @fail_map: Let mapping fail when so many entries are mapped; 0: never
@@ -88,6 +89,7 @@ struct vram_rules {
 	unsigned long limit;
 	int (*alloc)(struct vram *vram, size_t size, bool may_wait);
 	int populate_err;
+	struct vram_bo *listed;
 	int submit_err;
 	int (*copy)(struct vram_copy *copy);
 	int fail_map;
