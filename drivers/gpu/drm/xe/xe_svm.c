@@ -570,8 +570,8 @@ static bool range_must_leave_vram(struct xe_vm *vm, struct xe_svm_range *range)
 }
 
 /*
- * Unbind, unmap and remove a range: it is gone without an error, unless the caller
- * has a reference.
+ * Unbind, unmap and remove a range. It is gone then, unless the caller has a
+ * reference; after an error it is still there.
  */
 static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 {

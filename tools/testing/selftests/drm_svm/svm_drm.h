@@ -37,6 +37,7 @@ static inline uint64_t svm_addr(const volatile void *p)
 /* The path of a file of the device in debugfs */
 void svm_debugfs_path(int fd, const char *file, char *path, size_t size);
 
+/* Whether the open file is one of a device of @driver */
 bool svm_is_driver(int fd, const char *driver);
 
 #endif

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,7 +270,7 @@ int xe_submit(struct xe_queue *queue)
 
 	if (queue->length >= BATCH_DWORDS)
 		return svm_failed(-ENOSPC, "a batch of %zu dwords is too long",
-			      queue->length);
+				  queue->length);
 	queue->job->batch[queue->length] = 0xa << 23; /* MI_BATCH_BUFFER_END */
 	queue->length = 0;
 	return CALL(queue->fd, EXEC, &args);
@@ -452,7 +451,7 @@ int xe_stats(const struct xe_gpu *gpu, struct xe_stats *stats)
 
 		if (value < 0)
 			return svm_failed(-EACCES, "cannot read %s in %s: root only, in debugfs",
-				      fields[i].name, path);
+					  fields[i].name, path);
 		*fields[i].value = value;
 	}
 	return 0;
