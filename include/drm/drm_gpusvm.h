@@ -194,7 +194,9 @@ struct drm_gpusvm_notifier {
  * @unmapped: The CPU unmapped the memory; it can't be got any more
  * @has_devmem_pages: Some of the mapped pages are device memory
  * @has_dma_mapping: The pages are mapped and may be bound
- * @writable: The mapping was got for writing
+ * @writable: The mapping, or what is left of it, was got for writing
+ * @has_holes: An invalidation has taken some of the segments; the others are
+ *	       mapped. Excludes @has_dma_mapping
  * @__flags: All flags
  */
 struct drm_gpusvm_pages_flags {
@@ -204,6 +206,7 @@ struct drm_gpusvm_pages_flags {
 			u16 has_devmem_pages : 1;
 			u16 has_dma_mapping : 1;
 			u16 writable : 1;
+			u16 has_holes : 1;
 		};
 		u16 __flags;
 	};
@@ -223,11 +226,20 @@ struct drm_gpusvm_pages_flags {
  * @dpagemap: The device memory that the entries which are not of protocol
  *	      DRM_INTERCONNECT_SYSTEM belong to, with a reference; or NULL
  * @state: The IOVA space of the system pages, where the device has one
- * @state_offset: How much of @state is linked, in bytes
+ * @state_offset: How much of @state was linked when all pages were mapped, in bytes
  * @notifier_seq: The MMU interval notifier's sequence that the mapping was last
  *		  known to be good at
  * @deferred_link: Links the pages into &drm_gpusvm_notifier.deferred
  * @deferred_by: The notifier whose second pass will unmap; NULL if none
+ * @deferred_at: How many invalidations @deferred_by had when one of them took any of
+ *		 the pages last
+ * @npages: Number of pages that were mapped when all were
+ * @nr_missing: Number of those that are taken or holes now
+ * @nr_holes: How often some were taken since then
+ * @hole_at: No segment before this one is a hole or taken
+ * @hole_page: Index of its first page
+ * @taken_first: No segment before this one is taken
+ * @taken_end: Nor this one, nor one behind it
  * @single_addr: Where @dma_addr points to when one entry is enough
  * @nr_addrs: Entries of @dma_addr that are in use
  * @max_addrs: Entries of @dma_addr that there is room for
@@ -242,6 +254,14 @@ struct drm_gpusvm_pages {
 	unsigned long notifier_seq;
 	struct llist_node deferred_link;
 	struct drm_gpusvm_notifier *deferred_by;
+	unsigned long deferred_at;
+	unsigned int npages;
+	unsigned int nr_missing;
+	unsigned int nr_holes;
+	unsigned int hole_at;
+	unsigned int hole_page;
+	unsigned int taken_first;
+	unsigned int taken_end;
 	struct drm_pagemap_addr single_addr;
 	unsigned int nr_addrs;
 	unsigned int max_addrs;
@@ -308,6 +328,8 @@ struct drm_gpusvm_range {
  * @retries: Walks that an invalidation made useless
  * @segments: Address entries that were mapped
  * @pages: Pages that these entries cover
+ * @fills: Holes of pages objects that were mapped again
+ * @parts: Invalidations that took a part of a pages object
  * @unmaps: Pages objects that were unmapped
  * @invalidations: Invalidations that hit a range
  * @invalidations_idle: Invalidations that hit no range
@@ -323,6 +345,8 @@ struct drm_gpusvm_stats {
 	atomic_long_t retries;
 	atomic_long_t segments;
 	atomic_long_t pages;
+	atomic_long_t fills;
+	atomic_long_t parts;
 	atomic_long_t unmaps;
 	atomic_long_t invalidations;
 	atomic_long_t invalidations_idle;
@@ -480,6 +504,11 @@ void drm_gpusvm_unmap_pages(struct drm_gpusvm *gpusvm,
 void drm_gpusvm_unmap_pages_deferred(struct drm_gpusvm_notifier *notifier,
 				     struct drm_gpusvm_pages *svm_pages);
 
+void drm_gpusvm_unmap_part_deferred(struct drm_gpusvm_notifier *notifier,
+				    struct drm_gpusvm_pages *svm_pages,
+				    unsigned long pages_start,
+				    unsigned long *start, unsigned long *end);
+
 void drm_gpusvm_free_pages(struct drm_gpusvm *gpusvm,
 			   struct drm_gpusvm_pages *svm_pages,
 			   unsigned long npages);
@@ -503,12 +532,32 @@ static inline void drm_gpusvm_init_pages(struct drm_gpusvm_pages *svm_pages,
 }
 
 /**
+ * drm_gpusvm_pages_mapped() - Whether anything of the pages is mapped
+ * @svm_pages: The pages object
+ *
+ * Pages that are mapped but for holes may not be bound, as drm_gpusvm_pages_valid()
+ * tells, yet parts of them may be bound still.
+ *
+ * Reliable under the notifier lock, advisory without it.
+ *
+ * Return: true if the pages are mapped, be it with holes.
+ */
+static inline bool drm_gpusvm_pages_mapped(const struct drm_gpusvm_pages *svm_pages)
+{
+	struct drm_gpusvm_pages_flags flags = {
+		.__flags = READ_ONCE(svm_pages->flags.__flags),
+	};
+
+	return flags.has_dma_mapping || flags.has_holes;
+}
+
+/**
  * drm_gpusvm_pages_writable() - Whether a mapping lets the device write
  * @svm_pages: The pages object
  *
  * Reliable under the notifier lock, advisory without it.
  *
- * Return: true if the pages are mapped and were got for writing.
+ * Return: true if what there is of the mapping was got for writing.
  */
 static inline bool drm_gpusvm_pages_writable(const struct drm_gpusvm_pages *svm_pages)
 {
@@ -516,7 +565,7 @@ static inline bool drm_gpusvm_pages_writable(const struct drm_gpusvm_pages *svm_
 		.__flags = READ_ONCE(svm_pages->flags.__flags),
 	};
 
-	return flags.has_dma_mapping && flags.writable;
+	return flags.writable;
 }
 
 /**

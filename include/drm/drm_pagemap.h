@@ -39,13 +39,18 @@ enum drm_interconnect_protocol {
 /**
  * struct drm_pagemap_addr - Where a device finds a segment of memory
  * @addr: address, in the address space that @proto names
+ * @taken: the segment was taken from the device and is about to be unmapped; never
+ *	   set in what a driver may bind
+ * @hole: the segment is not mapped; never set in what a driver may bind
  * @proto: &enum drm_interconnect_protocol, or a driver's own value
  * @order: the segment is PAGE_SIZE << @order bytes long
  * @dir: &enum dma_data_direction it was mapped with
  */
 struct drm_pagemap_addr {
 	dma_addr_t addr;
-	u64 proto : 54;
+	u64 taken : 1;
+	u64 hole : 1;
+	u64 proto : 52;
 	u64 order : 8;
 	u64 dir : 2;
 };

@@ -121,6 +121,14 @@
  * rest of the address space goes on. The pages in question can't be mapped anew
  * meanwhile, because a walk waits until the MM has ended the invalidation.
  *
+ * Most invalidations are of a page or a few: one is migrated, swapped out, copied
+ * on write. With two passes a driver can take just the segments that are hit, by
+ * drm_gpusvm_unmap_part_deferred(), and zap what the function says was taken. The
+ * device goes on with the rest of the range. The pages count as invalid, since they
+ * have holes; the next get looks up, maps and returns with the holes filled, at the
+ * cost of the holes. A driver that wants to bind no more than that remembers where
+ * they were.
+ *
  * Several invalidations of one window can be on their way at once, and one of
  * them may find that its pages were already taken by another, but not flushed.
  * None may return before they are. Therefore the deferred pages belong to the
@@ -128,6 +136,9 @@
  * after waiting for one that is at it already. It never waits for a pass that
  * has yet to begin, which is what keeps two invalidations that meet in two
  * windows from waiting for each other.
+ *
+ * While a second pass waits, more may be taken of pages that were taken in part. The
+ * flush that it waits for began before, so it waits for another one.
  *
  * A notifier remembers where its last few invalidations were. A walk whose
  * sequence has changed is still good if none of them touched its addresses, so
@@ -753,6 +764,7 @@ static void pages_clear_mapped(struct drm_gpusvm_pages *pages)
 	flags.has_dma_mapping = false;
 	flags.has_devmem_pages = false;
 	flags.writable = false;
+	flags.has_holes = false;
 	pages_set_flags(pages, flags);
 }
 
@@ -817,54 +829,116 @@ static int pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n)
 	return 0;
 }
 
-static void pages_unmap_iova(struct drm_gpusvm_pages *pages)
+/* Whether a second pass has something to unmap; it ends without the lock for writing. */
+static bool pages_deferred(const struct drm_gpusvm_pages *pages)
 {
-	struct device *dev = pages->drm->dev;
-
-	if (pages->state_offset) {
-		unsigned int i = 0;
-
-		while (pages->dma_addr[i].proto != DRM_INTERCONNECT_SYSTEM)
-			i++;
-		dma_iova_unlink(dev, &pages->state, 0, pages->state_offset,
-				pages->dma_addr[i].dir, DRM_GPUSVM_DMA_ATTRS);
-	}
-	dma_iova_free(dev, &pages->state);
-	pages->state = (struct dma_iova_state) {};
-	pages->state_offset = 0;
+	/* Pairs with pages_end_deferral(). */
+	return smp_load_acquire(&pages->deferred_by);
 }
 
-static void pages_unmap_entries(struct drm_gpusvm_pages *pages, bool unmap_system)
+/* Whether a segment of system memory is in the IOVA space of the pages. */
+static bool addr_is_linked(struct drm_gpusvm_pages *pages,
+			   const struct drm_pagemap_addr *addr)
 {
-	struct drm_pagemap *dpagemap = pages->dpagemap;
-	struct device *dev = pages->drm->dev;
+	return addr->addr - pages->state.addr < dma_iova_size(&pages->state);
+}
+
+/**
+ * struct drm_gpusvm_unmapper - Unmaps segments of a device
+ *
+ * @pages: What the segments belong to
+ * @dev: The device
+ * @unmap_system: System memory outside of the IOVA space has to be unmapped
+ * @start: First byte in the IOVA space that is to be unlinked
+ * @end: The byte behind the last; segments in a row are unlinked together
+ */
+struct drm_gpusvm_unmapper {
+	struct drm_gpusvm_pages *pages;
+	struct device *dev;
+	bool unmap_system;
+	size_t start;
+	size_t end;
+};
+
+static void unmap_begin(struct drm_gpusvm_unmapper *unmap,
+			struct drm_gpusvm_pages *pages)
+{
+	*unmap = (struct drm_gpusvm_unmapper) {
+		.pages = pages,
+		.dev = pages->drm->dev,
+		.unmap_system = dma_need_unmap(pages->drm->dev),
+	};
+}
+
+static void unmap_end(struct drm_gpusvm_unmapper *unmap)
+{
+	/* Only devices that are not coherent care for the direction. */
+	if (unmap->start < unmap->end)
+		dma_iova_unlink(unmap->dev, &unmap->pages->state, unmap->start,
+				unmap->end - unmap->start, DMA_BIDIRECTIONAL,
+				DRM_GPUSVM_DMA_ATTRS);
+}
+
+static void unmap_linked(struct drm_gpusvm_unmapper *unmap,
+			 const struct drm_pagemap_addr *addr)
+{
+	size_t offset = addr->addr - unmap->pages->state.addr;
+
+	if (offset != unmap->end) {
+		unmap_end(unmap);
+		unmap->start = offset;
+	}
+	unmap->end = offset + (PAGE_SIZE << addr->order);
+}
+
+static void unmap_addr(struct drm_gpusvm_unmapper *unmap,
+		       const struct drm_pagemap_addr *addr)
+{
+	struct drm_pagemap *dpagemap = unmap->pages->dpagemap;
+
+	if (addr->proto != DRM_INTERCONNECT_SYSTEM) {
+		if (dpagemap->ops->device_unmap)
+			dpagemap->ops->device_unmap(dpagemap, unmap->dev, addr);
+	} else if (addr_is_linked(unmap->pages, addr)) {
+		unmap_linked(unmap, addr);
+	} else if (unmap->unmap_system) {
+		dma_unmap_phys(unmap->dev, addr->addr, PAGE_SIZE << addr->order,
+			       addr->dir, DRM_GPUSVM_DMA_ATTRS);
+	}
+}
+
+/* Unmap @n segments but for holes. Where nothing has to be done, none is looked at. */
+static void pages_unmap_segments(struct drm_gpusvm_pages *pages,
+				 const struct drm_pagemap_addr *addrs, unsigned int n)
+{
+	struct drm_gpusvm_unmapper unmap;
 	unsigned int i;
 
-	for (i = 0; i < pages->nr_addrs; i++) {
-		const struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+	if (!dma_need_unmap(pages->drm->dev) && !pages->dpagemap)
+		return;
 
-		if (addr->proto == DRM_INTERCONNECT_SYSTEM) {
-			if (unmap_system)
-				dma_unmap_phys(dev, addr->addr,
-					       PAGE_SIZE << addr->order,
-					       addr->dir, DRM_GPUSVM_DMA_ATTRS);
-		} else if (dpagemap->ops->device_unmap) {
-			dpagemap->ops->device_unmap(dpagemap, dev, addr);
-		}
-	}
+	unmap_begin(&unmap, pages);
+	for (i = 0; i < n; i++)
+		if (!addrs[i].hole)
+			unmap_addr(&unmap, &addrs[i]);
+	unmap_end(&unmap);
+}
+
+static void pages_free_iova(struct drm_gpusvm_pages *pages)
+{
+	if (!dma_use_iova(&pages->state))
+		return;
+
+	dma_iova_free(pages->drm->dev, &pages->state);
+	pages->state = (struct dma_iova_state) {};
+	pages->state_offset = 0;
 }
 
 /* Release what is mapped, all or as far as mapping has come. */
 static void pages_unmap_addrs(struct drm_gpusvm_pages *pages)
 {
-	bool iova = dma_use_iova(&pages->state);
-	bool unmap_system = !iova && dma_need_unmap(pages->drm->dev);
-
-	if (iova)
-		pages_unmap_iova(pages);
-	if (unmap_system || pages->dpagemap)
-		pages_unmap_entries(pages, unmap_system);
-
+	pages_unmap_segments(pages, pages->dma_addr, pages->nr_addrs);
+	pages_free_iova(pages);
 	pages->nr_addrs = 0;
 	drm_pagemap_put(pages->dpagemap);
 	pages->dpagemap = NULL;
@@ -875,7 +949,7 @@ static void pages_unmap_locked(struct drm_gpusvm *gpusvm,
 {
 	lockdep_assert_held(&gpusvm->notifier_lock);
 
-	if (!pages->flags.has_dma_mapping)
+	if (!drm_gpusvm_pages_mapped(pages))
 		return;
 
 	pages_clear_mapped(pages);
@@ -907,27 +981,33 @@ static bool pages_use_iova(struct drm_gpusvm_pages *pages,
  * @pages: What is being mapped
  * @walk: Where the pages are
  * @ctx: What may be mapped
+ * @addrs: Where the segments go to
+ * @nr_addrs: How many there are so far
  * @dev: The device that maps
- * @has_system: Whether there was system memory so far
  * @dir: What the device may do
- * @iova_tried: Whether an IOVA space was asked for
+ * @offset: Where in the IOVA space the next system page goes to
+ * @use_iova: System pages go to the IOVA space
+ * @may_ask_iova: An IOVA space is to be asked for at the first system page
+ * @has_system: Whether there was system memory so far
  */
 struct drm_gpusvm_mapper {
 	struct drm_gpusvm_pages *pages;
 	const struct drm_gpusvm_walk *walk;
 	const struct drm_gpusvm_ctx *ctx;
+	struct drm_pagemap_addr *addrs;
+	unsigned int nr_addrs;
 	struct device *dev;
 	enum dma_data_direction dir;
+	size_t offset;
+	bool use_iova;
+	bool may_ask_iova;
 	bool has_system;
-	bool iova_tried;
 };
 
 static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
 		    unsigned int order)
 {
-	struct drm_gpusvm_pages *pages = map->pages;
-
-	pages->dma_addr[pages->nr_addrs++] =
+	map->addrs[map->nr_addrs++] =
 		drm_pagemap_addr_encode(addr, DRM_INTERCONNECT_SYSTEM, order,
 					map->dir);
 }
@@ -935,16 +1015,16 @@ static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
 static int map_system_iova(struct drm_gpusvm_mapper *map, phys_addr_t phys,
 			   unsigned int order)
 {
-	struct drm_gpusvm_pages *pages = map->pages;
+	struct dma_iova_state *state = &map->pages->state;
 	int err;
 
-	err = dma_iova_link(map->dev, &pages->state, phys, pages->state_offset,
+	err = dma_iova_link(map->dev, state, phys, map->offset,
 			    PAGE_SIZE << order, map->dir, DRM_GPUSVM_DMA_ATTRS);
 	if (err)
 		return err;
 
-	map_add(map, pages->state.addr + pages->state_offset, order);
-	pages->state_offset += PAGE_SIZE << order;
+	map_add(map, state->addr + map->offset, order);
+	map->offset += PAGE_SIZE << order;
 
 	return 0;
 }
@@ -969,14 +1049,13 @@ static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
 	phys_addr_t phys = hmm_pfn_to_phys(map->walk->hmm.hmm_pfns[index]);
 
 	/* The first system page decides, for itself and all behind it. */
-	if (!map->iova_tried) {
-		map->iova_tried = true;
-		pages_use_iova(map->pages, map->walk, index);
+	if (map->may_ask_iova) {
+		map->may_ask_iova = false;
+		map->use_iova = pages_use_iova(map->pages, map->walk, index);
 	}
 
-	return dma_use_iova(&map->pages->state) ?
-	       map_system_iova(map, phys, order) :
-	       map_system_plain(map, phys, order);
+	return map->use_iova ? map_system_iova(map, phys, order) :
+			       map_system_plain(map, phys, order);
 }
 
 static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
@@ -1004,7 +1083,7 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 	if (dma_mapping_error(map->dev, addr.addr))
 		return -EFAULT;
 
-	pages->dma_addr[pages->nr_addrs++] = addr;
+	map->addrs[map->nr_addrs++] = addr;
 
 	return 0;
 }
@@ -1028,30 +1107,44 @@ static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
 }
 
 /* Map whatever there is: device memory, an IOVA space, a mix. */
-static int map_segments(struct drm_gpusvm_pages *pages,
-			const struct drm_gpusvm_walk *walk,
-			const struct drm_gpusvm_ctx *ctx)
+static int map_segments(struct drm_gpusvm_mapper *map)
+{
+	const unsigned long *pfns = map->walk->hmm.hmm_pfns;
+	size_t offset = map->offset;
+	unsigned int order;
+	unsigned long i;
+	int err = 0;
+
+	for (i = 0; !err && i < map->walk->npages; i += 1UL << order) {
+		order = hmm_pfn_to_map_order(pfns[i]);
+		err = map_any(map, i, order);
+	}
+
+	if (!err && map->use_iova)
+		err = dma_iova_sync(map->dev, &map->pages->state, offset,
+				    map->offset - offset);
+
+	return err;
+}
+
+static int map_segments_mixed(struct drm_gpusvm_pages *pages,
+			      const struct drm_gpusvm_walk *walk,
+			      const struct drm_gpusvm_ctx *ctx)
 {
 	struct drm_gpusvm_mapper map = {
 		.pages = pages,
 		.walk = walk,
 		.ctx = ctx,
+		.addrs = pages->dma_addr,
 		.dev = pages->drm->dev,
 		.dir = dma_dir(ctx),
-		.iova_tried = !walk->has_devmem,
+		.use_iova = dma_use_iova(&pages->state),
+		.may_ask_iova = walk->has_devmem,
 	};
-	unsigned int order;
-	unsigned long i;
-	int err = 0;
+	int err = map_segments(&map);
 
-	for (i = 0; !err && i < walk->npages; i += 1UL << order) {
-		order = hmm_pfn_to_map_order(walk->hmm.hmm_pfns[i]);
-		err = map_any(&map, i, order);
-	}
-
-	if (!err && dma_use_iova(&pages->state))
-		err = dma_iova_sync(map.dev, &pages->state, 0,
-				    pages->state_offset);
+	pages->nr_addrs = map.nr_addrs;
+	pages->state_offset = map.offset;
 
 	return err;
 }
@@ -1099,13 +1192,293 @@ static int pages_map_locked(struct drm_gpusvm_pages *pages,
 		return -EFAULT;
 
 	if (walk->has_devmem || pages_use_iova(pages, walk, 0))
-		err = map_segments(pages, walk, ctx);
+		err = map_segments_mixed(pages, walk, ctx);
 	else
 		err = map_segments_plain(pages, walk, dma_dir(ctx));
 	if (err)
 		pages_unmap_addrs(pages);
 
 	return err;
+}
+
+/*
+ * Holes in a mapping
+ *
+ * An invalidation that hits a part of the pages takes the segments there. They are
+ * marked as taken until the second pass has unmapped them, and as holes from then
+ * on. The other segments stay mapped. The next get fills the holes, one walk for
+ * each, and the pages are valid again.
+ */
+
+/*
+ * With more holes, or more of the pages hit than one in so many, it is cheaper to begin
+ * anew: each hole costs a walk, and each hit a flush.
+ */
+#define PAGES_MAX_HOLES		32
+#define PAGES_PER_HOLE		4
+
+/**
+ * struct drm_gpusvm_hole - A run of segments that are not mapped
+ *
+ * @page: Index of its first page
+ * @npages: Number of pages
+ * @first: Index of its first segment
+ * @count: Number of segments
+ */
+struct drm_gpusvm_hole {
+	unsigned long page;
+	unsigned long npages;
+	unsigned int first;
+	unsigned int count;
+};
+
+/* The segment of a page, and the index of the segment's first page. */
+static unsigned int pages_seek(const struct drm_gpusvm_pages *pages,
+			       unsigned long page, unsigned long *first_page)
+{
+	unsigned long next, at = 0;
+	unsigned int i = 0;
+
+	if (pages->nr_addrs == pages->npages) {
+		*first_page = page;
+		return page;
+	}
+
+	while ((next = at + (1UL << pages->dma_addr[i].order)) <= page) {
+		at = next;
+		i++;
+	}
+	*first_page = at;
+
+	return i;
+}
+
+/*
+ * Find the first hole, from where the last one was found. Returns whether there is one.
+ *
+ * The owner calls it with the notifier lock held for reading.
+ */
+static bool pages_find_hole(struct drm_gpusvm_pages *pages, struct drm_gpusvm_hole *hole)
+{
+	const struct drm_pagemap_addr *addr = pages->dma_addr;
+	unsigned int page = pages->hole_page;
+	unsigned int i = pages->hole_at;
+
+	for (; i < pages->nr_addrs && !addr[i].hole; i++)
+		page += 1UL << addr[i].order;
+	pages->hole_at = i;
+	pages->hole_page = page;
+
+	hole->first = i;
+	hole->page = page;
+	for (; i < pages->nr_addrs && addr[i].hole; i++)
+		page += 1UL << addr[i].order;
+	hole->count = i - hole->first;
+	hole->npages = page - hole->page;
+
+	return hole->count;
+}
+
+/* Whether there is system memory, or device memory, among what is mapped. */
+static bool pages_have_memory(const struct drm_gpusvm_pages *pages, bool system)
+{
+	unsigned int i;
+
+	for (i = 0; i < pages->nr_addrs; i++) {
+		const struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+
+		bool is_system = addr->proto == DRM_INTERCONNECT_SYSTEM;
+
+		if (!addr->hole && is_system == system)
+			return true;
+	}
+
+	return false;
+}
+
+/* Let go of the device memory if nothing of it is mapped any more. */
+static void pages_check_dpagemap(struct drm_gpusvm_pages *pages)
+{
+	if (!pages->dpagemap || pages_have_memory(pages, false))
+		return;
+
+	drm_pagemap_put(pages->dpagemap);
+	pages->dpagemap = NULL;
+}
+
+/* Before anything is taken from pages that are mapped as a whole. */
+static void pages_begin_holes(struct drm_gpusvm_pages *pages)
+{
+	pages->nr_holes = 0;
+	pages->nr_missing = 0;
+	pages->hole_at = pages->nr_addrs;
+	pages->hole_page = pages->npages;
+	pages->taken_first = 0;
+	pages->taken_end = 0;
+}
+
+/* Note that these segments were taken. */
+static void pages_note_taken(struct drm_gpusvm_pages *pages, unsigned int first,
+			     unsigned long first_page, unsigned int end)
+{
+	if (first < pages->hole_at) {
+		pages->hole_at = first;
+		pages->hole_page = first_page;
+	}
+	if (pages->taken_end) {
+		first = min(first, pages->taken_first);
+		end = max(end, pages->taken_end);
+	}
+	pages->taken_first = first;
+	pages->taken_end = end;
+}
+
+/*
+ * Take the segments of an interval, in pages, and grow the interval to them. Returns
+ * the number of pages that were taken; those of holes are no more to be had.
+ */
+static unsigned long pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
+				unsigned long *end)
+{
+	unsigned long taken = 0, page;
+	unsigned int first = pages_seek(pages, *start, &page), i;
+
+	*start = page;
+	for (i = first; page < *end; i++) {
+		struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+
+		if (!addr->hole && !addr->taken) {
+			addr->taken = true;
+			taken += 1UL << addr->order;
+		}
+		page += 1UL << addr->order;
+	}
+	if (taken)
+		pages_note_taken(pages, first, *start, i);
+	*end = page;
+
+	return taken;
+}
+
+/* What was taken can't be reached any more: unmap it. */
+static void pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
+				     struct drm_gpusvm_pages *pages)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	struct drm_gpusvm_unmapper unmap;
+	unsigned int i;
+
+	lockdep_assert_held(&gpusvm->notifier_lock);
+
+	unmap_begin(&unmap, pages);
+	for (i = pages->taken_first; i < pages->taken_end; i++) {
+		struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+
+		if (!addr->taken)
+			continue;
+		unmap_addr(&unmap, addr);
+		addr->taken = false;
+		addr->hole = true;
+	}
+	unmap_end(&unmap);
+	pages->taken_first = 0;
+	pages->taken_end = 0;
+
+	pages_check_dpagemap(pages);
+	flags.has_devmem_pages = !!pages->dpagemap;
+	pages_set_flags(pages, flags);
+}
+
+/*
+ * Whether the pages have a hole where @hole is, and it is the next to be filled.
+ * Then @hole says which of the segments it is.
+ */
+static bool pages_have_hole_locked(struct drm_gpusvm_pages *pages,
+				   struct drm_gpusvm_hole *hole)
+{
+	struct drm_gpusvm_hole next;
+
+	/* What was taken is not a hole yet, and may become part of this one. */
+	if (!pages->flags.has_holes || pages_deferred(pages) ||
+	    !pages_find_hole(pages, &next) ||
+	    next.page != hole->page || next.npages != hole->npages)
+		return false;
+
+	*hole = next;
+
+	return true;
+}
+
+/* Where the hole has its place in the IOVA space, if it has one and goes there again. */
+static bool hole_use_iova(struct drm_gpusvm_pages *pages,
+			  const struct drm_gpusvm_hole *hole,
+			  const struct drm_gpusvm_walk *walk)
+{
+	const struct drm_pagemap_addr *addr = &pages->dma_addr[hole->first];
+	dma_addr_t next = addr->addr;
+	unsigned int i;
+
+	if (walk->has_devmem)
+		return false;
+
+	for (i = 0; i < hole->count; i++, addr++) {
+		if (addr->proto != DRM_INTERCONNECT_SYSTEM || addr->addr != next ||
+		    !addr_is_linked(pages, addr))
+			return false;
+		next += PAGE_SIZE << addr->order;
+	}
+
+	return true;
+}
+
+/* Map what the walk has found where the hole is. The hole stays until it is filled. */
+static int pages_map_hole_locked(struct drm_gpusvm_pages *pages,
+				 const struct drm_gpusvm_hole *hole,
+				 const struct drm_gpusvm_walk *walk,
+				 const struct drm_gpusvm_ctx *ctx,
+				 struct drm_pagemap_addr *addrs)
+{
+	struct drm_gpusvm_mapper map = {
+		.pages = pages,
+		.walk = walk,
+		.ctx = ctx,
+		.addrs = addrs,
+		.dev = pages->drm->dev,
+		.dir = dma_dir(ctx),
+		.has_system = walk->has_devmem && !ctx->allow_mixed &&
+			      pages_have_memory(pages, true),
+	};
+	int err;
+
+	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	if (hole_use_iova(pages, hole, walk)) {
+		map.use_iova = true;
+		map.offset = pages->dma_addr[hole->first].addr - pages->state.addr;
+	}
+
+	err = map_segments(&map);
+	if (err) {
+		pages_unmap_segments(pages, addrs, map.nr_addrs);
+		pages_check_dpagemap(pages);
+	}
+
+	return err;
+}
+
+/* Put segments in the place of a hole. */
+static void pages_fill_hole_locked(struct drm_gpusvm_pages *pages,
+				   const struct drm_gpusvm_hole *hole,
+				   const struct drm_pagemap_addr *addrs, unsigned int n)
+{
+	struct drm_pagemap_addr *at = &pages->dma_addr[hole->first];
+	unsigned int behind = pages->nr_addrs - hole->first - hole->count;
+
+	if (n != hole->count)
+		memmove(at + n, at + hole->count, behind * sizeof(*at));
+	memcpy(at, addrs, n * sizeof(*at));
+	pages->nr_addrs += n - hole->count;
+	pages->nr_missing -= hole->npages;
 }
 
 /*
@@ -2036,6 +2409,45 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_range_get_or_insert);
  * Getting pages
  */
 
+static void notifier_finish(struct drm_gpusvm_notifier *notifier);
+
+/* Wait until a deferred unmap is done, by doing it. */
+static void pages_settle(struct drm_gpusvm_pages *pages)
+{
+	struct drm_gpusvm_notifier *notifier;
+
+	/* Pairs with pages_end_deferral(). */
+	notifier = smp_load_acquire(&pages->deferred_by);
+	if (notifier)
+		notifier_finish(notifier);
+}
+
+/* Unmap, which is for the second pass to do where an invalidation has begun to. */
+static void pages_unmap(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages)
+{
+	bool deferred;
+
+	do {
+		pages_settle(pages);
+		drm_gpusvm_notifier_lock(gpusvm);
+		deferred = pages_deferred(pages);
+		if (!deferred)
+			pages_unmap_locked(gpusvm, pages);
+		drm_gpusvm_notifier_unlock(gpusvm);
+	} while (deferred);
+}
+
+/**
+ * struct drm_gpusvm_effort - What it takes to serve a request
+ *
+ * @deadline: When to give up, in jiffies
+ * @segments: How many were mapped
+ */
+struct drm_gpusvm_effort {
+	unsigned long deadline;
+	unsigned int segments;
+};
+
 /**
  * struct drm_gpusvm_request - A request to map a piece of an mm
  *
@@ -2059,6 +2471,12 @@ struct drm_gpusvm_request {
 	unsigned long start;
 	unsigned long end;
 	const struct drm_gpusvm_ctx *ctx;
+};
+
+/* What a commit returns when it could not be done, and is no error. */
+enum {
+	COMMIT_NEEDS_ROOM = 1,
+	COMMIT_NEEDS_FILLING,
 };
 
 /*
@@ -2148,17 +2566,14 @@ static bool range_is_gone(const struct drm_gpusvm_range *range)
 	return flags.unmapped || flags.removed;
 }
 
-/* Drop mappings that do not serve: got for reading, and now for writing. */
+/* Drop mappings that were got for reading and are now asked for writing. */
 static void request_drop_unfit(const struct drm_gpusvm_request *req)
 {
-	u16 needed = flags_needed(req->ctx);
 	unsigned int i;
 
-	drm_gpusvm_notifier_lock(req->gpusvm);
-	for (i = 0; i < req->count; i++)
-		if (!pages_serve(&req->pages[i], needed))
-			pages_unmap_locked(req->gpusvm, &req->pages[i]);
-	drm_gpusvm_notifier_unlock(req->gpusvm);
+	for (i = 0; !req->ctx->read_only && i < req->count; i++)
+		if (!pages_flags(&req->pages[i]).writable)
+			pages_unmap(req->gpusvm, &req->pages[i]);
 }
 
 static int request_make_room(const struct drm_gpusvm_request *req, unsigned int n)
@@ -2166,30 +2581,53 @@ static int request_make_room(const struct drm_gpusvm_request *req, unsigned int 
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; !err && i < req->count; i++)
-		if (!pages_flags(&req->pages[i]).has_dma_mapping)
-			err = pages_make_room(&req->pages[i], n);
+	for (i = 0; !err && i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+		bool mapped;
+
+		drm_gpusvm_notifier_lock(req->gpusvm);
+		mapped = drm_gpusvm_pages_mapped(pages);
+		drm_gpusvm_notifier_unlock(req->gpusvm);
+		if (mapped)
+			continue;
+
+		/* An invalidation may have taken them a moment ago. */
+		pages_settle(pages);
+		err = pages_make_room(pages, n);
+	}
 
 	return err;
 }
 
-/* Return: 0, -EFAULT if the CPU unmapped the memory, or 1 if there is no room. */
+/* Whether the CPU has unmapped the memory. */
+static bool request_is_gone_locked(const struct drm_gpusvm_request *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (req->pages[i].flags.unmapped)
+			return true;
+
+	return range_is_gone(req->range);
+}
+
+/* Return: 0, -EFAULT if the CPU unmapped the memory, or what has to come first. */
 static int request_check_locked(const struct drm_gpusvm_request *req,
 				unsigned int nr_segments)
 {
 	unsigned int i;
 
-	if (range_is_gone(req->range))
+	if (request_is_gone_locked(req))
 		return -EFAULT;
 
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
-		if (pages->flags.unmapped)
-			return -EFAULT;
+		if (pages->flags.has_holes)
+			return COMMIT_NEEDS_FILLING;
 		if (!pages->flags.has_dma_mapping &&
 		    !pages_have_room(pages, nr_segments))
-			return 1;
+			return COMMIT_NEEDS_ROOM;
 	}
 
 	return 0;
@@ -2236,6 +2674,7 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 		pages->notifier_seq = walk->hmm.notifier_seq;
 		if (pages->flags.has_dma_mapping)
 			continue;
+		pages->npages = walk->npages;
 		pages_set_flags(pages, flags);
 		n++;
 	}
@@ -2245,22 +2684,27 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 	atomic_long_add(n * walk->npages, &stats->pages);
 }
 
-/* Return: 0, a negative error, or 1 if there is not enough room for addresses. */
-static int request_commit_locked(const struct drm_gpusvm_request *req,
-				 struct drm_gpusvm_walk *walk)
+/* The result of a walk, if it is good: how many segments it has. */
+static int request_use_walk_locked(const struct drm_gpusvm_request *req,
+				   struct drm_gpusvm_walk *walk)
 {
-	int err;
-
 	if (walk_stale_locked(walk)) {
 		atomic_long_inc(&req->gpusvm->stats.retries);
 		return -EAGAIN;
 	}
 
-	if (!walk->nr_segments) {
-		err = walk_find_segments_locked(walk);
-		if (err)
-			return err;
-	}
+	return walk->nr_segments ? 0 : walk_find_segments_locked(walk);
+}
+
+/* Return: 0, a negative error, or what has to come first. */
+static int request_commit_locked(const struct drm_gpusvm_request *req,
+				 struct drm_gpusvm_walk *walk)
+{
+	int err;
+
+	err = request_use_walk_locked(req, walk);
+	if (err)
+		return err;
 
 	err = request_check_locked(req, walk->nr_segments);
 	if (err)
@@ -2285,7 +2729,7 @@ static int request_commit(const struct drm_gpusvm_request *req,
 		drm_gpusvm_notifier_lock(req->gpusvm);
 		err = request_commit_locked(req, walk);
 		drm_gpusvm_notifier_unlock(req->gpusvm);
-		if (err <= 0)
+		if (err != COMMIT_NEEDS_ROOM)
 			return err;
 
 		err = request_make_room(req, walk->nr_segments);
@@ -2294,17 +2738,31 @@ static int request_commit(const struct drm_gpusvm_request *req,
 	}
 }
 
-static int request_walk_and_map(const struct drm_gpusvm_request *req,
-				unsigned int *segments)
+static int request_walk_begin(const struct drm_gpusvm_request *req,
+			      const struct drm_gpusvm_effort *effort,
+			      struct drm_gpusvm_walk *walk,
+			      unsigned long start, unsigned long end)
 {
-	struct drm_gpusvm_walk walk __uninitialized;
 	unsigned long needed = HMM_PFN_VALID;
 	int err;
 
 	if (!req->ctx->read_only)
 		needed |= HMM_PFN_WRITE;
-	err = walk_begin(&walk, req->gpusvm, req->notifier, req->start, req->end,
+	err = walk_begin(walk, req->gpusvm, req->notifier, start, end,
 			 req->ctx->device_private_page_owner, needed);
+	walk->deadline = effort->deadline;
+
+	return err;
+}
+
+/* Map all that has no mapping. What has holes is left alone. */
+static int request_walk_and_map(const struct drm_gpusvm_request *req,
+				struct drm_gpusvm_effort *effort)
+{
+	struct drm_gpusvm_walk walk __uninitialized;
+	int err;
+
+	err = request_walk_begin(req, effort, &walk, req->start, req->end);
 	if (err)
 		return err;
 
@@ -2315,15 +2773,325 @@ static int request_walk_and_map(const struct drm_gpusvm_request *req,
 			err = request_commit(req, &walk);
 	} while (err == -EAGAIN);
 
-	*segments = walk.nr_segments;
+	if (!err)
+		effort->segments += walk.nr_segments;
 	walk_end(&walk);
+
+	return err;
+}
+
+/*
+ * Filling holes
+ */
+
+/**
+ * struct drm_gpusvm_filling - A hole on its way to be filled
+ *
+ * @req: The request
+ * @walk: What the CPU has there
+ * @hole: Where it is
+ * @addrs: Room for the new segments of all pages objects that have the hole
+ * @max_addrs: How many that is for
+ * @few_addrs: The room that most holes get by with
+ */
+struct drm_gpusvm_filling {
+	const struct drm_gpusvm_request *req;
+	struct drm_gpusvm_walk walk;
+	struct drm_gpusvm_hole hole;
+	struct drm_pagemap_addr *addrs;
+	unsigned int max_addrs;
+	struct drm_pagemap_addr few_addrs[4];
+};
+
+/* Find a hole in any of the pages that an invalidation is done with. */
+static bool request_find_hole(const struct drm_gpusvm_request *req,
+			      struct drm_gpusvm_hole *hole)
+{
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; !found && i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+
+		if (!pages_flags(pages).has_holes)
+			continue;
+		pages_settle(pages);
+		drm_gpusvm_notifier_lock(req->gpusvm);
+		found = pages->flags.has_holes && !pages_deferred(pages) &&
+			pages_find_hole(pages, hole);
+		drm_gpusvm_notifier_unlock(req->gpusvm);
+	}
+
+	return found;
+}
+
+/* More room for the segments of pages that are mapped. */
+static int pages_grow(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages,
+		      unsigned int n)
+{
+	struct drm_pagemap_addr *addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL);
+
+	if (!addrs)
+		return -ENOMEM;
+
+	pages_settle(pages);
+	drm_gpusvm_notifier_lock(gpusvm);
+	/* A second pass looks at the segments, too; then the next attempt grows. */
+	if (!pages_deferred(pages) && n >= pages->nr_addrs && n > pages->max_addrs) {
+		memcpy(addrs, pages->dma_addr, pages->nr_addrs * sizeof(*addrs));
+		swap(addrs, pages->dma_addr);
+		pages->max_addrs = n;
+		if (addrs == &pages->single_addr)
+			addrs = NULL;
+	}
+	drm_gpusvm_notifier_unlock(gpusvm);
+	kvfree(addrs);
+
+	return 0;
+}
+
+static int filling_make_room(struct drm_gpusvm_filling *fill)
+{
+	const struct drm_gpusvm_request *req = fill->req;
+	unsigned int i, n = req->count * fill->walk.nr_segments;
+	int err = 0;
+
+	if (n > fill->max_addrs) {
+		if (fill->addrs != fill->few_addrs)
+			kvfree(fill->addrs);
+		fill->max_addrs = 0;
+		fill->addrs = kvmalloc_array(n, sizeof(*fill->addrs), GFP_KERNEL);
+		if (!fill->addrs)
+			return -ENOMEM;
+		fill->max_addrs = n;
+	}
+
+	for (i = 0; !err && i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+
+		/* At least one segment goes. */
+		n = pages->nr_addrs + fill->walk.nr_segments - 1;
+		if (pages_flags(pages).has_holes && n > pages->max_addrs)
+			err = pages_grow(req->gpusvm, pages, n);
+	}
+
+	return err;
+}
+
+static struct drm_pagemap_addr *filling_addrs(const struct drm_gpusvm_filling *fill,
+					      unsigned int i)
+{
+	return fill->addrs + i * fill->walk.nr_segments;
+}
+
+/*
+ * Whether pages are to have the hole filled, and @hole then says where it is. It is
+ * decided once, by filling_check_locked(): a second pass that ends meanwhile leaves
+ * pages that look as if they were part of it.
+ */
+static bool filling_is_for(const struct drm_gpusvm_filling *fill, unsigned int i,
+			   struct drm_gpusvm_hole *hole)
+{
+	*hole = fill->hole;
+
+	return !filling_addrs(fill, i)->hole &&
+	       pages_have_hole_locked(&fill->req->pages[i], hole);
+}
+
+static int filling_check_locked(const struct drm_gpusvm_filling *fill)
+{
+	const struct drm_gpusvm_request *req = fill->req;
+	unsigned int i;
+
+	if (request_is_gone_locked(req))
+		return -EFAULT;
+
+	if (fill->max_addrs < req->count * fill->walk.nr_segments)
+		return COMMIT_NEEDS_ROOM;
+
+	for (i = 0; i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+		struct drm_gpusvm_hole hole = fill->hole;
+		bool has_hole = pages_have_hole_locked(pages, &hole);
+
+		if (has_hole && pages->nr_addrs - hole.count + fill->walk.nr_segments >
+				pages->max_addrs)
+			return COMMIT_NEEDS_ROOM;
+		*filling_addrs(fill, i) = (struct drm_pagemap_addr) { .hole = !has_hole };
+	}
+
+	return 0;
+}
+
+/* Map for all pages objects that have the hole, or for none. */
+static int filling_map_locked(const struct drm_gpusvm_filling *fill)
+{
+	const struct drm_gpusvm_request *req = fill->req;
+	struct drm_gpusvm_hole hole;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < req->count; i++) {
+		if (!filling_is_for(fill, i, &hole))
+			continue;
+		err = pages_map_hole_locked(&req->pages[i], &hole, &fill->walk,
+					    req->ctx, filling_addrs(fill, i));
+		if (err)
+			goto err_unmap;
+	}
+
+	return 0;
+
+err_unmap:
+	while (i--) {
+		if (!filling_is_for(fill, i, &hole))
+			continue;
+		pages_unmap_segments(&req->pages[i], filling_addrs(fill, i),
+				     fill->walk.nr_segments);
+		pages_check_dpagemap(&req->pages[i]);
+	}
+	return err;
+}
+
+static void pages_publish_filled_locked(struct drm_gpusvm_pages *pages,
+					const struct drm_gpusvm_filling *fill)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+
+	flags.has_devmem_pages = !!pages->dpagemap;
+	flags.writable &= !fill->req->ctx->read_only;
+	flags.has_holes = !!pages->nr_missing;
+	flags.has_dma_mapping = !pages->nr_missing;
+	pages->notifier_seq = fill->walk.hmm.notifier_seq;
+	pages_set_flags(pages, flags);
+}
+
+static void filling_publish_locked(const struct drm_gpusvm_filling *fill)
+{
+	const struct drm_gpusvm_request *req = fill->req;
+	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < req->count; i++) {
+		struct drm_gpusvm_hole hole;
+
+		if (!filling_is_for(fill, i, &hole))
+			continue;
+		pages_fill_hole_locked(&req->pages[i], &hole, filling_addrs(fill, i),
+				       fill->walk.nr_segments);
+		pages_publish_filled_locked(&req->pages[i], fill);
+		n++;
+	}
+
+	atomic_long_add(n, &stats->fills);
+	atomic_long_add(n * fill->walk.nr_segments, &stats->segments);
+	atomic_long_add(n * fill->walk.npages, &stats->pages);
+}
+
+/* Return: 0, a negative error, or what has to come first. */
+static int filling_commit_locked(struct drm_gpusvm_filling *fill)
+{
+	int err;
+
+	err = request_use_walk_locked(fill->req, &fill->walk);
+	if (err)
+		return err;
+
+	err = filling_check_locked(fill);
+	if (err)
+		return err;
+
+	err = filling_map_locked(fill);
+	if (err)
+		return err;
+
+	filling_publish_locked(fill);
+
+	return 0;
+}
+
+static int filling_commit(struct drm_gpusvm_filling *fill)
+{
+	int err;
+
+	for (;;) {
+		drm_gpusvm_notifier_lock(fill->req->gpusvm);
+		err = filling_commit_locked(fill);
+		drm_gpusvm_notifier_unlock(fill->req->gpusvm);
+		if (err != COMMIT_NEEDS_ROOM)
+			return err;
+
+		err = filling_make_room(fill);
+		if (err)
+			return err;
+	}
+}
+
+static int request_fill_hole(const struct drm_gpusvm_request *req,
+			     struct drm_gpusvm_effort *effort,
+			     const struct drm_gpusvm_hole *hole)
+{
+	struct drm_gpusvm_filling fill __uninitialized;
+	unsigned long start = req->start + (hole->page << PAGE_SHIFT);
+	int err;
+
+	fill.req = req;
+	fill.hole = *hole;
+	fill.addrs = fill.few_addrs;
+	fill.max_addrs = ARRAY_SIZE(fill.few_addrs);
+	err = request_walk_begin(req, effort, &fill.walk, start,
+				 start + (hole->npages << PAGE_SHIFT));
+	if (err)
+		return err;
+
+	do {
+		err = walk_run(&fill.walk, req->mm);
+		if (!err)
+			err = filling_commit(&fill);
+	} while (err == -EAGAIN);
+
+	if (!err)
+		effort->segments += fill.walk.nr_segments;
+	if (fill.addrs != fill.few_addrs)
+		kvfree(fill.addrs);
+	walk_end(&fill.walk);
+
+	return err;
+}
+
+/* Holes may come while others are filled: the deadline of the walks is the end. */
+static int request_fill(const struct drm_gpusvm_request *req,
+			struct drm_gpusvm_effort *effort)
+{
+	struct drm_gpusvm_hole hole;
+	int err = 0;
+
+	while (!err && request_find_hole(req, &hole))
+		err = request_fill_hole(req, effort, &hole);
+
+	return err;
+}
+
+/* Fill what has holes, if there may be any, and map what has no mapping. */
+static int request_map(const struct drm_gpusvm_request *req,
+		       struct drm_gpusvm_effort *effort, bool fill)
+{
+	int err;
+
+	effort->deadline = jiffies + msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+	do {
+		err = fill ? request_fill(req, effort) : 0;
+		if (!err && !(fill && request_serves(req)))
+			err = request_walk_and_map(req, effort);
+		fill = true;
+	} while (err == COMMIT_NEEDS_FILLING);
 
 	return err;
 }
 
 /* What has to be done if a glance did not tell that all is well. */
 static int request_serve(const struct drm_gpusvm_request *req,
-			 unsigned int *segments)
+			 struct drm_gpusvm_effort *effort)
 {
 	struct drm_gpusvm_pages_flags any;
 
@@ -2335,7 +3103,7 @@ static int request_serve(const struct drm_gpusvm_request *req,
 	if (any.unmapped || range_is_gone(req->range))
 		return -EFAULT;
 
-	if (any.has_dma_mapping) {
+	if (any.has_dma_mapping || any.has_holes) {
 		if (request_refresh(req)) {
 			atomic_long_inc(&req->gpusvm->stats.gets_valid);
 			return 0;
@@ -2343,12 +3111,12 @@ static int request_serve(const struct drm_gpusvm_request *req,
 		request_drop_unfit(req);
 	}
 
-	return request_walk_and_map(req, segments);
+	return request_map(req, effort, any.has_holes);
 }
 
 static int request_get(const struct drm_gpusvm_request *req)
 {
-	unsigned int segments = 0;
+	struct drm_gpusvm_effort effort = {};
 	ktime_t begin;
 	int err;
 
@@ -2358,10 +3126,10 @@ static int request_get(const struct drm_gpusvm_request *req)
 	}
 
 	begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
-	err = request_serve(req, &segments);
+	err = request_serve(req, &effort);
 	if (trace_drm_gpusvm_get_pages_enabled())
 		trace_drm_gpusvm_get_pages(req->gpusvm, req->start, req->end,
-					   req->count, segments,
+					   req->count, effort.segments,
 					   req->ctx->read_only, err,
 					   elapsed_since(begin));
 
@@ -2479,47 +3247,117 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_pages_valid);
  * Invalidation
  */
 
+/* Have the second pass unmap what was taken of the pages. */
+static void pages_defer_locked(struct drm_gpusvm_notifier *notifier,
+			       struct drm_gpusvm_pages *pages)
+{
+	lockdep_assert_held_write(&notifier->gpusvm->notifier_lock);
+
+	pages->deferred_at = notifier->nr_invalidations;
+	if (pages->deferred_by)
+		return;
+
+	pages->deferred_by = notifier;
+	atomic_inc(&notifier->nr_deferred);
+	llist_add(&pages->deferred_link, &notifier->deferred);
+}
+
+/* Nothing of the unmap is left to be done. The owner may free the pages now. */
+static void pages_end_deferral(struct drm_gpusvm_pages *pages)
+{
+	/* Pairs with pages_settle() and pages_deferred(). */
+	smp_store_release(&pages->deferred_by, NULL);
+}
+
+/*
+ * Wait until no device can use what first passes have taken so far. One of them may
+ * be under way: its pages are deferred, but the devices not yet told to flush.
+ *
+ * Return: the number of invalidations that this is about.
+ */
+static unsigned long notifier_flush(struct drm_gpusvm_notifier *notifier)
+{
+	struct drm_gpusvm *gpusvm = notifier->gpusvm;
+	unsigned long count;
+
+	drm_gpusvm_notifier_lock(gpusvm);
+	count = notifier->nr_invalidations;
+	drm_gpusvm_notifier_unlock(gpusvm);
+
+	gpusvm->ops->invalidate_finish(gpusvm, notifier);
+
+	return count;
+}
+
+static void deferred_add(struct llist_node **list, struct drm_gpusvm_pages *pages)
+{
+	pages->deferred_link.next = *list;
+	*list = &pages->deferred_link;
+}
+
+/*
+ * Unmap what was deferred by the first @flushed invalidations. @n counts the pages
+ * objects that are done, @unmaps those of them that are gone as a whole.
+ *
+ * Return: the pages objects of which more was taken since.
+ */
+static struct llist_node *notifier_unmap(struct drm_gpusvm_notifier *notifier,
+					 struct llist_node *taken, unsigned long flushed,
+					 unsigned int *n, unsigned int *unmaps)
+{
+	struct llist_node *again = NULL, *whole = NULL;
+	struct drm_gpusvm *gpusvm = notifier->gpusvm;
+	struct drm_gpusvm_pages *pages, *next;
+
+	drm_gpusvm_notifier_lock(gpusvm);
+	llist_for_each_entry_safe(pages, next, taken, deferred_link) {
+		if ((long)(pages->deferred_at - flushed) > 0) {
+			deferred_add(&again, pages);
+			continue;
+		}
+
+		++*n;
+		if (!pages->flags.has_holes) {
+			deferred_add(&whole, pages);
+			continue;
+		}
+		pages_unmap_taken_locked(gpusvm, pages);
+		pages_end_deferral(pages);
+	}
+	drm_gpusvm_notifier_unlock(gpusvm);
+
+	/* Of these there is nothing left to take. */
+	llist_for_each_entry_safe(pages, next, whole, deferred_link) {
+		pages_unmap_addrs(pages);
+		pages_end_deferral(pages);
+		++*unmaps;
+	}
+
+	return again;
+}
+
 /*
  * Unmap all that first passes in the window have deferred. See the section on
  * invalidation for why it is all, and why it may wait for finish_lock.
  */
 static void notifier_finish(struct drm_gpusvm_notifier *notifier)
 {
-	struct drm_gpusvm *gpusvm = notifier->gpusvm;
 	ktime_t begin = trace_drm_gpusvm_invalidate_finish_enabled() ? ktime_get() : 0;
-	struct drm_gpusvm_pages *pages, *next;
+	unsigned int n = 0, unmaps = 0;
 	struct llist_node *taken;
-	unsigned int n = 0;
 
 	mutex_lock(&notifier->finish_lock);
 	taken = llist_del_all(&notifier->deferred);
-	if (taken)
-		gpusvm->ops->invalidate_finish(gpusvm, notifier);
-
-	llist_for_each_entry_safe(pages, next, taken, deferred_link) {
-		pages_unmap_addrs(pages);
-		/* Pairs with pages_settle(); the owner may free the pages now. */
-		smp_store_release(&pages->deferred_by, NULL);
-		n++;
-	}
+	/* Ends: what has holes is not filled before, so there is less and less to take. */
+	while (taken)
+		taken = notifier_unmap(notifier, taken, notifier_flush(notifier), &n, &unmaps);
 	atomic_sub(n, &notifier->nr_deferred);
 	mutex_unlock(&notifier->finish_lock);
 
-	atomic_long_add(n, &gpusvm->stats.unmaps);
+	atomic_long_add(unmaps, &notifier->gpusvm->stats.unmaps);
 	if (trace_drm_gpusvm_invalidate_finish_enabled())
 		trace_drm_gpusvm_invalidate_finish(notifier, n,
 						   elapsed_since(begin));
-}
-
-/* Wait until a deferred unmap is done, by doing it. */
-static void pages_settle(struct drm_gpusvm_pages *pages)
-{
-	struct drm_gpusvm_notifier *notifier;
-
-	/* Pairs with notifier_finish(): nothing of the unmap is left to be done. */
-	notifier = smp_load_acquire(&pages->deferred_by);
-	if (notifier)
-		notifier_finish(notifier);
 }
 
 /* Remember where an invalidation was, for walk_stale_locked(). */
@@ -2653,18 +3491,16 @@ void drm_gpusvm_unmap_pages(struct drm_gpusvm *gpusvm,
 			    unsigned long npages,
 			    const struct drm_gpusvm_ctx *ctx)
 {
-	if (ctx->in_notifier) {
-		lockdep_assert_held_write(&gpusvm->notifier_lock);
-		pages_unmap_locked(gpusvm, svm_pages);
+	if (!ctx->in_notifier) {
+		pages_unmap(gpusvm, svm_pages);
 		return;
 	}
 
-	pages_settle(svm_pages);
-	drm_gpusvm_notifier_lock(gpusvm);
-	pages_unmap_locked(gpusvm, svm_pages);
-	drm_gpusvm_notifier_unlock(gpusvm);
-	/* An invalidation may have been there between the two. */
-	pages_settle(svm_pages);
+	lockdep_assert_held_write(&gpusvm->notifier_lock);
+	if (svm_pages->deferred_by)
+		pages_clear_mapped(svm_pages);
+	else
+		pages_unmap_locked(gpusvm, svm_pages);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_pages);
 
@@ -2685,15 +3521,96 @@ void drm_gpusvm_unmap_pages_deferred(struct drm_gpusvm_notifier *notifier,
 {
 	lockdep_assert_held_write(&notifier->gpusvm->notifier_lock);
 
-	if (!svm_pages->flags.has_dma_mapping)
+	if (!drm_gpusvm_pages_mapped(svm_pages))
 		return;
 
 	pages_clear_mapped(svm_pages);
-	svm_pages->deferred_by = notifier;
-	atomic_inc(&notifier->nr_deferred);
-	llist_add(&svm_pages->deferred_link, &notifier->deferred);
+	pages_defer_locked(notifier, svm_pages);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_pages_deferred);
+
+/* Returns false if all of the pages should go. */
+static bool pages_take_part_locked(struct drm_gpusvm_notifier *notifier,
+				   struct drm_gpusvm_pages *pages,
+				   unsigned long pages_start,
+				   unsigned long *start, unsigned long *end)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	unsigned long first = 0, last = pages->npages, taken;
+
+	if (flags.has_dma_mapping)
+		pages_begin_holes(pages);
+
+	if (*start > pages_start)
+		first = (*start - pages_start) >> PAGE_SHIFT;
+	if (*end < pages_start + (last << PAGE_SHIFT))
+		last = PAGE_ALIGN(*end - pages_start) >> PAGE_SHIFT;
+
+	taken = pages_take(pages, &first, &last);
+	*start = min(*start, pages_start + (first << PAGE_SHIFT));
+	*end = max(*end, pages_start + (last << PAGE_SHIFT));
+	/* All of it may be holes already. */
+	if (!taken)
+		return true;
+
+	pages->nr_holes++;
+	pages->nr_missing += taken;
+	if (pages->nr_missing == pages->npages || pages->nr_holes > PAGES_MAX_HOLES ||
+	    pages->nr_holes * PAGES_PER_HOLE > pages->npages)
+		return false;
+
+	flags.has_dma_mapping = false;
+	flags.has_holes = true;
+	pages_set_flags(pages, flags);
+	pages_defer_locked(notifier, pages);
+	atomic_long_inc(&notifier->gpusvm->stats.parts);
+
+	return true;
+}
+
+/**
+ * drm_gpusvm_unmap_part_deferred() - Take a part of pages away, unmap in the second
+ *				      pass
+ * @notifier: The notifier that is being invalidated
+ * @svm_pages: The pages object
+ * @pages_start: Address of its first page
+ * @start: First address that is invalidated, and on return that was taken
+ * @end: Address behind the last one
+ *
+ * Takes the segments that overlap the interval; the interval grows to what they
+ * cover. The device has to forget all of it, as with
+ * drm_gpusvm_unmap_pages_deferred(). The other segments stay mapped, and bindings of
+ * them may stay, although the pages are not valid before the next get. That looks
+ * at no more than what is missing and leaves the other segments as they are.
+ *
+ * Where nothing would be left, or many holes, everything is taken.
+ *
+ * Context: Called from &drm_gpusvm_ops.invalidate_start, with the notifier lock
+ * held for writing.
+ */
+void drm_gpusvm_unmap_part_deferred(struct drm_gpusvm_notifier *notifier,
+				    struct drm_gpusvm_pages *svm_pages,
+				    unsigned long pages_start,
+				    unsigned long *start, unsigned long *end)
+{
+	unsigned long pages_end =
+		pages_start + ((unsigned long)svm_pages->npages << PAGE_SHIFT);
+
+	lockdep_assert_held_write(&notifier->gpusvm->notifier_lock);
+
+	if (!drm_gpusvm_pages_mapped(svm_pages) || *start >= pages_end ||
+	    *end <= pages_start)
+		return;
+
+	if ((*start > pages_start || *end < pages_end) &&
+	    pages_take_part_locked(notifier, svm_pages, pages_start, start, end))
+		return;
+
+	*start = min(*start, pages_start);
+	*end = max(*end, pages_end);
+	drm_gpusvm_unmap_pages_deferred(notifier, svm_pages);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_part_deferred);
 
 /**
  * drm_gpusvm_free_pages() - Free what a pages object holds
@@ -2948,6 +3865,8 @@ static void show_stats(struct seq_file *m, struct drm_gpusvm_stats *stats)
 	SHOW(retries);
 	SHOW(segments);
 	SHOW(pages);
+	SHOW(fills);
+	SHOW(parts);
 	SHOW(unmaps);
 	SHOW(invalidations);
 	SHOW(invalidations_idle);

@@ -159,6 +159,33 @@ static void svm_invalidate_start(struct drm_gpusvm *gpusvm,
 	svm_count_start(gpusvm_to_svm(gpusvm), notifier, mmu_range);
 }
 
+/* The same, but what is not hit stays mapped. */
+static void svm_invalidate_start_parts(struct drm_gpusvm *gpusvm,
+				       struct drm_gpusvm_notifier *notifier,
+				       const struct mmu_notifier_range *mmu_range)
+{
+	struct svm_fixture *svm = gpusvm_to_svm(gpusvm);
+	struct drm_gpusvm_range *base = NULL;
+	int i;
+
+	drm_gpusvm_for_each_range(base, notifier, mmu_range->start, mmu_range->end) {
+		struct svm_range *range = to_svm_range(base);
+
+		for (i = 0; i < SVM_DEVICES; i++) {
+			svm->devices[i].taken_start = mmu_range->start;
+			svm->devices[i].taken_end = mmu_range->end;
+			drm_gpusvm_unmap_part_deferred(notifier, &range->pages[i],
+						       drm_gpusvm_range_start(base),
+						       &svm->devices[i].taken_start,
+						       &svm->devices[i].taken_end);
+		}
+		if (mmu_range->event == MMU_NOTIFY_UNMAP)
+			drm_gpusvm_range_set_unmapped(base, range->pages,
+						      SVM_DEVICES, mmu_range);
+	}
+	svm_count_start(svm, notifier, mmu_range);
+}
+
 static void svm_invalidate_finish(struct drm_gpusvm *gpusvm,
 				  struct drm_gpusvm_notifier *notifier)
 {
@@ -183,6 +210,15 @@ const struct drm_gpusvm_ops svm_ops_two_pass = {
 	.range_alloc = svm_range_alloc,
 	.range_free = svm_range_free,
 	.invalidate_start = svm_invalidate_start,
+	.invalidate_finish = svm_invalidate_finish,
+};
+
+const struct drm_gpusvm_ops svm_ops_parts = {
+	.notifier_alloc = svm_notifier_alloc,
+	.notifier_free = svm_notifier_free,
+	.range_alloc = svm_range_alloc,
+	.range_free = svm_range_free,
+	.invalidate_start = svm_invalidate_start_parts,
 	.invalidate_finish = svm_invalidate_finish,
 };
 

@@ -35,6 +35,8 @@ struct svm_fixture;
  * @bytes: Bytes that are mapped for DMA at present
  * @maps: Calls that mapped
  * @unmaps: Calls that unmapped
+ * @taken_start: First address that the last invalidation of a part was about
+ * @taken_end: Address behind the last one
  */
 struct svm_device {
 	struct device *dev;
@@ -42,6 +44,8 @@ struct svm_device {
 	atomic_long_t bytes;
 	atomic_t maps;
 	atomic_t unmaps;
+	unsigned long taken_start;
+	unsigned long taken_end;
 };
 
 /**
@@ -139,6 +143,7 @@ static inline struct svm_fixture *to_svm(struct kunit *test)
 
 extern const struct drm_gpusvm_ops svm_ops_one_pass;
 extern const struct drm_gpusvm_ops svm_ops_two_pass;
+extern const struct drm_gpusvm_ops svm_ops_parts;
 extern const unsigned long svm_chunks[3];
 
 int svm_suite_init(struct kunit_suite *suite);
