@@ -87,36 +87,35 @@ static void gc_add(struct vsvm_gc *gc, struct vsvm_range *range)
 	queue_work(system_dfl_wq, &gc->work);
 }
 
-static bool has_mapping(struct vsvm_range *range, struct vsvm_vm *vm)
-{
-	for (int i = 0; i < vm->num_devices; i++)
-		if (range->pages[i].flags.has_dma_mapping)
-			return true;
-
-	return false;
-}
-
-/* Zap from the first to the last range that is mapped, once for each device. */
+/* Begin to take an interval away from all devices. */
 static void zap_window(struct vsvm_vm *vm, struct vsvm_notifier *notifier,
 		       unsigned long start, unsigned long end)
 {
-	struct drm_gpusvm_range *range = NULL;
-	unsigned long first = ULONG_MAX;
-	unsigned long last = 0;
-
-	drm_gpusvm_for_each_range(range, &notifier->base, start, end) {
-		if (!has_mapping(to_vsvm_range(range), vm))
-			continue;
-		first = min(first, drm_gpusvm_range_start(range));
-		last = max(last, drm_gpusvm_range_end(range));
-	}
-
-	if (first > last)
-		return;
-
 	for (int i = 0; i < vm->num_devices; i++)
 		WRITE_ONCE(notifier->seqno[i],
-			   vsvm_zap_start(&vm->devices[i], first, last));
+			   vsvm_zap_start(&vm->devices[i], start, end));
+}
+
+/*
+ * Take pages of a range from all devices. What is not invalidated stays, unless it
+ * is part of a segment that is.
+ *
+ * Return: whether there was anything to take; then the interval has grown to it.
+ */
+static bool take_pages(struct vsvm_vm *vm, struct drm_gpusvm_notifier *notifier,
+		       struct vsvm_range *range, unsigned long *start,
+		       unsigned long *end)
+{
+	unsigned long range_start = drm_gpusvm_range_start(&range->base);
+	bool mapped = false;
+
+	for (int i = 0; i < vm->num_devices; i++) {
+		mapped |= drm_gpusvm_pages_mapped(&range->pages[i]);
+		drm_gpusvm_unmap_part_deferred(notifier, &range->pages[i],
+					       range_start, start, end);
+	}
+
+	return mapped;
 }
 
 /**
@@ -136,19 +135,21 @@ void vsvm_invalidate_start(struct drm_gpusvm *svm,
 				  drm_gpusvm_notifier_start(notifier));
 	unsigned long end = min(mmu_range->end,
 				drm_gpusvm_notifier_end(notifier));
+	unsigned long first = ULONG_MAX, last = 0;
 	struct drm_gpusvm_range *base = NULL;
 	struct vsvm_vm *vm = to_vsvm_vm(svm);
 
 	trace_vsvm_invalidate(vm, start, end, mmu_range->event);
-	zap_window(vm, to_vsvm_notifier(notifier), start, end);
 
 	drm_gpusvm_for_each_range(base, notifier, start, end) {
+		unsigned long from = max(start, drm_gpusvm_range_start(base));
+		unsigned long to = min(end, drm_gpusvm_range_end(base));
 		struct vsvm_range *range = to_vsvm_range(base);
 
-		for (int i = 0; i < vm->num_devices; i++)
-			drm_gpusvm_unmap_pages_deferred(notifier,
-							&range->pages[i]);
-
+		if (take_pages(vm, notifier, range, &from, &to)) {
+			first = min(first, from);
+			last = max(last, to);
+		}
 		if (mmu_range->event == MMU_NOTIFY_UNMAP) {
 			drm_gpusvm_range_set_unmapped(base, range->pages,
 						      vm->num_devices,
@@ -156,6 +157,9 @@ void vsvm_invalidate_start(struct drm_gpusvm *svm,
 			gc_add(&vm->gc, range);
 		}
 	}
+
+	if (first < last)
+		zap_window(vm, to_vsvm_notifier(notifier), first, last);
 }
 
 /**

@@ -248,12 +248,26 @@ static bool is_mapped(struct vsvm_range *range, struct vsvm_vm_device *vmdev)
 	return mapped;
 }
 
-/* Whether there is nothing to do; else whatever is mapped goes. */
+/* Whether pages that have holes lack the permission to be filled for the request. */
+static bool must_begin_anew(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+			    const struct vsvm_request *request)
+{
+	struct drm_gpusvm_pages *pages = group_pages(range, vmdev);
+
+	return drm_gpusvm_pages_mapped(pages) && !request->ctx.read_only &&
+	       !drm_gpusvm_pages_writable(pages);
+}
+
+/* Whether there is nothing to do; else whatever does not serve goes. */
 static bool serves(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 		   const struct vsvm_request *request)
 {
-	if (!is_mapped(range, vmdev))
+	if (!is_mapped(range, vmdev)) {
+		if (must_begin_anew(range, vmdev, request))
+			range_unmap(range, vmdev->vm, vmdev->group,
+				    group_of(vmdev)->group_size);
 		return false;
+	}
 
 	if (request->ctx.read_only ||
 	    (drm_gpusvm_pages_writable(group_pages(range, vmdev)) &&
