@@ -36,13 +36,16 @@
  *
  * The CPU can get in between any two of these steps. Then the fault starts over,
  * for as long as XE_SVM_FAULT_TIMEOUT says. If a neighbour of the page can't be
- * had, such as a page behind the end of a file, the range gives way to one for the
- * page alone. Everything else is an error, which is what the fault is answered
- * with.
+ * had, such as a page behind the end of a file, or if the CPU changes neighbours all
+ * the time, the range gives way to one for the page alone. Everything else is an
+ * error, which is what the fault is answered with.
  */
 
 /* How long a fault may lose against the CPU. Each loss takes far less. */
 #define XE_SVM_FAULT_TIMEOUT		(5 * HZ)
+
+/* How often it may lose its pages before they are bound, until it goes for one page. */
+#define XE_SVM_FAULT_LOSSES		8
 
 /* Attempts to migrate where it has to be, and where it would be nice. */
 #define XE_SVM_MIGRATE_TRIES_NEEDED	3
@@ -64,6 +67,7 @@
  * @range: The range
  * @need_vram: The page has to be in VRAM
  * @one_page: The range has to be a page
+ * @losses: How often pages were invalid when they were to be bound
  * @remapped: @vma may be stale
  * @migrations: Attempts to migrate so far
  */
@@ -81,6 +85,7 @@ struct xe_svm_fault {
 	struct xe_svm_range *range;
 	bool need_vram;
 	bool one_page;
+	unsigned int losses;
 	bool remapped;
 	unsigned int migrations;
 };
@@ -309,6 +314,13 @@ static int fault_get_pages(struct xe_svm_fault *fault)
 	return fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED ? -EAGAIN : -EBUSY;
 }
 
+/* The CPU was faster. If it is so again and again, is it with the page of the fault? */
+static void fault_lose(struct xe_svm_fault *fault)
+{
+	if (++fault->losses >= XE_SVM_FAULT_LOSSES && !fault->need_vram)
+		fault->one_page = true;
+}
+
 /* Write the page tables of the tile that has faulted. */
 static int fault_bind(struct xe_svm_fault *fault)
 {
@@ -343,6 +355,8 @@ static int fault_bind(struct xe_svm_fault *fault)
 		dma_fence_put(fence);
 	}
 	fault_stat_since(fault, &stat_binds_us, begin);
+	if (err == -EAGAIN)
+		fault_lose(fault);
 
 	return err;
 }

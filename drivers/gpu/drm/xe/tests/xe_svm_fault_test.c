@@ -341,6 +341,27 @@ static void cpu_is_faster_forever(struct kunit *test)
 	KUNIT_EXPECT_GT(test, race.times, 1);
 }
 
+static void race_beside_bind(struct kunit *test, struct xe_svm_range *range)
+{
+	struct test_race *race = to_svm(test)->arg;
+
+	race->times++;
+	xsvm_zap(race->file, PAGE_SIZE, SZ_64K - PAGE_SIZE);
+}
+
+/* Each attempt loses other pages than that of the fault, which is served alone then. */
+static void cpu_changes_neighbours_forever(struct kunit *test)
+{
+	struct test_race race;
+
+	start_race(test, &race, -1);
+	to_svm(test)->before_bind = race_beside_bind;
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_GT(test, race.times, 1);
+	KUNIT_EXPECT_EQ(test, xe_svm_range_size(xsvm_range_at(test, SVM_BASE)), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+}
+
 static void replace_memory(struct kunit *test)
 {
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
@@ -553,6 +574,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(memory_is_short),
 	KUNIT_CASE(cpu_is_faster_at_first),
 	KUNIT_CASE_SLOW(cpu_is_faster_forever),
+	KUNIT_CASE(cpu_changes_neighbours_forever),
 	KUNIT_CASE(memory_is_replaced_meanwhile),
 	KUNIT_CASE(memory_is_unmapped_meanwhile),
 	KUNIT_CASE(garbage_in_the_way),
