@@ -64,18 +64,19 @@
  * everything else here, so an invalidation has two passes.
  *
  * The first one, under the notifier lock, takes the pages away from the ranges,
- * so that nobody can bind them, and notes in the window's &struct
- * xe_svm_notifier from where to where there is something to be zapped. If no job
+ * so that nobody can bind them, and notes in each range, and in the window's &struct
+ * xe_svm_notifier, from where to where there is something to be zapped. If no job
  * is under way it zaps at once and sends the flush.
  *
  * The second one does what is left, and waits without the notifier lock. Faults
  * and invalidations elsewhere in the address space go on meanwhile, and the
  * flushes of windows and devices that one CPU operation hits overlap.
  *
- * A range goes as a whole, however little of it the CPU changes. The GPU may have
- * one entry for all of it, and so may the IOMMU, and entries that are zapped have to
- * be written anew by a job anyway. The next fault looks at all of its pages again,
- * but faults in only those that are missing.
+ * Of a range only that is zapped which the CPU changes, in steps of 64 KiB, the
+ * largest page that several entries can be marked as. The GPU goes on with the rest,
+ * and the next fault looks at, maps and binds no more than the hole. The exceptions
+ * are ranges that the GPU has one entry for, page tables of 64 KiB pages, and what is
+ * mapped for DMA in one piece.
  *
  * A closed VM has no page table entries any more, and its TLBs are flushed. Then
  * the pages are unmapped, and that is all.
@@ -155,10 +156,17 @@ static bool range_in_vram(struct xe_svm_range *range)
 	return flags.has_devmem_pages;
 }
 
-/* Tiles that can reach the memory of the range. */
+/* Tiles that can reach all of the memory of the range. */
 static u8 range_bound_tiles(struct xe_svm_range *range)
 {
 	return READ_ONCE(range->tile_present) & ~READ_ONCE(range->tile_invalidated);
+}
+
+/* Tiles that can reach some of it. */
+static u8 range_live_tiles(struct xe_svm_range *range)
+{
+	return range_bound_tiles(range) |
+	       (READ_ONCE(range->tile_present) & READ_ONCE(range->tile_partial));
 }
 
 /**
@@ -226,21 +234,52 @@ static void xe_svm_range_free(struct drm_gpusvm_range *base)
  * Zapping
  */
 
-/* Clear the page table entries of a range. Returns which tiles need a flush. */
-static u8 range_zap(struct xe_vm *vm, struct xe_svm_range *range)
+/* Clear a tile's entries of a part of a range, or more. Returns whether there were any. */
+static bool range_zap_tile(struct xe_vm *vm, struct xe_tile *tile,
+			   struct xe_svm_range *range, u64 *start, u64 *end)
 {
+	u8 partial = range->tile_partial & ~BIT(tile->id);
+
+	if (!xe_pt_zap_ptes_range(tile, vm, range, start, end))
+		return false;
+
+	if (*start > xe_svm_range_start(range) || *end < xe_svm_range_end(range))
+		partial |= BIT(tile->id);
+	WRITE_ONCE(range->tile_partial, partial);
+	/* Is read without a lock by xe_vm_has_valid_gpu_mapping(). */
+	WRITE_ONCE(range->tile_invalidated, range->tile_invalidated | BIT(tile->id));
+
+	return true;
+}
+
+/*
+ * Clear page table entries of a part of a range. Where a tile has large ones the
+ * interval grows. Returns which tiles need a flush.
+ */
+static u8 range_zap(struct xe_vm *vm, struct xe_svm_range *range, u64 *start, u64 *end)
+{
+	const u64 from = *start, to = *end;
 	struct xe_tile *tile;
 	u8 id, mask = 0;
 
 	for_each_tile(tile, vm->xe, id) {
-		if (!xe_pt_zap_ptes_range(tile, vm, range))
+		u64 tile_start = from, tile_end = to;
+
+		if (!range_zap_tile(vm, tile, range, &tile_start, &tile_end))
 			continue;
 		mask |= BIT(id);
-		/* Is read without a lock by xe_vm_has_valid_gpu_mapping(). */
-		WRITE_ONCE(range->tile_invalidated, range->tile_invalidated | BIT(id));
+		*start = min(*start, tile_start);
+		*end = max(*end, tile_end);
 	}
 
 	return mask;
+}
+
+static u8 range_zap_all(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	u64 start = xe_svm_range_start(range), end = xe_svm_range_end(range);
+
+	return range_zap(vm, range, &start, &end);
 }
 
 static void stat_add_gts(struct xe_tile *tile, enum xe_gt_stats_id stat, int value)
@@ -297,7 +336,7 @@ static void range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range)
 	binds_wait(vm);
 
 	xe_svm_notifier_lock(vm);
-	tiles = range_zap(vm, range);
+	tiles = range_zap_all(vm, range);
 	if (tiles && !WARN_ON_ONCE(flush_submit(vm, xe_svm_range_start(range),
 						xe_svm_range_end(range), tiles,
 						&batch)))
@@ -328,7 +367,7 @@ u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end)
 	drm_gpusvm_for_each_notifier(notifier, &vm->svm.gpusvm, start, end) {
 		r = NULL;
 		drm_gpusvm_for_each_range(r, notifier, start, end)
-			tiles |= range_zap(vm, to_xe_range(r));
+			tiles |= range_zap_all(vm, to_xe_range(r));
 	}
 
 	return tiles;
@@ -343,13 +382,10 @@ static bool zap_is_pending(const struct xe_svm_notifier *xnotifier)
 	return xnotifier->zap_start < xnotifier->zap_end;
 }
 
-/* The interval grows over all ranges that are hit, each as a whole. */
-static void zap_add_range_locked(struct xe_svm_notifier *xnotifier,
-				 struct xe_svm_range *range)
+/* The interval grows over all that is hit. */
+static void zap_add_locked(struct xe_svm_notifier *xnotifier, unsigned long start,
+			   unsigned long end)
 {
-	unsigned long start = xe_svm_range_start(range);
-	unsigned long end = xe_svm_range_end(range);
-
 	if (zap_is_pending(xnotifier)) {
 		start = min(start, xnotifier->zap_start);
 		end = max(end, xnotifier->zap_end);
@@ -361,13 +397,22 @@ static void zap_add_range_locked(struct xe_svm_notifier *xnotifier,
 /* Zap what is pending. A range in between that wasn't hit has valid pages. */
 static u8 zap_pending_ranges_locked(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
 {
+	const unsigned long first = xnotifier->zap_start, last = xnotifier->zap_end;
 	struct drm_gpusvm_range *r = NULL;
 	u8 tiles = 0;
 
-	drm_gpusvm_for_each_range(r, &xnotifier->base, xnotifier->zap_start,
-				  xnotifier->zap_end)
-		if (!xe_svm_range_pages_valid(to_xe_range(r)))
-			tiles |= range_zap(vm, to_xe_range(r));
+	drm_gpusvm_for_each_range(r, &xnotifier->base, first, last) {
+		struct xe_svm_range *range = to_xe_range(r);
+		u64 start = range->hole.start, end = range->hole.end;
+		u8 zapped;
+
+		if (xe_svm_range_pages_valid(range))
+			continue;
+		zapped = range_zap(vm, range, &start, &end);
+		if (zapped)
+			zap_add_locked(xnotifier, start, end);
+		tiles |= zapped;
+	}
 
 	return tiles;
 }
@@ -425,24 +470,44 @@ static void garbage_add_locked(struct xe_vm *vm, struct xe_svm_range *range,
 	queue_work(vm->xe->usm.pf_wq, &vm->svm.garbage_collector.work);
 }
 
-/* First pass, begin: what does the GPU have to forget? */
-static void range_invalidate_begin(struct xe_vm *vm, struct xe_svm_notifier *xnotifier,
-				   struct xe_svm_range *range)
+/*
+ * Note what was taken of a range. The hole begins anew if all that was taken before
+ * is bound again.
+ */
+static void range_add_hole_locked(struct xe_svm_range *range, unsigned long start,
+				  unsigned long end, bool anew)
 {
-	xe_svm_range_debug(range, "NOTIFIER");
-
-	if (!xe_vm_is_closed(vm) && range_bound_tiles(range))
-		zap_add_range_locked(xnotifier, range);
+	start = max(ALIGN_DOWN(start, SZ_64K), xe_svm_range_start(range));
+	end = min(ALIGN(end, SZ_64K), xe_svm_range_end(range));
+	if (!anew && range->hole.start < range->hole.end) {
+		start = min(start, range->hole.start);
+		end = max(end, range->hole.end);
+	}
+	range->hole.start = start;
+	range->hole.end = end;
 }
 
-/* First pass, end: the pages are not valid any more. */
-static void range_invalidate_end(struct xe_vm *vm, struct xe_svm_notifier *xnotifier,
-				 struct xe_svm_range *range,
-				 const struct mmu_notifier_range *mmu_range)
+/* First pass: what is hit is not valid any more, and the GPU has to forget it. */
+static void range_invalidate(struct xe_vm *vm, struct xe_svm_notifier *xnotifier,
+			     struct xe_svm_range *range,
+			     const struct mmu_notifier_range *mmu_range)
 {
-	drm_gpusvm_unmap_pages_deferred(&xnotifier->base, &range->pages);
+	unsigned long start = max(mmu_range->start, xe_svm_range_start(range));
+	unsigned long end = min(mmu_range->end, xe_svm_range_end(range));
+	bool anew = xe_svm_range_pages_valid(range) && !range->tile_partial;
 
-	if (mmu_range->event == MMU_NOTIFY_UNMAP && !xe_vm_is_closed(vm))
+	xe_svm_range_debug(range, "NOTIFIER");
+
+	drm_gpusvm_unmap_part_deferred(&xnotifier->base, &range->pages,
+				       xe_svm_range_start(range), &start, &end);
+	range_add_hole_locked(range, start, end, anew);
+
+	if (xe_vm_is_closed(vm))
+		return;
+
+	if (range_live_tiles(range))
+		zap_add_locked(xnotifier, range->hole.start, range->hole.end);
+	if (mmu_range->event == MMU_NOTIFY_UNMAP)
 		garbage_add_locked(vm, range, mmu_range);
 }
 
@@ -458,10 +523,8 @@ static void xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
 	vm_dbg(&vm->xe->drm, "INVALIDATE: asid=%u, [0x%016lx, 0x%016lx), event=%d",
 	       vm->usm.asid, mmu_range->start, mmu_range->end, mmu_range->event);
 
-	drm_gpusvm_for_each_range(r, notifier, mmu_range->start, mmu_range->end) {
-		range_invalidate_begin(vm, xnotifier, to_xe_range(r));
-		range_invalidate_end(vm, xnotifier, to_xe_range(r), mmu_range);
-	}
+	drm_gpusvm_for_each_range(r, notifier, mmu_range->start, mmu_range->end)
+		range_invalidate(vm, xnotifier, to_xe_range(r), mmu_range);
 
 	/* Pairs with flush_wait(). A flush that is under way came too early. */
 	if (!zap_is_pending(xnotifier) || smp_load_acquire(&xnotifier->flushing) ||
@@ -546,7 +609,7 @@ static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
 	 * The job that unbinds is not waited for. By the time the pages are
 	 * unmapped the GPU must have forgotten them, whoever unmaps them.
 	 */
-	if (range_bound_tiles(range))
+	if (range_live_tiles(range))
 		range_zap_and_flush(vm, range);
 
 	xe_vm_lock(vm, false);
@@ -1068,7 +1131,7 @@ static void range_zap_for_upgrade(struct xe_vm *vm, struct xe_svm_range *range,
 				  const struct drm_gpusvm_ctx *ctx)
 {
 	if (!ctx->read_only && !xe_svm_range_writable(range) &&
-	    range_bound_tiles(range))
+	    range_live_tiles(range))
 		range_zap_and_flush(vm, range);
 }
 

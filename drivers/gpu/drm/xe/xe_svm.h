@@ -53,6 +53,18 @@ struct xe_svm_range {
 	 * under the notifier lock.
 	 */
 	u8 tile_invalidated;
+	/**
+	 * @tile_partial: Those of them of which only @hole was zapped. Under the
+	 * notifier lock.
+	 */
+	u8 tile_partial;
+	/** @hole: What invalidations have hit since all of the range was bound */
+	struct {
+		/** @hole.start: First address */
+		unsigned long start;
+		/** @hole.end: Address behind the last one */
+		unsigned long end;
+	} hole;
 };
 
 /**
@@ -257,6 +269,24 @@ static inline bool xe_svm_range_writable(struct xe_svm_range *range)
 	return drm_gpusvm_pages_writable(&range->pages);
 }
 
+/**
+ * xe_svm_range_to_bind() - What of a range has to be bound
+ * @range: The range
+ * @tile_id: The tile
+ * @start: Set to the first address
+ * @end: Set to the address behind the last one
+ *
+ * Needs the notifier lock.
+ */
+static inline void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id,
+					u64 *start, u64 *end)
+{
+	bool part = range->tile_present & range->tile_partial & BIT(tile_id);
+
+	*start = part ? range->hole.start : xe_svm_range_start(range);
+	*end = part ? range->hole.end : xe_svm_range_end(range);
+}
+
 #else /* CONFIG_DRM_XE_GPUSVM */
 
 #include <linux/interval_tree.h>
@@ -284,6 +314,7 @@ struct xe_svm_range {
 	} pages;
 	u32 tile_present;
 	u32 tile_invalidated;
+	u32 tile_partial;
 };
 
 /* Without mirrors there still are userptrs, which need the core's lock. */
@@ -442,6 +473,11 @@ static inline bool xe_svm_range_pages_valid(struct xe_svm_range *range)
 static inline bool xe_svm_range_writable(struct xe_svm_range *range)
 {
 	return false;
+}
+
+static inline void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id,
+					u64 *start, u64 *end)
+{
 }
 
 #define xe_svm_range_has_dma_mapping(...) false

@@ -493,6 +493,26 @@ int xe_svm_bo_evict(struct xe_bo *bo)
 /* A page that is busy now may not be the next time. */
 #define XE_SVM_POPULATE_TRIES	2
 
+/*
+ * What of a range has to be migrated: all of it, or a hole in what is mapped from
+ * that memory. The rest was there, or could not be migrated, when it was mapped; asking
+ * for it again would take it from the GPU.
+ */
+static void range_to_migrate(struct xe_svm_range *range,
+			     const struct drm_pagemap *dpagemap,
+			     unsigned long *start, unsigned long *end)
+{
+	*start = xe_svm_range_start(range);
+	*end = xe_svm_range_end(range);
+
+	drm_gpusvm_notifier_lock(range->base.gpusvm);
+	if (range->pages.flags.has_holes && range->pages.dpagemap == dpagemap) {
+		*start = range->hole.start;
+		*end = range->hole.end;
+	}
+	drm_gpusvm_notifier_unlock(range->base.gpusvm);
+}
+
 /**
  * xe_svm_alloc_vram() - Migrate a range to VRAM
  * @range: The range
@@ -507,6 +527,7 @@ int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *c
 {
 	struct drm_gpusvm *gpusvm = range->base.gpusvm;
 	struct xe_vm *vm = container_of(gpusvm, struct xe_vm, svm.gpusvm);
+	unsigned long start, end;
 	int err, tries = 0;
 
 	xe_assert(vm->xe, range->base.flags.migrate_devmem);
@@ -520,9 +541,9 @@ int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *c
 	}
 	vm_dbg(&vm->xe->drm, "Migrate to memory of \"%s\"\n", dpagemap->drm->unique);
 
+	range_to_migrate(range, dpagemap, &start, &end);
 	do {
-		err = drm_pagemap_populate_mm(dpagemap, xe_svm_range_start(range),
-					      xe_svm_range_end(range), gpusvm->mm,
+		err = drm_pagemap_populate_mm(dpagemap, start, end, gpusvm->mm,
 					      ctx->timeslice_ms);
 	} while (err == -EBUSY && ++tries < XE_SVM_POPULATE_TRIES);
 

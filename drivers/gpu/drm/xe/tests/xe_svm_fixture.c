@@ -132,17 +132,21 @@ static struct xe_pt *gpu_create_pt(struct xe_vm *vm, struct xe_tile *tile,
 }
 
 static bool gpu_zap_range(struct xe_tile *tile, struct xe_vm *vm,
-			  struct xe_svm_range *range)
+			  struct xe_svm_range *range, u64 *start, u64 *end)
 {
 	struct kunit *test = kunit_get_current_test();
+
+	if (current_svm->gpu.large_entries) {
+		*start = xe_svm_range_start(range);
+		*end = xe_svm_range_end(range);
+	}
 
 	/* A job that is under way could write the entries again. */
 	KUNIT_EXPECT_TRUE(test, dma_resv_test_signaled(xe_vm_resv(vm),
 						       DMA_RESV_USAGE_BOOKKEEP));
 	current_svm->gpu.zaps++;
 
-	return entries_clear(&current_svm->gpu.ptes, xe_svm_range_start(range),
-			     xe_svm_range_end(range));
+	return entries_clear(&current_svm->gpu.ptes, *start, *end);
 }
 
 static bool gpu_zap_vma(struct xe_tile *tile, struct xe_vma *vma)
@@ -153,8 +157,11 @@ static bool gpu_zap_vma(struct xe_tile *tile, struct xe_vma *vma)
 			     xe_vma_end(vma));
 }
 
-/* Write page tables for what was got. Returns the address behind that. */
-u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr,
+/*
+ * Write page tables for what was got at an address, as far as it is in an interval.
+ * Returns the address behind what was got.
+ */
+u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr, u64 start, u64 end,
 			const struct drm_gpusvm_pages *pages, u64 flags)
 {
 	u64 offset;
@@ -164,9 +171,11 @@ u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr,
 		const struct drm_pagemap_addr *a = &pages->dma_addr[i];
 		u64 vram = a->proto == XE_INTERCONNECT_VRAM ? GPU_PTE_VRAM : 0;
 
+		KUNIT_EXPECT_FALSE(test, a->hole || a->taken);
 		for (offset = 0; offset < PAGE_SIZE << a->order; offset += PAGE_SIZE)
-			entries_set(test, &current_svm->gpu.ptes, addr + offset,
-				    (a->addr + offset) | flags | vram);
+			if (addr + offset >= start && addr + offset < end)
+				entries_set(test, &current_svm->gpu.ptes, addr + offset,
+					    (a->addr + offset) | flags | vram);
 		addr += offset;
 	}
 
@@ -179,7 +188,7 @@ static struct dma_fence *gpu_bind_range(struct xe_vm *vm, struct xe_vma *vma,
 {
 	struct kunit *test = kunit_get_current_test();
 	struct xe_svm_fixture *svm = current_svm;
-	u64 flags = 0;
+	u64 start, end, flags = 0;
 	bool valid;
 
 	if (svm->before_bind)
@@ -193,11 +202,14 @@ static struct dma_fence *gpu_bind_range(struct xe_vm *vm, struct xe_vma *vma,
 	if (valid) {
 		if (xe_svm_range_writable(range) && !xe_vma_read_only(vma))
 			flags = GPU_PTE_WRITE;
+		xe_svm_range_to_bind(range, 0, &start, &end);
 		KUNIT_EXPECT_EQ(test, xe_svm_range_end(range),
-				xsvm_gpu_write_ptes(test, xe_svm_range_start(range),
-						    &range->pages, flags));
+				xsvm_gpu_write_ptes(test, xe_svm_range_start(range), start,
+						    end, &range->pages, flags));
 		WRITE_ONCE(range->tile_present, range->tile_present | tile_mask);
 		WRITE_ONCE(range->tile_invalidated, range->tile_invalidated & ~tile_mask);
+		range->tile_partial &= ~tile_mask;
+		svm->gpu.bound = end - start;
 	}
 	xe_svm_notifier_unlock(vm);
 	if (!valid)

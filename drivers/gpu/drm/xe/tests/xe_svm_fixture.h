@@ -63,7 +63,9 @@ struct xe_svm_flush {
  *
  * @ptes: The page tables
  * @tlb: The TLB
+ * @large_entries: Entries of a range can't be zapped in part
  * @binds: Ranges that were bound
+ * @bound: How much of the last range was, in bytes
  * @unbinds: Ranges that were unbound
  * @zaps: Ranges and VMAs whose entries were zapped, from the CPU
  * @nr_flushes: Flushes
@@ -80,7 +82,9 @@ struct xe_svm_flush {
 struct xe_svm_gpu {
 	struct xarray ptes;
 	struct xarray tlb;
+	bool large_entries;
 	unsigned int binds;
+	u64 bound;
 	unsigned int unbinds;
 	unsigned int zaps;
 	unsigned int nr_flushes;
@@ -183,7 +187,7 @@ u64 xsvm_gpu_read(struct kunit *test, u64 addr);
 void xsvm_gpu_write(struct kunit *test, u64 addr, u64 value);
 struct xe_svm_range *xsvm_gpu_touch(struct kunit *test, u64 addr, u8 access);
 bool xsvm_gpu_reaches(struct kunit *test, u64 start, u64 end);
-u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr,
+u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr, u64 start, u64 end,
 			const struct drm_gpusvm_pages *pages, u64 flags);
 u64 xsvm_gpu_pte(struct kunit *test, u64 addr);
 struct xe_svm_job *xsvm_start_job(struct kunit *test);

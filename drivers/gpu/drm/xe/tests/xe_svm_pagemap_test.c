@@ -593,6 +593,42 @@ static void there_and_back(struct kunit *test)
 								   local_pagemap(test)));
 }
 
+/* Pages that were copied to VRAM by the jobs from one on. */
+static unsigned long copied_to_vram(struct kunit *test, unsigned int job)
+{
+	struct test_copies *copies = to_copies(test);
+	unsigned long npages = 0;
+
+	for (; job < min(copies->jobs, COPY_JOBS); job++)
+		if (!copies->job[job].to_ram)
+			npages += copies->job[job].npages;
+
+	return npages;
+}
+
+/* The CPU fetches a part. The GPU goes on with the rest, and gets that part again. */
+static void part_there_and_back(struct kunit *test)
+{
+	const u64 hit = SVM_BASE + SZ_1M;
+	unsigned int job;
+
+	map_and_touch(test, SVM_BASE, SZ_2M);
+	KUNIT_ASSERT_EQ(test, copied_to_vram(test, 0), SZ_2M >> PAGE_SHIFT);
+	job = to_copies(test)->jobs;
+
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, hit), hit);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, hit, hit + PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_2M - PAGE_SIZE,
+						 SVM_BASE + SZ_2M));
+
+	xsvm_gpu_write(test, hit, 1);
+	KUNIT_EXPECT_TRUE(test, in_vram(test, hit));
+	KUNIT_EXPECT_GT(test, copied_to_vram(test, job), 0);
+	KUNIT_EXPECT_LT(test, copied_to_vram(test, job), SZ_1M >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, hit), 1);
+}
+
 /* What the CPU has never written to is zero, though the VRAM isn't. */
 static void holes_are_zero(struct kunit *test)
 {
@@ -717,6 +753,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(pieces_are_copied_one_by_one),
 	KUNIT_CASE(copies_fail),
 	KUNIT_CASE(there_and_back),
+	KUNIT_CASE(part_there_and_back),
 	KUNIT_CASE(holes_are_zero),
 	KUNIT_CASE(ram_is_preferred),
 	KUNIT_CASE(files_stay),

@@ -230,6 +230,183 @@ static void flush_covers_all_ranges_that_are_hit(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + 3 * SZ_64K));
 }
 
+/*
+ * Write to pages in an order that keeps neighbours from having memory in a row, which
+ * would be mapped, and taken, in one piece.
+ */
+static void touch_scattered(struct kunit *test, u64 addr, u64 len)
+{
+	u64 offset;
+
+	for (offset = 0; offset < len; offset += 2 * PAGE_SIZE)
+		xsvm_write(test, addr + offset, addr + offset);
+	for (offset = PAGE_SIZE; offset < len; offset += 2 * PAGE_SIZE)
+		xsvm_write(test, addr + offset, addr + offset);
+}
+
+/* How many pages are mapped in one piece with an address; one, most likely. */
+static long segment_npages(struct kunit *test, struct xe_svm_range *range, u64 addr)
+{
+	u64 end = xe_svm_range_start(range);
+	unsigned int i;
+
+	for (i = 0; i < range->pages.nr_addrs; i++) {
+		end += PAGE_SIZE << range->pages.dma_addr[i].order;
+		if (addr < end)
+			break;
+	}
+	KUNIT_ASSERT_LT(test, addr, end);
+
+	return 1L << range->pages.dma_addr[i].order;
+}
+
+/* The GPU goes on with what the CPU has not changed, and gets only the rest again. */
+static void small_invalidation_takes_little(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	const u64 hit = SVM_BASE + SZ_1M + SZ_64K;
+	struct xe_svm_range *range;
+	unsigned int faults;
+	long pages, npages;
+
+	touch_scattered(test, SVM_BASE, SZ_2M);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_2M);
+	KUNIT_ASSERT_EQ(test, svm->gpu.bound, SZ_2M);
+	pages = xsvm_stat(svm, pages);
+	faults = svm->acks;
+	npages = segment_npages(test, range, hit);
+
+	xsvm_zap(file, hit - SVM_BASE, PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, parts), 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, hit, hit + SZ_64K));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, hit, hit + SZ_64K));
+	KUNIT_EXPECT_EQ(test, svm->gpu.flushes[0].end - svm->gpu.flushes[0].start, SZ_64K);
+
+	/* No fault for what is left on both sides. */
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, hit - PAGE_SIZE), hit - PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, hit + SZ_64K), hit + SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->acks, faults);
+
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, hit), hit);
+	KUNIT_EXPECT_EQ(test, svm->acks, faults + 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, range));
+	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_64K);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, pages), pages + npages);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), 1);
+	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
+	KUNIT_EXPECT_EQ(test, range->tile_invalidated, 0);
+}
+
+/* What is left of the entries can be reached, so it is zapped when its turn comes. */
+static void holes_grow(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	struct xe_svm_range *range;
+
+	touch_scattered(test, SVM_BASE, SZ_2M);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+
+	xsvm_zap(file, SZ_64K, PAGE_SIZE);
+	xsvm_zap(file, 3 * SZ_64K, SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 2);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_64K,
+						  SVM_BASE + 4 * SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 4 * SZ_64K,
+						 SVM_BASE + SZ_2M));
+
+	/* Bound again from the first to the last. */
+	xsvm_gpu_touch(test, SVM_BASE + SZ_64K, GPU_WRITE);
+	KUNIT_EXPECT_EQ(test, svm->gpu.bound, 3 * SZ_64K);
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 3 * SZ_64K,
+						 SVM_BASE + 4 * SZ_64K));
+
+	/* The next hole has nothing to do with these. */
+	xsvm_zap(file, SZ_1M, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, range->hole.start, SVM_BASE + SZ_1M);
+	KUNIT_EXPECT_EQ(test, range->hole.end, SVM_BASE + SZ_1M + SZ_64K);
+
+	/* Everything, while there is a hole. */
+	xsvm_zap(file, 0, SZ_2M);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_2M));
+	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
+}
+
+/* The GPU has one entry for all: that goes, though the mapping for DMA stays. */
+static void large_entries_go_as_a_whole(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	struct xe_svm_range *range;
+	long pages, npages;
+
+	touch_scattered(test, SVM_BASE, SZ_2M);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	pages = xsvm_stat(svm, pages);
+	npages = segment_npages(test, range, SVM_BASE + SZ_1M);
+
+	svm->gpu.large_entries = true;
+	xsvm_zap(file, SZ_1M, PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_2M));
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE, SVM_BASE + SZ_2M));
+	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
+
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, pages), pages + npages);
+}
+
+/* With a job under way the second pass zaps, no more than the first one would. */
+static void small_invalidation_waits_for_jobs(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	struct xe_svm_job *job;
+
+	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	job = xsvm_start_job(test);
+
+	xsvm_zap(file, SZ_1M, PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, job->asked);
+	KUNIT_EXPECT_EQ(test, job->zaps, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE + SZ_1M,
+					     SVM_BASE + SZ_1M + SZ_64K));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_1M,
+						  SVM_BASE + SZ_1M + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_1M));
+}
+
+/* Writing to what was got for reading, with a hole in it: all entries go. */
+static void upgrade_of_holes(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	struct xe_svm_range *range;
+
+	touch_scattered(test, SVM_BASE, SZ_2M);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
+	KUNIT_ASSERT_FALSE(test, xe_svm_range_writable(range));
+
+	xsvm_zap(file, SZ_1M, PAGE_SIZE);
+	xsvm_gpu_write(test, SVM_BASE + SZ_1M, 1);
+	KUNIT_EXPECT_TRUE(test, xe_svm_range_writable(range));
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE, SVM_BASE + SZ_2M));
+	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE + SZ_1M), 1);
+}
+
 static void expect_still_mapped(struct kunit *test, u64 start, u64 end)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
@@ -714,6 +891,11 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(no_flush_without_entries),
 	KUNIT_CASE(neighbours_are_left_alone),
 	KUNIT_CASE(flush_covers_all_ranges_that_are_hit),
+	KUNIT_CASE(small_invalidation_takes_little),
+	KUNIT_CASE(holes_grow),
+	KUNIT_CASE(large_entries_go_as_a_whole),
+	KUNIT_CASE(small_invalidation_waits_for_jobs),
+	KUNIT_CASE(upgrade_of_holes),
 	KUNIT_CASE(unmapped_after_the_flush),
 	KUNIT_CASE(flushes_of_windows_overlap),
 	KUNIT_CASE(zap_waits_for_jobs),

@@ -92,8 +92,9 @@ static void bind(struct kunit *test, struct xe_userptr_vma *uvma)
 	xe_svm_notifier_lock(vm);
 	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), 0);
 	KUNIT_EXPECT_EQ(test, xe_vma_end(vma),
-			xsvm_gpu_write_ptes(test, xe_vma_start(vma),
-					    &uvma->userptr.pages, GPU_PTE_WRITE));
+			xsvm_gpu_write_ptes(test, xe_vma_start(vma), xe_vma_start(vma),
+					    xe_vma_end(vma), &uvma->userptr.pages,
+					    GPU_PTE_WRITE));
 	vma->tile_present = BIT(0);
 	vma->tile_invalidated = 0;
 	uvma->userptr.initial_bind = true;
