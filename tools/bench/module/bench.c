@@ -252,6 +252,34 @@ static int bench_invalidate(struct bench_vm *vm, unsigned int i)
 			    bench_addr(vm, i + 1));
 }
 
+/* Which pages differs from range to range, and they are far from each other. */
+static int bench_invalidate_pages(struct bench_vm *vm, unsigned int i,
+				  unsigned int count)
+{
+	unsigned int n, page, npages = vm->setup.size >> PAGE_SHIFT;
+	unsigned long start;
+	int err = 0;
+
+	for (n = 0; n < count && !err; n++) {
+		page = (i * 197 + n * npages / count) % npages;
+		start = bench_addr(vm, i) + page * PAGE_SIZE;
+		err = bench_notify(vm->ranges[i]->notifier, start,
+				   start + PAGE_SIZE);
+	}
+
+	return err;
+}
+
+static int bench_invalidate_page(struct bench_vm *vm, unsigned int i)
+{
+	return bench_invalidate_pages(vm, i, 1);
+}
+
+static int bench_invalidate_8_pages(struct bench_vm *vm, unsigned int i)
+{
+	return bench_invalidate_pages(vm, i, 8);
+}
+
 /* Memory of the same window that no range covers: behind the array. */
 static int bench_idle(struct bench_vm *vm, unsigned int i)
 {
@@ -633,7 +661,8 @@ static bool bench_step_ok(struct bench_vm *vm,
 			  const struct gpusvm_bench_step *step)
 {
 	static const u32 need_ranges = BIT(GPUSVM_BENCH_GET) |
-		BIT(GPUSVM_BENCH_INVALIDATE) | BIT(GPUSVM_BENCH_IDLE) |
+		BIT(GPUSVM_BENCH_INVALIDATE) | BIT(GPUSVM_BENCH_INVALIDATE_PAGE) |
+		BIT(GPUSVM_BENCH_INVALIDATE_8_PAGES) | BIT(GPUSVM_BENCH_IDLE) |
 		BIT(GPUSVM_BENCH_CHECKSUM) | BIT(GPUSVM_BENCH_BYTES_PAGES) |
 		BIT(GPUSVM_BENCH_BYTES_RANGE) | BIT(GPUSVM_BENCH_BYTES_NOTIFIER) |
 		BIT(GPUSVM_BENCH_LATENCY) | BIT(GPUSVM_BENCH_DISTURB);
@@ -662,6 +691,10 @@ static int bench_step(struct bench_vm *vm, struct gpusvm_bench_step *step)
 		return bench_count(vm, bench_get, step);
 	case GPUSVM_BENCH_INVALIDATE:
 		return bench_count(vm, bench_invalidate, step);
+	case GPUSVM_BENCH_INVALIDATE_PAGE:
+		return bench_count(vm, bench_invalidate_page, step);
+	case GPUSVM_BENCH_INVALIDATE_8_PAGES:
+		return bench_count(vm, bench_invalidate_8_pages, step);
 	case GPUSVM_BENCH_IDLE:
 		return bench_count(vm, bench_idle, step);
 	case GPUSVM_BENCH_FAIL:
@@ -693,6 +726,11 @@ static int bench_step(struct bench_vm *vm, struct gpusvm_bench_step *step)
 
 static int bench_setup(struct bench_vm *vm)
 {
+	static const struct drm_gpusvm_ops *const ops[] = {
+		[GPUSVM_BENCH_ONE_PASS] = &bench_one_pass_ops,
+		[GPUSVM_BENCH_TWO_PASS] = &side_two_pass_ops,
+		[GPUSVM_BENCH_PARTS] = &side_parts_ops,
+	};
 	static const unsigned long chunk_sizes[] = { SZ_2M, SZ_64K, SZ_4K };
 	const struct gpusvm_bench_setup *setup = &vm->setup;
 	unsigned int i;
@@ -702,7 +740,8 @@ static int bench_setup(struct bench_vm *vm)
 		if (chunk_sizes[i] == setup->size)
 			break;
 	if (i == ARRAY_SIZE(chunk_sizes) || !setup->ranges || !setup->devices ||
-	    setup->devices > GPUSVM_BENCH_MAX_DEVICES)
+	    setup->devices > GPUSVM_BENCH_MAX_DEVICES ||
+	    setup->driver >= ARRAY_SIZE(ops))
 		return -EINVAL;
 
 	vm->ranges = kvcalloc(setup->ranges, sizeof(*vm->ranges), GFP_KERNEL);
@@ -710,9 +749,7 @@ static int bench_setup(struct bench_vm *vm)
 		return -ENOMEM;
 
 	err = drm_gpusvm_init(&vm->gpusvm, "bench", current->mm, setup->addr,
-			      setup->bytes, SZ_512M,
-			      setup->two_pass ? &side_two_pass_ops :
-						&bench_one_pass_ops,
+			      setup->bytes, SZ_512M, ops[setup->driver],
 			      &chunk_sizes[i], ARRAY_SIZE(chunk_sizes) - i);
 	vm->live = !err;
 

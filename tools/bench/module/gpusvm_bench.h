@@ -15,6 +15,13 @@
 
 #define GPUSVM_BENCH_MAX_DEVICES	4
 
+/* What the driver unmaps, and when. The base's GPU SVM can do the first only. */
+enum gpusvm_bench_driver {
+	GPUSVM_BENCH_ONE_PASS,		/* ranges, at once */
+	GPUSVM_BENCH_TWO_PASS,		/* ranges, in the second pass */
+	GPUSVM_BENCH_PARTS,		/* what is invalidated, in the second pass */
+};
+
 /**
  * struct gpusvm_bench_setup - The shape of the GPU SVM
  *
@@ -25,7 +32,7 @@
  * @devices: Number of devices that each range is mapped for
  * @flush_us: What a device takes to flush its translations, 0 for nothing
  * @bind_us: What a device takes to bind a range, 0 for nothing
- * @two_pass: Invalidate in two passes, where the GPU SVM can do that
+ * @driver: &enum gpusvm_bench_driver, how it invalidates
  */
 struct gpusvm_bench_setup {
 	__u64 addr;
@@ -35,7 +42,7 @@ struct gpusvm_bench_setup {
 	__u32 devices;
 	__u32 flush_us;
 	__u32 bind_us;
-	__u32 two_pass;
+	__u32 driver;
 };
 
 enum gpusvm_bench_op {
@@ -43,6 +50,8 @@ enum gpusvm_bench_op {
 	GPUSVM_BENCH_INSERT,		/* find_or_insert() */
 	GPUSVM_BENCH_GET,		/* get_pages() for all devices */
 	GPUSVM_BENCH_INVALIDATE,	/* the MMU notifier's call, a range each */
+	GPUSVM_BENCH_INVALIDATE_PAGE,	/* same, one page of each range */
+	GPUSVM_BENCH_INVALIDATE_8_PAGES, /* same, 8 pages, a call each */
 	GPUSVM_BENCH_IDLE,		/* same, where no range is */
 	GPUSVM_BENCH_FAIL,		/* find_or_insert() where nothing is mapped */
 	GPUSVM_BENCH_FLOOR_GET,		/* walk and DMA map, nothing else */

@@ -57,11 +57,8 @@ static unsigned long side_pages_bytes(const struct drm_gpusvm_pages *pages)
 	return bench_bytes(pages->dma_addr);
 }
 
-/* There is one pass only. */
-static const struct drm_gpusvm_ops side_two_pass_ops = {
-	.range_alloc = bench_range_alloc,
-	.range_free = bench_range_free,
-	.invalidate = bench_driver_invalidate,
-};
+/* There is one pass only, and it unmaps ranges as a whole. */
+#define side_parts_ops		bench_one_pass_ops
+#define side_two_pass_ops	bench_one_pass_ops
 
 #endif /* BENCH_SIDE_H */

@@ -62,6 +62,28 @@ static void side_invalidate_start(struct drm_gpusvm *gpusvm,
 	}
 }
 
+/* What is beside the part stays mapped. */
+static void side_invalidate_start_parts(struct drm_gpusvm *gpusvm,
+					struct drm_gpusvm_notifier *notifier,
+					const struct mmu_notifier_range *mmu_range)
+{
+	struct drm_gpusvm_range *range = NULL;
+	unsigned long start, end;
+	struct bench_range *br;
+	unsigned int i;
+
+	drm_gpusvm_for_each_range(range, notifier, mmu_range->start,
+				  mmu_range->end) {
+		br = to_bench_range(range);
+		start = max(mmu_range->start, drm_gpusvm_range_start(range));
+		end = min(mmu_range->end, drm_gpusvm_range_end(range));
+		for (i = 0; i < br->devices; i++)
+			drm_gpusvm_unmap_part_deferred(notifier, &br->pages[i],
+						       drm_gpusvm_range_start(range),
+						       &start, &end);
+	}
+}
+
 /* The modelled flush takes its time from here on, a little pessimistic. */
 static void side_invalidate_finish(struct drm_gpusvm *gpusvm,
 				   struct drm_gpusvm_notifier *notifier)
@@ -73,6 +95,13 @@ static const struct drm_gpusvm_ops side_two_pass_ops = {
 	.range_alloc = bench_range_alloc,
 	.range_free = bench_range_free,
 	.invalidate_start = side_invalidate_start,
+	.invalidate_finish = side_invalidate_finish,
+};
+
+static const struct drm_gpusvm_ops side_parts_ops = {
+	.range_alloc = bench_range_alloc,
+	.range_free = bench_range_free,
+	.invalidate_start = side_invalidate_start_parts,
 	.invalidate_finish = side_invalidate_finish,
 };
 

@@ -66,6 +66,7 @@ static __u64 step(int fd, unsigned int op, unsigned int first,
 
 enum row {
 	FAIL, INSERT, GET, VALID, INVALIDATE, GET_AGAIN, IDLE, FINI, TWO_PASS,
+	PARTS_ALL, PARTS_1, PARTS_1_GET, PARTS_8, PARTS_8_GET,
 	ROWS
 };
 
@@ -79,19 +80,26 @@ static const char *const row_names[] = {
 	[IDLE] = "invalidate-idle",
 	[FINI] = "fini",
 	[TWO_PASS] = "invalidate-2pass",
+	[PARTS_ALL] = "parts-all",
+	[PARTS_1] = "parts-1",
+	[PARTS_1_GET] = "parts-1-get",
+	[PARTS_8] = "parts-8",
+	[PARTS_8_GET] = "parts-8-get",
 };
 
 static const struct shape {
 	const char *name;
 	unsigned int size, ranges, devices;
 	enum layout layout;
+	bool parts; /* count what a part of a range costs */
 } shapes[] = {
 	{ "4K",			4 << 10,	512,	1, SCATTERED },
 	{ "64K small",		64 << 10,	256,	1, SCATTERED },
-	{ "2M small",		2 << 20,	32,	1, SCATTERED },
+	{ "2M small",		2 << 20,	32,	1, SCATTERED,	true },
 	{ "2M adjacent",	2 << 20,	32,	1, ADJACENT },
 	{ "2M huge",		2 << 20,	64,	1, HUGE },
 	{ "64K small x4",	64 << 10,	256,	4, SCATTERED },
+	{ "2M small x4",	2 << 20,	32,	4, SCATTERED,	true },
 	{ "2M huge x4",		2 << 20,	64,	4, HUGE },
 };
 
@@ -132,11 +140,41 @@ static void count_two_pass(enum side side, const struct gpusvm_bench_setup *s,
 	struct gpusvm_bench_setup two = *s;
 	int fd;
 
-	two.two_pass = 1;
+	two.driver = GPUSVM_BENCH_TWO_PASS;
 	fd = setup(side, &two);
 	step(fd, GPUSVM_BENCH_INSERT, 0, s->ranges);
 	step(fd, GPUSVM_BENCH_GET, 0, s->ranges);
 	f->v[side][TWO_PASS][turn] =
+		step(fd, GPUSVM_BENCH_INVALIDATE, 0, s->ranges);
+	check(fd, s, false);
+	close(fd);
+}
+
+/* A part of each range, and the get after it that makes it whole again */
+static void count_part(int fd, const struct gpusvm_bench_setup *s, unsigned int op,
+		       double *invalidate, double *get)
+{
+	*invalidate = step(fd, op, 0, s->ranges);
+	check(fd, s, false);
+	*get = step(fd, GPUSVM_BENCH_GET, 0, s->ranges);
+	check(fd, s, true);
+}
+
+static void count_parts(enum side side, const struct gpusvm_bench_setup *s,
+			struct figures *f, int turn)
+{
+	struct gpusvm_bench_setup parts = *s;
+	int fd;
+
+	parts.driver = GPUSVM_BENCH_PARTS;
+	fd = setup(side, &parts);
+	step(fd, GPUSVM_BENCH_INSERT, 0, s->ranges);
+	step(fd, GPUSVM_BENCH_GET, 0, s->ranges);
+	count_part(fd, s, GPUSVM_BENCH_INVALIDATE_PAGE,
+		   &f->v[side][PARTS_1][turn], &f->v[side][PARTS_1_GET][turn]);
+	count_part(fd, s, GPUSVM_BENCH_INVALIDATE_8_PAGES,
+		   &f->v[side][PARTS_8][turn], &f->v[side][PARTS_8_GET][turn]);
+	f->v[side][PARTS_ALL][turn] =
 		step(fd, GPUSVM_BENCH_INVALIDATE, 0, s->ranges);
 	check(fd, s, false);
 	close(fd);
@@ -172,6 +210,8 @@ static void print_counts(const struct shape *shape, struct figures *f)
 	int side, row;
 
 	for (row = 0; row < ROWS; row++) {
+		if (row >= PARTS_ALL && !shape->parts)
+			continue;
 		printf("count\t%s\t%s", shape->name, row_names[row]);
 		for (side = 0; side < SIDES; side++)
 			printf("\t%.0f",
@@ -224,6 +264,10 @@ static void count_shape(const struct shape *shape)
 		count_side(OURS, &s, &f, first);
 		count_side(BASE, &s, &f, first);
 		count_floor(&s, &f, first);
+		if (shape->parts) {
+			count_parts(OURS, &s, &f, first);
+			count_parts(BASE, &s, &f, first);
+		}
 	}
 	print_counts(shape, &f);
 	print_bytes(shape, &s);
@@ -338,7 +382,7 @@ static void time_latency_turn(enum side side, char *mem,
 		.ranges = window_b + TIME_RANGES,
 		.devices = 1,
 		.flush_us = TIME_FLUSH_US,
-		.two_pass = 1,
+		.driver = GPUSVM_BENCH_TWO_PASS,
 	};
 	struct disturber d = { .fd = setup(side, &s) };
 	double start;
