@@ -187,6 +187,26 @@ static void no_pages_for_what_is_destroyed(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
 }
 
+/* A userptr that nobody has unmapped takes its mapping along when it goes. */
+static void removal_unmaps(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = new_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	KUNIT_ASSERT_EQ(test, xe_userptr_setup(uvma, CPU_ADDR, SZ_64K), 0);
+	KUNIT_EXPECT_EQ(test, pin_one(test, uvma), 0);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+
+	xe_userptr_remove(uvma);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	KUNIT_EXPECT_NULL(test, uvma->userptr.pages.dma_addr);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), 1);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, unmaps), 1);
+	kfree(uvma);
+}
+
 static void read_only_memory(struct kunit *test)
 {
 	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
@@ -554,6 +574,7 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(set_up_before_the_notifier),
 	KUNIT_CASE(get_pages),
 	KUNIT_CASE(no_pages_for_what_is_destroyed),
+	KUNIT_CASE(removal_unmaps),
 	KUNIT_CASE(read_only_memory),
 	KUNIT_CASE(invalidation_with_faults),
 	KUNIT_CASE(no_flush_before_the_first_bind),
