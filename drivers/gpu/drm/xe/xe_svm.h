@@ -73,6 +73,8 @@ struct xe_svm_range {
  * @dpagemap: The region as drm_pagemap sees it, with the reference count
  * @destroy_work: Frees the object where the last reference was put in a context
  *		  that can't
+ * @refs: Who needs the memory of the object: one reference is @dpagemap's, one
+ *	  devm's, which may unmap @pagemap after @dpagemap is gone
  * @peer: The region among the devices that reach one another
  * @hpa_base: Address that the struct pages have been given
  * @vr: The region of VRAM
@@ -81,6 +83,7 @@ struct xe_pagemap {
 	struct dev_pagemap pagemap;
 	struct drm_pagemap dpagemap;
 	struct work_struct destroy_work;
+	struct kref refs;
 	struct drm_pagemap_peer peer;
 	resource_size_t hpa_base;
 	struct xe_vram_region *vr;

@@ -5,6 +5,7 @@
 
 #include <linux/file.h>
 #include <linux/ioport.h>
+#include <linux/kref.h>
 #include <linux/memremap.h>
 
 #include <drm/drm_drv.h>
@@ -606,6 +607,17 @@ static void xe_pagemap_device_unmap(struct drm_pagemap *dpagemap, struct device 
 				   addr->dir, DMA_ATTR_SKIP_CPU_SYNC);
 }
 
+static void pagemap_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct xe_pagemap, refs));
+}
+
+/* Also what devm calls once it has unmapped the pages. */
+static void pagemap_put(void *xpagemap)
+{
+	kref_put(&((struct xe_pagemap *)xpagemap)->refs, pagemap_free);
+}
+
 /* Give back the pages and the addresses, unless devm does or has done that. */
 static void pagemap_release_pages(struct xe_pagemap *xpagemap)
 {
@@ -617,6 +629,7 @@ static void pagemap_release_pages(struct xe_pagemap *xpagemap)
 		return;
 
 	devm_memunmap_pages(drm->dev, pagemap);
+	devm_release_action(drm->dev, pagemap_put, xpagemap);
 	devm_release_mem_region(drm->dev, pagemap->range.start,
 				range_len(&pagemap->range));
 	drm_dev_exit(idx);
@@ -628,7 +641,7 @@ static void xe_pagemap_destroy_work(struct work_struct *work)
 
 	pagemap_release_pages(xpagemap);
 	drm_pagemap_release_owner(&xpagemap->peer);
-	kfree(xpagemap);
+	pagemap_put(xpagemap);
 }
 
 static void xe_pagemap_destroy(struct drm_pagemap *dpagemap, bool is_atomic_or_reclaim)
@@ -655,6 +668,7 @@ static int pagemap_create_pages(struct xe_pagemap *xpagemap)
 	struct dev_pagemap *pagemap = &xpagemap->pagemap;
 	struct resource *res;
 	void *addr;
+	int err;
 
 	res = devm_request_free_mem_region(dev, &iomem_resource,
 					   xpagemap->vr->usable_size);
@@ -668,11 +682,21 @@ static int pagemap_create_pages(struct xe_pagemap *xpagemap)
 	pagemap->owner = xpagemap->peer.owner;
 	pagemap->ops = drm_pagemap_pagemap_ops_get();
 
-	addr = devm_memremap_pages(dev, pagemap);
-	if (IS_ERR(addr))
-		devm_release_mem_region(dev, res->start, resource_size(res));
+	/* In this order: devm unmaps the pages before it lets go of the object. */
+	kref_get(&xpagemap->refs);
+	err = devm_add_action_or_reset(dev, pagemap_put, xpagemap);
+	if (err)
+		goto err_region;
 
-	return PTR_ERR_OR_ZERO(addr);
+	addr = devm_memremap_pages(dev, pagemap);
+	if (!IS_ERR(addr))
+		return 0;
+
+	err = PTR_ERR(addr);
+	devm_release_action(dev, pagemap_put, xpagemap);
+err_region:
+	devm_release_mem_region(dev, res->start, resource_size(res));
+	return err;
 }
 
 static struct xe_pagemap *pagemap_create(struct xe_vram_region *vr)
@@ -685,6 +709,7 @@ static struct xe_pagemap *pagemap_create(struct xe_vram_region *vr)
 		return ERR_PTR(-ENOMEM);
 
 	INIT_WORK(&xpagemap->destroy_work, xe_pagemap_destroy_work);
+	kref_init(&xpagemap->refs);
 	xpagemap->vr = vr;
 	/* Peers are compared by their device. */
 	xpagemap->dpagemap.drm = drm;
@@ -709,7 +734,7 @@ err_pages:
 err_owner:
 	drm_pagemap_release_owner(&xpagemap->peer);
 err_free:
-	kfree(xpagemap);
+	pagemap_put(xpagemap);
 	return ERR_PTR(err);
 }
 
