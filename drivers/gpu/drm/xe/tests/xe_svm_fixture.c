@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
 
@@ -884,6 +885,8 @@ int xe_svm_fixture_init_on(struct kunit *test, const struct xe_pci_fake_data *da
 
 	KUNIT_ASSERT_NOT_NULL(test, svm);
 	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	svm->mm = current->mm;
+	mmgrab(svm->mm);
 	init_device(test, svm, data);
 	init_gpu(test, &svm->gpu);
 	test->priv = svm;
@@ -915,6 +918,19 @@ int xe_svm_fixture_init(struct kunit *test)
 	return xe_svm_fixture_init_on(test, &integrated, NULL);
 }
 
+/* The task of the test is ending, and its memory with it: some of that may be VRAM. */
+static bool memory_is_gone(const struct mm_struct *mm)
+{
+	unsigned long deadline = jiffies + SVM_PATIENCE;
+
+	/* Where there is nothing mapped, nothing is unmapped, nor noted. */
+	while (mm->map_count && !mm_flags_test(MMF_OOM_SKIP, mm) &&
+	       time_before(jiffies, deadline))
+		schedule_timeout_uninterruptible(1);
+
+	return !mm->map_count || mm_flags_test(MMF_OOM_SKIP, mm);
+}
+
 void xe_svm_fixture_exit(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = current_svm;
@@ -930,6 +946,10 @@ void xe_svm_fixture_exit(struct kunit *test)
 	svm->gpu.hold_flushes = 0;
 	if (svm->vm)
 		xsvm_close_vm(test);
+	if (svm->mm) {
+		KUNIT_EXPECT_TRUE(test, memory_is_gone(svm->mm));
+		mmdrop(svm->mm);
+	}
 	/* The driver does that, too, before devm takes the device apart. */
 	drm_dev_unplug(&svm->xe->drm);
 	complete_all(&svm->go_on);

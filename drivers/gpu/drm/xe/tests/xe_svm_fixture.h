@@ -124,6 +124,7 @@ struct xe_svm_job {
  *
  * @xe: The device
  * @gt: The primary GT of its first tile
+ * @mm: The test's, with a reference to the structure
  * @vm: A VM in fault mode that mirrors &current->mm, unless it was closed
  * @mirror: The mirror in it
  * @gpu: The GPU
@@ -141,6 +142,7 @@ struct xe_svm_job {
 struct xe_svm_fixture {
 	struct xe_device *xe;
 	struct xe_gt *gt;
+	struct mm_struct *mm;
 	struct xe_vm *vm;
 	struct xe_vma *mirror;
 	struct xe_svm_gpu gpu;
