@@ -125,9 +125,9 @@
  * on write. With two passes a driver can take just the segments that are hit, by
  * drm_gpusvm_unmap_part_deferred(), and zap what the function says was taken. The
  * device goes on with the rest of the range. The pages count as invalid, since they
- * have holes; the next get looks up, maps and returns with the holes filled, at the
- * cost of the holes. A driver that wants to bind no more than that remembers where
- * they were.
+ * have holes, until the next get has filled these, which costs as much as the holes
+ * are large and no more. A driver that wants to bind just that remembers where they
+ * were.
  *
  * Several invalidations of one window can be on their way at once, and one of
  * them may find that its pages were already taken by another, but not flushed.
