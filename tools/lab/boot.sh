@@ -6,7 +6,9 @@
 # same /src, /out, /build and /repo, all read-only under an overlay. /results is
 # shared for writing. The kernel's log goes to a file by a serial port of its
 # own; the command's output comes by a virtio console. An Intel IOMMU with an
-# 'edu' device behind it gives the tests a device with real IOVAs.
+# 'edu' device behind it gives the tests a device with real IOVAs. Two disks, made
+# for the guest and thrown away with it, are its file system on a disk and its
+# swap on a disk; guest/init says where programs find them.
 
 lab_hang=${LAB_HANG:-600} # seconds without a byte of output
 
@@ -87,6 +89,33 @@ boot_iommu_devices()
 	esac
 }
 
+# Neither waits for the host's disk, and sparse files cost what is written to them
+boot_make_disks()
+{
+	[[ -z $boot_icount ]] || return 0 # not part of what is counted
+	truncate -s 1G "$boot_host_dir"/disk-{files,swap}
+	in_root bash -ec 'mke2fs -q -F -t ext4 -L svm-files "$1/disk-files"
+		mkswap -q -L svm-swap "$1/disk-swap"' - "$boot_dir" 2>"$boot_host_dir/disks.log" ||
+		die "cannot make the guest's disks: $(tail -n 1 "$boot_host_dir/disks.log")"
+}
+
+boot_drop_disks()
+{
+	rm -f "$boot_host_dir"/disk-{files,swap}
+}
+
+boot_disks()
+{
+	local disk
+
+	for disk in files swap; do
+		[[ -f $boot_host_dir/disk-$disk ]] || continue
+		printf '%s\n' \
+			-drive "if=none,id=$disk,file=$boot_dir/disk-$disk,format=raw,cache=unsafe" \
+			-device "virtio-blk-pci,drive=$disk"
+	done
+}
+
 boot_devices()
 {
 	printf '%s\n' -nodefaults -no-user-config -display none -no-reboot
@@ -105,6 +134,7 @@ boot_devices()
 		printf '%s\n' -chardev "file,id=out,path=$boot_dir/output"
 	fi
 	printf '%s\n' -device virtconsole,chardev=out
+	boot_disks
 	gpu_devices
 }
 
@@ -251,6 +281,7 @@ boot_run()
 	boot_prepare
 	boot_place
 	boot_make_initrd
+	boot_make_disks
 	gpu_start
 	mapfile -t args < <(boot_machine; boot_devices)
 	args+=(-kernel "/out/$boot_config/arch/x86/boot/bzImage" "${boot_initrd[@]}"
@@ -262,7 +293,7 @@ boot_run()
 		exec_in_root "${boot_on[@]}" qemu-system-x86_64 "${args[@]}" </dev/null &
 		pid=$!
 		# shellcheck disable=SC2064 # now, with this pid
-		trap "kill $pid 2>/dev/null || true" EXIT
+		trap "kill $pid 2>/dev/null || true; boot_drop_disks" EXIT
 		trap 'exit 130' INT TERM
 		tail -n +1 -f -s 0.2 --pid="$pid" "$boot_host_dir/output" &
 		tail=$!
@@ -272,6 +303,7 @@ boot_run()
 		trap - EXIT INT TERM
 	fi
 	gpu_wait
+	boot_drop_disks
 	boot_status || status=$?
 	return "$status"
 }

@@ -8,7 +8,7 @@ lab_stock_kernel=7.3.4+deb13-amd64
 lab_stock_version=7.3.4-1~bpo13+1
 
 # What a guest may load; unpacked on the host, which is much faster
-lab_stock_modules=(9p 9pnet_virtio overlay zram configfs xe)
+lab_stock_modules=(9p 9pnet_virtio overlay zram configfs virtio_blk ext4 loop fuse xe)
 # What it needs to find its root
 lab_stock_initrd=(9p 9pnet_virtio overlay)
 
@@ -46,6 +46,7 @@ stock_unpack()
 	mv "$tmp/usr/lib/modules/$lab_stock_kernel/vmlinuz.unsigned" "$tmp/arch/x86/boot/bzImage"
 	in_root /repo/tools/lab/stock-modules "/out/${tmp##*/}" "$lab_stock_kernel" \
 		"${#lab_stock_initrd[@]}" "${lab_stock_initrd[@]}" "${lab_stock_modules[@]}"
+	say "${lab_stock_modules[*]}" >"$tmp/modules.wanted"
 	mv "$tmp" "$lab_build/out/stock"
 }
 
@@ -54,7 +55,8 @@ stock_need()
 {
 	local deb=$lab_cache/stock-$lab_stock_version
 
-	[[ -f $lab_build/out/stock/initrd ]] && return
+	[[ -f $lab_build/out/stock/initrd &&
+	   $(cat "$lab_build/out/stock/modules.wanted" 2>/dev/null) == "${lab_stock_modules[*]}" ]] && return
 	need_space "$lab_build" 1
 	(cd "$deb" 2>/dev/null && sha256sum --quiet -c SHA256SUMS >/dev/null 2>&1) ||
 		step "fetching Debian's kernel $lab_stock_kernel, 130 MB" "10 s, by the network" stock_download "$deb"
