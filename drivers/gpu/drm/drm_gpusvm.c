@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -567,13 +568,17 @@ static int walk_fault(struct drm_gpusvm_walk *walk, unsigned long timeout)
 }
 
 /*
- * Return: 0, -EAGAIN to run again, -EBUSY when time is up, -EFAULT if the mm is
- * dying, or HMM's error.
+ * Return: 0, -EAGAIN to run again, -EBUSY when time is up, -EINTR if a fatal
+ * signal is pending, -EFAULT if the mm is dying, or HMM's error.
  */
 static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 {
 	unsigned long now = jiffies;
 	int err;
+
+	/* Whoever asks was killed, or is a service that was cancelled. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
 
 	if (time_after_eq(now, walk->deadline))
 		return -EBUSY;

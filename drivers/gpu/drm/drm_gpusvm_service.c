@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/export.h>
+#include <linux/mm_types.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/signal.h>
+#include <linux/workqueue.h>
+
+#include <drm/drm_gpusvm_service.h>
+
+/**
+ * DOC: Services
+ *
+ * A device's page fault is served by a worker on behalf of a process, and may
+ * have to wait for another one: for the handler of a userfaultfd, a FUSE server,
+ * a file system behind a network. That one may take for ever. A thread of the
+ * process that touches the same page waits just as long, but it can be killed.
+ * A worker has no user who could kill it; and it holds a reference to the mm,
+ * so that the memory stays when the process has gone.
+ *
+ * So a driver puts each service into brackets::
+ *
+ *	struct drm_gpusvm_service service;
+ *
+ *	err = drm_gpusvm_service_begin(&vm->services, &service);
+ *	if (!err) {
+ *		err = driver_serve_fault(vm, fault);
+ *		drm_gpusvm_service_end(&vm->services, &service);
+ *	}
+ *
+ * and cancels the services of a VM before it waits for them: when the file or
+ * the VM is closed, when the device goes, and wherever else it won't need what
+ * they are about to map::
+ *
+ *	drm_gpusvm_services_cancel(&vm->services);
+ *	driver_drain_faults(vm);
+ *
+ * A cancelled service sees a fatal signal. What waits killably for memory or for
+ * a lock ends, and HMM, drm_gpusvm_range_get_pages() and its like return -EINTR.
+ * The fault is then answered as one that can't be served. What waits in another
+ * way is not disturbed, and page tables, migrations and fences are as they would
+ * be without.
+ *
+ * A process can die without its file being closed, since others may have it open.
+ * For that drm_gpusvm_services_init() can watch the process: when it has died
+ * and nobody else uses its memory, its services are cancelled by themselves.
+ *
+ * Locks that are held during a service are taken killably by ioctls and by other
+ * services, otherwise it is these that can't be killed.
+ *
+ * A service in the context of a process, as of a prefetch ioctl, may have brackets
+ * as well. It ends when its process is killed; being cancelled does no more to it
+ * than to keep it from beginning. A driver whose removal can't wait for that
+ * lets a worker do it.
+ */
+
+/* Only a kernel thread can be sent a fatal signal that isn't fatal. */
+static bool is_interruptible(const struct task_struct *task)
+{
+	return task->flags & PF_KTHREAD;
+}
+
+/**
+ * drm_gpusvm_services_cancel() - Interrupt services, and let none begin
+ * @services: The services
+ *
+ * Doesn't sleep, and doesn't wait for them. Those that are under way come to their
+ * end soon, in their own time; a driver waits for them as it always does. May be
+ * called more than once.
+ */
+void drm_gpusvm_services_cancel(struct drm_gpusvm_services *services)
+{
+	struct drm_gpusvm_service *service;
+
+	guard(spinlock_irqsave)(&services->lock);
+
+	WRITE_ONCE(services->cancelled, true);
+	list_for_each_entry(service, &services->running, link)
+		if (is_interruptible(service->task))
+			send_sig(SIGKILL, service->task, 1);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_services_cancel);
+
+/* Without memory cgroups an mm is nobody's once the process has died. */
+static bool mm_is_used(const struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	return READ_ONCE(mm->owner);
+#else
+	return false;
+#endif
+}
+
+static bool process_is_dead(struct pid *process)
+{
+	struct task_struct *leader;
+
+	guard(rcu)();
+
+	leader = pid_task(process, PIDTYPE_TGID);
+
+	return !leader || (READ_ONCE(leader->exit_state) &&
+			   thread_group_empty(leader));
+}
+
+static void death_work(struct work_struct *work)
+{
+	struct drm_gpusvm_services *services =
+		container_of(work, struct drm_gpusvm_services, work);
+
+	if (process_is_dead(services->process) && !mm_is_used(services->mm))
+		drm_gpusvm_services_cancel(services);
+}
+
+/* Called where processes are reaped, with locks that signals are sent under. */
+static int process_event(struct wait_queue_entry *death, unsigned int mode,
+			 int sync, void *key)
+{
+	struct drm_gpusvm_services *services =
+		container_of(death, struct drm_gpusvm_services, death);
+
+	queue_work(system_dfl_wq, &services->work);
+	return 0;
+}
+
+/**
+ * drm_gpusvm_services_init() - Prepare for services
+ * @services: The services
+ * @mm: The memory that they are for, to be told when the calling process has
+ *	died; or NULL. The caller keeps it, as a GPU SVM does, until
+ *	drm_gpusvm_services_fini()
+ *
+ * A driver whose VM can have services for several processes, or that doesn't
+ * know yet for whom they will be, passes NULL.
+ */
+void drm_gpusvm_services_init(struct drm_gpusvm_services *services,
+			      struct mm_struct *mm)
+{
+	*services = (struct drm_gpusvm_services) { .mm = mm };
+	spin_lock_init(&services->lock);
+	INIT_LIST_HEAD(&services->running);
+	init_waitqueue_func_entry(&services->death, process_event);
+	INIT_WORK(&services->work, death_work);
+
+	if (mm) {
+		services->process = get_pid(task_tgid(current));
+		add_wait_queue(&services->process->wait_pidfd, &services->death);
+	}
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_services_init);
+
+/**
+ * drm_gpusvm_services_fini() - Undo drm_gpusvm_services_init()
+ * @services: The services, of which none is under way; may be zeroed memory
+ *
+ * May sleep.
+ */
+void drm_gpusvm_services_fini(struct drm_gpusvm_services *services)
+{
+	if (services->process) {
+		remove_wait_queue(&services->process->wait_pidfd,
+				  &services->death);
+		cancel_work_sync(&services->work);
+		put_pid(services->process);
+		services->process = NULL;
+	}
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_services_fini);
+
+/**
+ * drm_gpusvm_services_cancelled() - Whether no service begins any more
+ * @services: The services
+ *
+ * Tells -EINTR of a service apart from that of a process that was killed.
+ *
+ * Return: true if they were cancelled.
+ */
+bool drm_gpusvm_services_cancelled(const struct drm_gpusvm_services *services)
+{
+	return READ_ONCE(services->cancelled);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_services_cancelled);
+
+static bool add_service(struct drm_gpusvm_services *services,
+			struct drm_gpusvm_service *service)
+{
+	guard(spinlock_irqsave)(&services->lock);
+
+	if (services->cancelled)
+		return false;
+
+	list_add_tail(&service->link, &services->running);
+	return true;
+}
+
+/**
+ * drm_gpusvm_service_begin() - Begin a service that can be cancelled
+ * @services: What it is one of
+ * @service: The service
+ *
+ * Until drm_gpusvm_service_end(), which the same task calls, a kernel thread can
+ * get a fatal signal from drm_gpusvm_services_cancel(), and from nobody else. It
+ * has one service at a time and doesn't use SIGKILL itself. May sleep in between
+ * but not end.
+ *
+ * Return: 0, or -EINTR if the services were cancelled; then there is nothing to
+ * end.
+ */
+int drm_gpusvm_service_begin(struct drm_gpusvm_services *services,
+			     struct drm_gpusvm_service *service)
+{
+	service->task = current;
+
+	/* The signal is ignored but for this, so before anyone can send it. */
+	if (is_interruptible(current))
+		allow_kernel_signal(SIGKILL);
+
+	if (add_service(services, service))
+		return 0;
+
+	if (is_interruptible(current))
+		disallow_signal(SIGKILL);
+	return -EINTR;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_service_begin);
+
+/**
+ * drm_gpusvm_service_end() - End a service
+ * @services: What it is one of
+ * @service: The service, which the calling task has begun
+ *
+ * A kernel thread has no signal pending afterwards.
+ */
+void drm_gpusvm_service_end(struct drm_gpusvm_services *services,
+			    struct drm_gpusvm_service *service)
+{
+	scoped_guard(spinlock_irqsave, &services->lock)
+		list_del(&service->link);
+
+	/* Nobody knows of the task any more: what was sent is taken back here. */
+	if (is_interruptible(current))
+		disallow_signal(SIGKILL);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_service_end);
