@@ -111,8 +111,11 @@ struct drm_gpusvm_ops {
 	 * them without waiting, and calls drm_gpusvm_unmap_pages_deferred() on
 	 * the pages of each overlapping range. Called with the notifier lock
 	 * held for writing; must not wait for hardware.
+	 *
+	 * Return: true if there is a flush to wait for, be it one that was sent
+	 * before. Where pages were taken away there is a second pass in any case.
 	 */
-	void (*invalidate_start)(struct drm_gpusvm *gpusvm,
+	bool (*invalidate_start)(struct drm_gpusvm *gpusvm,
 				 struct drm_gpusvm_notifier *notifier,
 				 const struct mmu_notifier_range *mmu_range);
 
@@ -159,6 +162,10 @@ struct drm_gpusvm_ops {
  * @log.start: First address
  * @log.end: Address behind the last
  * @nr_invalidations: How many there were; written under the notifier lock
+ * @asked_at: How many there were when a first pass has last sent a flush; written under
+ *	      the notifier lock
+ * @flushed_at: How many there were when the last flush to be waited for was begun;
+ *		under @finish_lock
  * @flags: Flags of the notifier
  * @flags.removed: @notifier was removed from the MM
  */
@@ -180,6 +187,8 @@ struct drm_gpusvm_notifier {
 		unsigned long end;
 	} log[DRM_GPUSVM_NOTIFIER_LOG];
 	unsigned long nr_invalidations;
+	unsigned long asked_at;
+	unsigned long flushed_at;
 	struct {
 		u32 removed : 1;
 	} flags;
@@ -194,9 +203,9 @@ struct drm_gpusvm_notifier {
  * @unmapped: The CPU unmapped the memory; it can't be got any more
  * @has_devmem_pages: Some of the mapped pages are device memory
  * @has_dma_mapping: The pages are mapped and may be bound
- * @writable: The mapping, or what is left of it, was got for writing
- * @has_holes: An invalidation has taken some of the segments; the others are
- *	       mapped. Excludes @has_dma_mapping
+ * @writable: All of the segments that are mapped let the device write
+ * @has_holes: Some of the segments are not mapped: an invalidation has taken them, or
+ *	       they could not be had. Excludes @has_dma_mapping
  * @__flags: All flags
  */
 struct drm_gpusvm_pages_flags {
@@ -226,7 +235,7 @@ struct drm_gpusvm_pages_flags {
  * @dpagemap: The device memory that the entries which are not of protocol
  *	      DRM_INTERCONNECT_SYSTEM belong to, with a reference; or NULL
  * @state: The IOVA space of the system pages, where the device has one
- * @state_offset: How much of @state was linked when all pages were mapped, in bytes
+ * @state_offset: Where the first page has its place in @state, in bytes
  * @notifier_seq: The MMU interval notifier's sequence that the mapping was last
  *		  known to be good at
  * @deferred_link: Links the pages into &drm_gpusvm_notifier.deferred
@@ -302,9 +311,6 @@ struct drm_gpusvm_range_flags {
  * @flags: Flags, see &struct drm_gpusvm_range_flags
  * @itree: The range's interval, in &drm_gpusvm_notifier.root
  * @entry: The range's place in &drm_gpusvm_notifier.range_list
- * @device_private_owner: The owner of device private pages that the range was
- *			  last looked up with; tells an eviction whose pages
- *			  to look for
  */
 struct drm_gpusvm_range {
 	struct drm_gpusvm *gpusvm;
@@ -313,7 +319,6 @@ struct drm_gpusvm_range {
 	struct drm_gpusvm_range_flags flags;
 	struct interval_tree_node itree;
 	struct list_head entry;
-	void *device_private_owner;
 };
 
 /**
@@ -353,6 +358,9 @@ struct drm_gpusvm_stats {
 	atomic_long_t evictions;
 };
 
+/* How many owners of device private pages a GPU SVM remembers. */
+#define DRM_GPUSVM_MAX_OWNERS		4
+
 /**
  * struct drm_gpusvm - The mirror of an address space
  *
@@ -372,6 +380,11 @@ struct drm_gpusvm_stats {
  * @notifier_list: The same notifiers as a list, in the order of their addresses
  * @pfn_cache: A buffer for walks of up to the size of a huge page, or NULL
  *	       while a walk uses it
+ * @owners: The owners of device private pages that ranges were looked up with; an
+ *	    eviction looks for their pages
+ * @nr_owners: How many there are; more than %DRM_GPUSVM_MAX_OWNERS if they are too many
+ *	       to be remembered. Written under @notifier_lock held for writing, after
+ *	       the owner that it counts
  * @stats: Counters
  */
 struct drm_gpusvm {
@@ -387,6 +400,8 @@ struct drm_gpusvm {
 	struct rb_root_cached root;
 	struct list_head notifier_list;
 	unsigned long *pfn_cache;
+	void *owners[DRM_GPUSVM_MAX_OWNERS];
+	unsigned int nr_owners;
 	struct drm_gpusvm_stats stats;
 #ifdef CONFIG_LOCKDEP
 	/**
@@ -406,6 +421,7 @@ struct drm_gpusvm {
  *			   chosen only if all its CPU pages are present; bytes
  * @timeslice_ms: How long memory stays with the device at least, once it is
  *		  there; milliseconds
+ * @fault_addr: The address that @partial is about
  * @in_notifier: Called from &drm_gpusvm_ops.invalidate
  * @read_only: The device only reads. Needs no more than read permission,
  *	       breaks no copy-on-write, and maps with DMA_TO_DEVICE
@@ -413,16 +429,25 @@ struct drm_gpusvm {
  * @devmem_only: Only device memory will do
  * @allow_mixed: System pages and pages of one drm_pagemap may be mapped
  *		 together
+ * @partial: The page at @fault_addr has to be had, and the others if they can be: what
+ *	     is read-only, behind the end of a file, broken, or has another process to
+ *	     wait for, is left out. The driver binds what is there
+ * @may_write: The device may come to write, although @read_only says that it does not
+ *	       yet. Pages that are all writable for the CPU, and dirty or sure to be
+ *	       kept anyway, are mapped for writing
  */
 struct drm_gpusvm_ctx {
 	void *device_private_page_owner;
 	unsigned long check_pages_threshold;
 	unsigned long timeslice_ms;
+	unsigned long fault_addr;
 	unsigned int in_notifier :1;
 	unsigned int read_only :1;
 	unsigned int devmem_possible :1;
 	unsigned int devmem_only :1;
 	unsigned int allow_mixed :1;
+	unsigned int partial :1;
+	unsigned int may_write :1;
 };
 
 int drm_gpusvm_init(struct drm_gpusvm *gpusvm,
@@ -434,6 +459,10 @@ int drm_gpusvm_init(struct drm_gpusvm *gpusvm,
 		    const unsigned long *chunk_sizes, int num_chunks);
 
 void drm_gpusvm_fini(struct drm_gpusvm *gpusvm);
+
+int drm_gpusvm_check_device(struct drm_device *drm);
+
+int drm_gpusvm_init_pages(struct drm_gpusvm_pages *svm_pages, struct drm_device *drm);
 
 unsigned long
 drm_gpusvm_find_vma_start(struct drm_gpusvm *gpusvm,
@@ -468,6 +497,16 @@ void drm_gpusvm_range_put(struct drm_gpusvm_range *range);
 bool drm_gpusvm_pages_valid(struct drm_gpusvm *gpusvm,
 			    struct drm_gpusvm_pages *svm_pages);
 
+bool drm_gpusvm_pages_mapped_around(struct drm_gpusvm *gpusvm,
+				    const struct drm_gpusvm_pages *svm_pages,
+				    unsigned long pages_start, unsigned long addr,
+				    unsigned long *start, unsigned long *end);
+
+bool drm_gpusvm_pages_read_only_around(struct drm_gpusvm *gpusvm,
+				       const struct drm_gpusvm_pages *svm_pages,
+				       unsigned long pages_start, unsigned long addr,
+				       unsigned long *start, unsigned long *end);
+
 bool drm_gpusvm_has_mapping(struct drm_gpusvm *gpusvm, unsigned long start,
 			    unsigned long end);
 
@@ -501,6 +540,10 @@ void drm_gpusvm_unmap_pages(struct drm_gpusvm *gpusvm,
 			    unsigned long npages,
 			    const struct drm_gpusvm_ctx *ctx);
 
+void drm_gpusvm_unmap_part(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *svm_pages,
+			   unsigned long pages_start, unsigned long start,
+			   unsigned long end);
+
 void drm_gpusvm_unmap_pages_deferred(struct drm_gpusvm_notifier *notifier,
 				     struct drm_gpusvm_pages *svm_pages);
 
@@ -514,22 +557,6 @@ void drm_gpusvm_free_pages(struct drm_gpusvm *gpusvm,
 			   unsigned long npages);
 
 void drm_gpusvm_debugfs_info(struct seq_file *m, struct drm_gpusvm *gpusvm);
-
-/**
- * drm_gpusvm_init_pages() - Bind a pages object to its device
- * @svm_pages: The pages object
- * @drm: The device that the pages will be mapped for
- *
- * Called once on each pages object, before it is first got, unmapped or freed.
- */
-static inline void drm_gpusvm_init_pages(struct drm_gpusvm_pages *svm_pages,
-					 struct drm_device *drm)
-{
-	*svm_pages = (struct drm_gpusvm_pages) {
-		.drm = drm,
-		.notifier_seq = LONG_MAX,
-	};
-}
 
 /**
  * drm_gpusvm_pages_mapped() - Whether anything of the pages is mapped
@@ -557,7 +584,7 @@ static inline bool drm_gpusvm_pages_mapped(const struct drm_gpusvm_pages *svm_pa
  *
  * Reliable under the notifier lock, advisory without it.
  *
- * Return: true if what there is of the mapping was got for writing.
+ * Return: true if all that there is of the mapping lets the device write.
  */
 static inline bool drm_gpusvm_pages_writable(const struct drm_gpusvm_pages *svm_pages)
 {

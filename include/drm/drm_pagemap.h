@@ -56,6 +56,17 @@ struct drm_pagemap_addr {
 };
 
 /**
+ * drm_pagemap_addr_writable() - Whether a segment lets the device write
+ * @addr: the segment, mapped
+ *
+ * Return: true if it does; then its memory is marked as dirty.
+ */
+static inline bool drm_pagemap_addr_writable(const struct drm_pagemap_addr *addr)
+{
+	return addr->dir == DMA_BIDIRECTIONAL;
+}
+
+/**
  * drm_pagemap_addr_encode() - Make a segment address
  * @addr: address
  * @proto: what @addr means

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
+#include <linux/backing-dev.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
 #include <linux/hmm.h>
@@ -9,11 +11,16 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/swiotlb.h>
+#include <linux/userfaultfd_k.h>
+
+#include <xen/xen.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_gpusvm.h>
@@ -98,7 +105,7 @@
  * drm_gpusvm_driver_set_lock(). A driver that serves faults of one address
  * space concurrently takes references with drm_gpusvm_range_get_or_insert();
  * then a range may be removed while it is used, which drm_gpusvm_range_get_pages()
- * answers with -EFAULT, and the fault starts over. Either way the driver
+ * answers with -ESTALE, and the fault starts over. Either way the driver
  * serialises what it does to one pages object, for instance with a mutex in its
  * range.
  */
@@ -130,6 +137,10 @@
  * are large and no more. A driver that wants to bind just that remembers where they
  * were.
  *
+ * The first pass says whether a flush has to be waited for. There may be one although
+ * no pages were deferred: the part that is hit was taken before, and its flush is still
+ * under way.
+ *
  * Several invalidations of one window can be on their way at once, and one of
  * them may find that its pages were already taken by another, but not flushed.
  * None may return before they are. Therefore the deferred pages belong to the
@@ -155,9 +166,64 @@
  * an untouched page stays the zero page, and the mapping is DMA_TO_DEVICE. The
  * driver binds it read-only.
  *
- * When the device then writes, the driver zaps what it has bound, calls
- * drm_gpusvm_unmap_pages() and gets the pages again without the flag. Pages that
- * were got for writing serve both; drm_gpusvm_pages_writable() tells.
+ * When the device then writes, the driver zaps what is mapped for reading there
+ * (drm_gpusvm_pages_read_only_around()), flushes, calls drm_gpusvm_unmap_part() and
+ * gets the pages again without the flag. The core never unmaps what the driver has not
+ * zapped: a get for writing returns -EROFS instead. Each segment tells whether the
+ * device may write there, by drm_pagemap_addr_writable().
+ *
+ * Often a write follows a read. With &drm_gpusvm_ctx.may_write a get for reading maps
+ * for writing what the CPU may write to, if that costs nothing. Then there is no second
+ * fault.
+ */
+
+/**
+ * DOC: Memory that can't all be had
+ *
+ * A part of a range may be read-only, lie behind the end of a file, be broken, or belong
+ * to a userfaultfd whose handler takes its time. That is no reason to refuse an access
+ * to the rest.
+ *
+ * With &drm_gpusvm_ctx.partial the page at &drm_gpusvm_ctx.fault_addr decides. It is
+ * faulted in first. Its neighbours come along if they are there, or if they are in the
+ * same VMA and nobody has to be waited for; what can't be had is a hole. The pages are
+ * not valid then, and the driver binds what drm_gpusvm_pages_mapped_around() tells. A
+ * later fault in the hole fills as much of it as can be had.
+ *
+ * A CPU that changes the neighbours again and again can't keep the page away, either:
+ * after a few attempts the walk is for that page alone.
+ */
+
+/**
+ * DOC: Dirty memory
+ *
+ * The CPU's page table entries say nothing about what a device writes. Where the MM
+ * goes by their dirty bits, the data would be lost, so each folio of system memory that
+ * is mapped for writing is marked as dirty before, under the notifier lock:
+ *
+ * ==================================  ===========================================
+ * memory                              what makes a device's write known
+ * ==================================  ===========================================
+ * shared memory, tmpfs                The mark. An entry can be writable and clean
+ *                                     if the page was only read so far.
+ * anonymous, clean in the swap cache  The mark: it was swapped in for a read.
+ * anonymous, after MADV_FREE          The mark. It makes the folio one that is kept.
+ * anonymous, otherwise                Nothing is needed. It is always swapped out.
+ * files that are written back         A write fault of the CPU's kind. A clean page
+ *                                     has an entry that can't be written through, so
+ *                                     the walk faults, and the file system learns of
+ *                                     the write before it happens.
+ * private mappings of files           A write fault, which makes them anonymous.
+ * KSM, the zero page, copy-on-write   A write fault, which makes a copy.
+ * userfaultfd, soft-dirty and
+ * PAGEMAP_SCAN write protection       A write fault, which tells who wants to know.
+ * hugetlb                             Nothing is needed. It is never reclaimed.
+ * ==================================  ===========================================
+ *
+ * Whoever cleans a folio takes it out of the page tables before, or write-protects it.
+ * That is an invalidation, and the next get marks the folio again. A folio of a file
+ * that is written back is dirty before its entry is writable for long; if a walk comes
+ * in between, it is repeated.
  */
 
 /**
@@ -225,11 +291,26 @@
  *
  *			err = drm_gpusvm_range_get_pages(range, &to_drange(range)->pages,
  *							 1, &ctx);
- *			if (!err)
+ *			if (err == -EROFS)	// a write to what is bound for reading
+ *				err = driver_take(vm, to_drange(range));
+ *			else if (!err)
  *				err = driver_bind(vm, to_drange(range), write);
- *		} while (err == -EAGAIN && ++tries < DRIVER_MAX_TRIES);
+ *		} while ((err == -EAGAIN || err == -ESTALE) &&
+ *			 ++tries < DRIVER_MAX_TRIES);
  *
  *		return err;
+ *	}
+ *
+ *	int driver_take(struct driver_vm *vm, struct driver_range *drange)
+ *	{
+ *		struct drm_gpusvm_ctx ctx = {};
+ *
+ *		driver_zap_and_flush(&vm->gpusvm, drm_gpusvm_range_start(&drange->base),
+ *				     drm_gpusvm_range_end(&drange->base));
+ *		drm_gpusvm_unmap_pages(&vm->gpusvm, &drange->pages,
+ *				       drm_gpusvm_range_size(&drange->base) >> PAGE_SHIFT,
+ *				       &ctx);
+ *		return -EAGAIN;
  *	}
  *
  *	int driver_bind(struct driver_vm *vm, struct driver_range *drange, bool write)
@@ -325,7 +406,7 @@
  *		drm_gpusvm_range_remove(&vm->gpusvm, &drange->base);
  *	}
  *
- *	void driver_invalidate_start(struct drm_gpusvm *gpusvm,
+ *	bool driver_invalidate_start(struct drm_gpusvm *gpusvm,
  *				     struct drm_gpusvm_notifier *notifier,
  *				     const struct mmu_notifier_range *mmu_range)
  *	{
@@ -343,7 +424,7 @@
  *			}
  *			...
  *		}
- *		driver_flush_submit(gpusvm, notifier, mmu_range);
+ *		return driver_flush_submit(gpusvm, notifier, mmu_range);
  *	}
  *
  *	void driver_invalidate_finish(struct drm_gpusvm *gpusvm,
@@ -384,13 +465,22 @@ static s64 elapsed_since(ktime_t begin)
 /* Where HMM says how large the CPU's mapping is; see hmm_pfn_to_map_order(). */
 #define PFN_ORDER_MASK		(0x1fUL << HMM_PFN_ORDER_SHIFT)
 
+/* How often invalidations of its neighbours may outrun a page that is wanted. */
+#define WALK_MAX_LOSSES		4
+
+/* How often a walk that has brought a page gets more time. */
+#define WALK_MAX_RENEWALS	16
+
+/* What &drm_gpusvm_walk.wanted is if all pages are. */
+#define WALK_WANTS_ALL		ULONG_MAX
+
 /**
  * enum drm_gpusvm_walk_mode - What a run of a walk does
  *
  * @WALK_LOOK: Takes pages as they are. Nearly all of the time that will do, and
  *	       it costs much less than to have each page tested for a fault
- * @WALK_TOUCH: Faults in the first page that is missing. That may well bring the
- *		others, if the CPU then maps a large folio
+ * @WALK_TOUCH: Faults in the one page that is wanted, or the first that is missing.
+ *		That may well bring the others, if the CPU then maps a large folio
  * @WALK_FAULT: Faults in whatever is missing
  */
 enum drm_gpusvm_walk_mode {
@@ -405,30 +495,52 @@ enum drm_gpusvm_walk_mode {
  * @gpusvm: The GPU SVM
  * @hmm: The request, and after a run its result
  * @window: The notifier of ours that @hmm uses, NULL if it is a driver's
- * @npages: Size of @hmm.hmm_pfns
+ * @buffer: The pages' numbers; @hmm.hmm_pfns is where those of @hmm begin
+ * @max_pages: Size of @buffer
+ * @npages: Number of pages that @hmm is about
  * @needed: What each pfn has to have: HMM_PFN_VALID, HMM_PFN_WRITE
- * @missing: Index of the first pfn that did not have it
+ * @wanted: Index of the page that counts. The others are had if they can be
+ * @missing: Index of the pfn that the next WALK_TOUCH is for
  * @ticket: Invalidations of @window before the last run
  * @deadline: When to give up, in jiffies
  * @nr_segments: Segments of the result; 0: not counted yet
+ * @losses: Results that invalidations have made useless
+ * @renewals: How often @deadline began anew
  * @mode: What the next run does
  * @touched: A page was faulted in already
+ * @faulted: Whatever is missing was faulted in already, as far as that was possible
+ * @bring_home: WALK_TOUCH moves a page from device memory to RAM
+ * @allow_mixed: The result may have device memory and RAM
+ * @trim: Only what is around @wanted is taken of the result
+ * @may_write: The result is to be writable if that costs nothing
  * @has_devmem: Some of the pages found are device memory
+ * @writable: All of the pages found may be written to by the device
  * @inline_pfns: The buffer of a small walk
  */
 struct drm_gpusvm_walk {
 	struct drm_gpusvm *gpusvm;
 	struct hmm_range hmm;
 	struct drm_gpusvm_notifier *window;
+	unsigned long *buffer;
+	unsigned long max_pages;
 	unsigned long npages;
 	unsigned long needed;
+	unsigned long wanted;
 	unsigned long missing;
 	unsigned long ticket;
 	unsigned long deadline;
 	unsigned int nr_segments;
+	unsigned int losses;
+	unsigned int renewals;
 	enum drm_gpusvm_walk_mode mode;
 	bool touched;
+	bool faulted;
+	bool bring_home;
+	bool allow_mixed;
+	bool trim;
+	bool may_write;
 	bool has_devmem;
+	bool writable;
 	unsigned long inline_pfns[WALK_INLINE_PFNS];
 };
 
@@ -467,6 +579,11 @@ static void walk_buffer_put(struct drm_gpusvm *gpusvm, unsigned long *pfns,
 	kvfree(pfns);
 }
 
+static unsigned long walk_new_deadline(void)
+{
+	return jiffies + msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+}
+
 /*
  * The walk itself is on the stack and does not need to be cleared: its buffer is
  * large, and most walks use little of it.
@@ -481,11 +598,20 @@ static int walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 	walk->gpusvm = gpusvm;
 	walk->window = to_window(notifier);
 	walk->npages = (end - start) >> PAGE_SHIFT;
-	walk->deadline = jiffies + msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+	walk->max_pages = walk->npages;
+	walk->deadline = walk_new_deadline();
 	walk->needed = needed;
+	walk->wanted = WALK_WANTS_ALL;
 	walk->nr_segments = 0;
+	walk->losses = 0;
+	walk->renewals = 0;
 	walk->mode = WALK_LOOK;
 	walk->touched = false;
+	walk->faulted = false;
+	walk->bring_home = false;
+	walk->allow_mixed = false;
+	walk->trim = false;
+	walk->may_write = false;
 	walk->hmm.notifier = notifier;
 	walk->hmm.start = start;
 	walk->hmm.end = end;
@@ -494,10 +620,12 @@ static int walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 	walk->hmm.dev_private_owner = owner;
 
 	if (walk->npages > WALK_INLINE_PFNS) {
-		walk->hmm.hmm_pfns = walk_buffer_get(gpusvm, walk->npages);
-		return walk->hmm.hmm_pfns ? 0 : -ENOMEM;
+		walk->buffer = walk_buffer_get(gpusvm, walk->npages);
+		walk->hmm.hmm_pfns = walk->buffer;
+		return walk->buffer ? 0 : -ENOMEM;
 	}
 
+	walk->buffer = walk->inline_pfns;
 	walk->hmm.hmm_pfns = walk->inline_pfns;
 	for (i = 0; i < walk->npages; i++)
 		WRITE_ONCE(walk->inline_pfns[i], 0);	/* not worth a memset() */
@@ -507,8 +635,19 @@ static int walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 
 static void walk_end(struct drm_gpusvm_walk *walk)
 {
-	if (walk->hmm.hmm_pfns != walk->inline_pfns)
-		walk_buffer_put(walk->gpusvm, walk->hmm.hmm_pfns, walk->npages);
+	if (walk->buffer != walk->inline_pfns)
+		walk_buffer_put(walk->gpusvm, walk->buffer, walk->max_pages);
+}
+
+/* Go on with some of the pages only. */
+static void walk_shrink(struct drm_gpusvm_walk *walk, unsigned long first,
+			unsigned long npages)
+{
+	walk->hmm.start += first << PAGE_SHIFT;
+	walk->hmm.end = walk->hmm.start + (npages << PAGE_SHIFT);
+	walk->hmm.hmm_pfns += first;
+	walk->npages = npages;
+	walk->wanted -= first;
 }
 
 static bool walk_timed_out(const struct drm_gpusvm_walk *walk)
@@ -545,31 +684,126 @@ static int walk_look(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	return err == -EBUSY ? -EAGAIN : err;
 }
 
+/* A part of the pages that a walk is about, as a request of its own. */
+static struct hmm_range walk_part(const struct drm_gpusvm_walk *walk,
+				  unsigned long start, unsigned long end)
+{
+	struct hmm_range part = walk->hmm;
+
+	part.start = start;
+	part.end = end;
+	part.hmm_pfns += (start - walk->hmm.start) >> PAGE_SHIFT;
+	part.default_flags = walk->needed;
+
+	return part;
+}
+
 static int walk_touch(struct drm_gpusvm_walk *walk, unsigned long timeout)
 {
-	struct hmm_range one = walk->hmm;
+	unsigned long start = walk->hmm.start + (walk->missing << PAGE_SHIFT);
+	struct hmm_range one = walk_part(walk, start, start + PAGE_SIZE);
 
-	one.start += walk->missing << PAGE_SHIFT;
-	one.end = one.start + PAGE_SIZE;
-	one.hmm_pfns += walk->missing;
-	one.default_flags = walk->needed;
+	if (walk->bring_home)
+		one.dev_private_owner = NULL;
+	walk->bring_home = false;
 	walk->mode = WALK_LOOK;
 	walk->touched = true;
 
-	return hmm_range_fault_unlocked_timeout(&one, timeout) ?: -EAGAIN;
+	return hmm_range_fault_unlocked_timeout(&one, timeout);
 }
 
-static int walk_fault(struct drm_gpusvm_walk *walk, unsigned long timeout)
+/* Whether a fault may wait for another process, which may never answer. */
+static bool vma_has_handler(const struct vm_area_struct *vma)
+{
+	return userfaultfd_armed((struct vm_area_struct *)vma) ||
+	       (vma->vm_file &&
+		mapping_writeback_may_deadlock_on_reclaim(vma->vm_file->f_mapping));
+}
+
+/*
+ * Where pages beside the one that is wanted may be faulted in: in its VMA, unless
+ * they have somebody to wait for.
+ */
+static bool walk_find_vma(const struct drm_gpusvm_walk *walk, struct mm_struct *mm,
+			  unsigned long *start, unsigned long *end)
+{
+	unsigned long addr = walk->hmm.start + (walk->wanted << PAGE_SHIFT);
+	struct vm_area_struct *vma;
+	bool found;
+
+	if (mmap_read_lock_killable(mm))
+		return false;
+	vma = vma_lookup(mm, addr);
+	found = vma && !vma_has_handler(vma);
+	if (found) {
+		*start = max(walk->hmm.start, vma->vm_start);
+		*end = min(walk->hmm.end, vma->vm_end);
+	}
+	mmap_read_unlock(mm);
+
+	return found;
+}
+
+/* What can't be had beside the page that is wanted is left out. */
+static int walk_fault_rest(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
+			   unsigned long timeout)
+{
+	unsigned long start, end;
+	struct hmm_range part;
+	int err = -EFAULT;
+
+	if (walk_find_vma(walk, mm, &start, &end)) {
+		part = walk_part(walk, start, end);
+		err = hmm_range_fault_unlocked_timeout(&part, timeout);
+		if (!err && end - start == walk->hmm.end - walk->hmm.start) {
+			walk->hmm.notifier_seq = part.notifier_seq;
+			return 0;
+		}
+	}
+	if (err == -EINTR)
+		return err;
+	walk->trim = true;
+	walk->mode = WALK_LOOK;
+
+	return -EAGAIN;
+}
+
+static int walk_fault(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
+		      unsigned long timeout)
 {
 	atomic_long_inc(&walk->gpusvm->stats.faults);
+	if (walk->wanted != WALK_WANTS_ALL && walk->npages > 1)
+		return walk_fault_rest(walk, mm, timeout);
+
 	walk->hmm.default_flags = walk->needed;
 
 	return hmm_range_fault_unlocked_timeout(&walk->hmm, timeout);
 }
 
 /*
- * Return: 0, -EAGAIN to run again, -EBUSY when time is up, -EINTR if a fatal
- * signal is pending, -EFAULT if the mm is dying, or HMM's error.
+ * Fault in what is missing. That may take long: a page comes from a disk, or another
+ * process has to bring it. The deadline is for those who lose against invalidations,
+ * so it begins anew when a page has come, but not for ever.
+ */
+static int walk_bring(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
+		      unsigned long timeout)
+{
+	bool touch = walk->mode == WALK_TOUCH;
+	int err;
+
+	walk->faulted |= !touch;
+	err = touch ? walk_touch(walk, timeout) : walk_fault(walk, mm, timeout);
+	if ((!err || err == -EAGAIN) && walk->renewals < WALK_MAX_RENEWALS) {
+		walk->renewals++;
+		walk->deadline = walk_new_deadline();
+	}
+
+	return touch ? err ?: -EAGAIN : err;
+}
+
+/*
+ * Return: 0, -EAGAIN to run again, -EBUSY when time is up, -EFAULT if the mm is
+ * dying, -EINTR on a fatal signal, or HMM's error.
  */
 static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 {
@@ -589,10 +823,8 @@ static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	walk_take_ticket(walk);
 	if (likely(walk->mode == WALK_LOOK))
 		err = walk_look(walk, mm);
-	else if (walk->mode == WALK_TOUCH)
-		err = walk_touch(walk, walk->deadline - now);
 	else
-		err = walk_fault(walk, walk->deadline - now);
+		err = walk_bring(walk, mm, walk->deadline - now);
 	mmput(mm);
 
 	return err;
@@ -655,13 +887,19 @@ static bool pfns_continue(const unsigned long *pfns, unsigned int order)
 	return true;
 }
 
-/* Grow a block of system pages while its buddy is next to it on both sides. */
+/*
+ * Grow a block of system pages while its buddy is next to it on both sides. Xen's
+ * paravirtual guests have page numbers that say nothing about what is adjacent.
+ */
 static unsigned int walk_merge_order(const struct drm_gpusvm_walk *walk,
 				     unsigned long index, unsigned int order)
 {
 	const unsigned long *pfns = &walk->hmm.hmm_pfns[index];
 	unsigned long where = (*pfns & ~HMM_PFN_FLAGS) |
 			      ((walk->hmm.start >> PAGE_SHIFT) + index);
+
+	if (xen_pv_domain())
+		return order;
 
 	while (order < SEGMENT_MERGE_ORDER && !(where & BIT(order)) &&
 	       (2UL << order) <= walk->npages - index &&
@@ -680,18 +918,96 @@ static void walk_set_order(struct drm_gpusvm_walk *walk, unsigned long index,
 	*pfn |= (unsigned long)order << HMM_PFN_ORDER_SHIFT;
 }
 
+/* Whether a page has what the walk needs. */
+static bool walk_has(const struct drm_gpusvm_walk *walk, unsigned long index)
+{
+	return !(~walk->hmm.hmm_pfns[index] & walk->needed);
+}
+
 /*
- * A page is missing, or can't be written to: fault. HMM reports a device private
- * page of the owner as it is even then, although it may be shared copy-on-write;
- * without an owner the fault brings it to RAM, and makes a copy where it takes
- * one.
+ * Whether a page is device memory that must be copied before it is written to. HMM
+ * reports it as it is even if it is asked for a page that can be written to.
+ */
+static bool walk_must_bring_home(const struct drm_gpusvm_walk *walk,
+				 unsigned long index)
+{
+	unsigned long pfn = walk->hmm.hmm_pfns[index];
+
+	return (pfn & HMM_PFN_VALID) && !(pfn & HMM_PFN_WRITE) &&
+	       (walk->needed & HMM_PFN_WRITE) &&
+	       is_device_private_page(hmm_pfn_to_page(pfn));
+}
+
+static void walk_touch_next(struct drm_gpusvm_walk *walk, unsigned long index,
+			    bool bring_home)
+{
+	walk->mode = WALK_TOUCH;
+	walk->missing = index;
+	walk->bring_home = bring_home;
+}
+
+/*
+ * A page is missing, or can't be written to: fault. A page of device memory that is
+ * shared copy-on-write comes to RAM, where the fault makes a copy if it takes one.
+ * The others come along if the result can't be mixed.
  */
 static int walk_fault_next(struct drm_gpusvm_walk *walk, unsigned long index)
 {
-	if (walk->mode == WALK_FAULT)
-		walk->hmm.dev_private_owner = NULL;
-	walk->mode = walk->touched || walk->npages == 1 ? WALK_FAULT : WALK_TOUCH;
-	walk->missing = index;
+	bool wants_one = walk->wanted != WALK_WANTS_ALL;
+
+	walk->nr_segments = 0;
+	if (wants_one && !walk_has(walk, walk->wanted))
+		index = walk->wanted;
+
+	if (walk_must_bring_home(walk, index) && walk->allow_mixed) {
+		walk_touch_next(walk, index, true);
+	} else if (wants_one && index == walk->wanted) {
+		if (walk->mode == WALK_FAULT || walk_must_bring_home(walk, index))
+			walk->hmm.dev_private_owner = NULL;
+		walk_touch_next(walk, index, false);
+	} else if (wants_one && walk->faulted) {
+		walk->trim = true;
+		walk->mode = WALK_LOOK;
+	} else if (wants_one || walk->touched || walk->npages == 1) {
+		if (walk->mode == WALK_FAULT)
+			walk->hmm.dev_private_owner = NULL;
+		walk->mode = WALK_FAULT;
+	} else {
+		walk_touch_next(walk, index, false);
+	}
+
+	return -EAGAIN;
+}
+
+/* Take what is good around the page that is wanted, and leave the rest. */
+static int walk_trim_locked(struct drm_gpusvm_walk *walk)
+{
+	unsigned long first = walk->wanted, end = first + 1;
+
+	if (!walk_has(walk, first))
+		return walk_fault_next(walk, first);
+
+	while (first && walk_has(walk, first - 1))
+		first--;
+	while (end < walk->npages && walk_has(walk, end))
+		end++;
+	walk_shrink(walk, first, end - first);
+
+	return 0;
+}
+
+/*
+ * The result is useless. If that goes on, is it for the sake of the page that is
+ * wanted, or of its neighbours? Then do without them.
+ */
+static int walk_lose(struct drm_gpusvm_walk *walk)
+{
+	atomic_long_inc(&walk->gpusvm->stats.retries);
+	walk->nr_segments = 0;
+	if (walk->mode == WALK_FAULT && walk->wanted != WALK_WANTS_ALL)
+		walk->mode = WALK_LOOK;
+	if (++walk->losses == WALK_MAX_LOSSES && walk->wanted != WALK_WANTS_ALL)
+		walk_shrink(walk, walk->wanted, 1);
 
 	return -EAGAIN;
 }
@@ -711,6 +1027,94 @@ static unsigned int walk_segment_order(struct drm_gpusvm_walk *walk,
 }
 
 /*
+ * Dirty memory
+ *
+ * A page that the CPU may write to need not be dirty: it was only read since it came
+ * from a file or from swap, or it was freed with MADV_FREE. What the device writes
+ * there leaves no trace in the CPU's page tables. Therefore memory that is mapped for
+ * writing is marked as dirty, which see "Dirty memory" in the documentation.
+ */
+
+/* Pages of the folio from this one on that the segment has, too. */
+static unsigned long folio_pages_left(const struct folio *folio, struct page *page,
+				      unsigned long left)
+{
+	return min(left, folio_nr_pages(folio) - folio_page_idx(folio, page));
+}
+
+/*
+ * Whether the folio is written back, or its contents kept, anyway. It costs nothing
+ * then to have it dirty.
+ */
+static bool folio_is_kept(const struct folio *folio)
+{
+	return folio_test_dirty(folio) || folio_test_hugetlb(folio) ||
+	       (folio_test_anon(folio) && folio_test_swapbacked(folio) &&
+		!folio_test_swapcache(folio));
+}
+
+/* Whether the device may as well write to what it asked to read. */
+static bool walk_writes_are_free_locked(const struct drm_gpusvm_walk *walk)
+{
+	const unsigned long *pfns = walk->hmm.hmm_pfns;
+	unsigned long i, n;
+
+	for (i = 0; i < walk->npages; i += n) {
+		struct page *page = hmm_pfn_to_page(pfns[i]);
+		struct folio *folio = page_folio(page);
+
+		n = folio_pages_left(folio, page, 1UL << hmm_pfn_to_map_order(pfns[i]));
+		if (!folio_is_zone_device(folio) && !folio_is_kept(folio))
+			return false;
+	}
+
+	return true;
+}
+
+/*
+ * A file that is written back learns of a write before it happens, and has the folio
+ * dirty when the CPU may write to it. If the folio is clean, the fault that will mark
+ * it is under way. Only that one may, since the file system may have to allocate.
+ */
+static bool folio_is_late(const struct folio *folio)
+{
+	return !folio_test_anon(folio) && folio->mapping &&
+	       mapping_can_writeback(folio->mapping);
+}
+
+/*
+ * The device may write from now on. The pages can't be truncated, reclaimed or
+ * cleaned meanwhile: before that an invalidation has to come.
+ *
+ * Returns false if the walk has to be run again.
+ */
+static bool walk_mark_dirty_locked(const struct drm_gpusvm_walk *walk)
+{
+	const unsigned long *pfns = walk->hmm.hmm_pfns;
+	unsigned long i, j, n;
+
+	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	for (i = 0; i < walk->npages; i += 1UL << hmm_pfn_to_map_order(pfns[i])) {
+		unsigned long left = 1UL << hmm_pfn_to_map_order(pfns[i]);
+
+		for (j = 0; j < left; j += n) {
+			struct page *page = hmm_pfn_to_page(pfns[i] + j);
+			struct folio *folio = page_folio(page);
+
+			n = folio_pages_left(folio, page, left - j);
+			if (folio_test_dirty(folio) || folio_is_zone_device(folio))
+				continue;
+			if (folio_is_late(folio))
+				return false;
+			folio_mark_dirty(folio);
+		}
+	}
+
+	return true;
+}
+
+/*
  * Divide the result into segments: runs that are mapped as one. The order of
  * each goes where its first pfn is.
  *
@@ -721,6 +1125,7 @@ static int walk_find_segments_locked(struct drm_gpusvm_walk *walk)
 	const unsigned long *pfns = walk->hmm.hmm_pfns;
 	unsigned long i, npages = walk->npages;
 	unsigned long needed = walk->needed;
+	unsigned long all = ~0UL;
 	unsigned int order, n = 0;
 	bool devmem = false;
 
@@ -729,6 +1134,7 @@ static int walk_find_segments_locked(struct drm_gpusvm_walk *walk)
 
 		if (~pfn & needed)
 			return walk_fault_next(walk, i);
+		all &= pfn;
 		if (unlikely(is_zone_device_page(hmm_pfn_to_page(pfn))))
 			devmem = true;
 
@@ -739,6 +1145,9 @@ static int walk_find_segments_locked(struct drm_gpusvm_walk *walk)
 	}
 	walk->nr_segments = n;
 	walk->has_devmem = devmem;
+	walk->writable = (needed & HMM_PFN_WRITE) ||
+			 (walk->may_write && (all & HMM_PFN_WRITE) &&
+			  walk_writes_are_free_locked(walk));
 
 	return 0;
 }
@@ -962,22 +1371,28 @@ static void pages_unmap_locked(struct drm_gpusvm *gpusvm,
 	atomic_long_inc(&gpusvm->stats.unmaps);
 }
 
-static enum dma_data_direction dma_dir(const struct drm_gpusvm_ctx *ctx)
+static enum dma_data_direction walk_dir(const struct drm_gpusvm_walk *walk)
 {
-	return ctx->read_only ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
+	return walk->writable ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
 }
 
 /*
- * Ask for an IOVA space for the pages from @index on. A segment alone has nothing
- * to gain from it.
+ * Ask for an IOVA space for all of the pages, whose first one is at @start. A segment
+ * alone has nothing to gain from it. The space is aligned to its size: begin in it
+ * where the virtual addresses do, and all that is aligned there is aligned here.
  */
 static bool pages_use_iova(struct drm_gpusvm_pages *pages,
-			   const struct drm_gpusvm_walk *walk,
-			   unsigned long index)
+			   const struct drm_gpusvm_walk *walk, unsigned long start)
 {
-	return walk->nr_segments > 1 &&
-	       dma_iova_try_alloc(pages->drm->dev, &pages->state, 0,
-				  (walk->npages - index) << PAGE_SHIFT);
+	size_t size = walk->npages << PAGE_SHIFT;
+	size_t offset = start & (roundup_pow_of_two(size) - 1);
+
+	if (walk->nr_segments < 2 ||
+	    !dma_iova_try_alloc(pages->drm->dev, &pages->state, 0, size + offset))
+		return false;
+	pages->state_offset = offset;
+
+	return true;
 }
 
 /**
@@ -990,7 +1405,7 @@ static bool pages_use_iova(struct drm_gpusvm_pages *pages,
  * @nr_addrs: How many there are so far
  * @dev: The device that maps
  * @dir: What the device may do
- * @offset: Where in the IOVA space the next system page goes to
+ * @offset: Where in the IOVA space the first page of @walk has its place
  * @use_iova: System pages go to the IOVA space
  * @may_ask_iova: An IOVA space is to be asked for at the first system page
  * @has_system: Whether there was system memory so far
@@ -1017,19 +1432,20 @@ static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
 					map->dir);
 }
 
+/* Each page has its place in the IOVA space, whatever is mapped before it. */
 static int map_system_iova(struct drm_gpusvm_mapper *map, phys_addr_t phys,
-			   unsigned int order)
+			   unsigned long index, unsigned int order)
 {
 	struct dma_iova_state *state = &map->pages->state;
+	size_t offset = map->offset + (index << PAGE_SHIFT);
 	int err;
 
-	err = dma_iova_link(map->dev, state, phys, map->offset,
-			    PAGE_SIZE << order, map->dir, DRM_GPUSVM_DMA_ATTRS);
+	err = dma_iova_link(map->dev, state, phys, offset, PAGE_SIZE << order,
+			    map->dir, DRM_GPUSVM_DMA_ATTRS);
 	if (err)
 		return err;
 
-	map_add(map, state->addr + map->offset, order);
-	map->offset += PAGE_SIZE << order;
+	map_add(map, state->addr + offset, order);
 
 	return 0;
 }
@@ -1056,10 +1472,12 @@ static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
 	/* The first system page decides, for itself and all behind it. */
 	if (map->may_ask_iova) {
 		map->may_ask_iova = false;
-		map->use_iova = pages_use_iova(map->pages, map->walk, index);
+		map->use_iova = pages_use_iova(map->pages, map->walk,
+					       map->walk->hmm.start);
+		map->offset = map->pages->state_offset;
 	}
 
-	return map->use_iova ? map_system_iova(map, phys, order) :
+	return map->use_iova ? map_system_iova(map, phys, index, order) :
 			       map_system_plain(map, phys, order);
 }
 
@@ -1115,7 +1533,6 @@ static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
 static int map_segments(struct drm_gpusvm_mapper *map)
 {
 	const unsigned long *pfns = map->walk->hmm.hmm_pfns;
-	size_t offset = map->offset;
 	unsigned int order;
 	unsigned long i;
 	int err = 0;
@@ -1126,8 +1543,8 @@ static int map_segments(struct drm_gpusvm_mapper *map)
 	}
 
 	if (!err && map->use_iova)
-		err = dma_iova_sync(map->dev, &map->pages->state, offset,
-				    map->offset - offset);
+		err = dma_iova_sync(map->dev, &map->pages->state, map->offset,
+				    map->walk->npages << PAGE_SHIFT);
 
 	return err;
 }
@@ -1142,14 +1559,14 @@ static int map_segments_mixed(struct drm_gpusvm_pages *pages,
 		.ctx = ctx,
 		.addrs = pages->dma_addr,
 		.dev = pages->drm->dev,
-		.dir = dma_dir(ctx),
+		.dir = walk_dir(walk),
+		.offset = pages->state_offset,
 		.use_iova = dma_use_iova(&pages->state),
 		.may_ask_iova = walk->has_devmem,
 	};
 	int err = map_segments(&map);
 
 	pages->nr_addrs = map.nr_addrs;
-	pages->state_offset = map.offset;
 
 	return err;
 }
@@ -1196,10 +1613,10 @@ static int pages_map_locked(struct drm_gpusvm_pages *pages,
 	if (ctx->devmem_only && !walk->has_devmem)
 		return -EFAULT;
 
-	if (walk->has_devmem || pages_use_iova(pages, walk, 0))
+	if (walk->has_devmem || pages_use_iova(pages, walk, walk->hmm.start))
 		err = map_segments_mixed(pages, walk, ctx);
 	else
-		err = map_segments_plain(pages, walk, dma_dir(ctx));
+		err = map_segments_plain(pages, walk, walk_dir(walk));
 	if (err)
 		pages_unmap_addrs(pages);
 
@@ -1394,46 +1811,95 @@ static void pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
 	pages_set_flags(pages, flags);
 }
 
-/*
- * Whether the pages have a hole where @hole is, and it is the next to be filled.
- * Then @hole says which of the segments it is.
- */
-static bool pages_have_hole_locked(struct drm_gpusvm_pages *pages,
-				   struct drm_gpusvm_hole *hole)
+/* The hole around a page. Returns whether there is one. */
+static bool pages_find_hole_at(const struct drm_gpusvm_pages *pages, unsigned long page,
+			       struct drm_gpusvm_hole *hole)
 {
-	struct drm_gpusvm_hole next;
+	const struct drm_pagemap_addr *addr = pages->dma_addr;
+	unsigned long at;
+	unsigned int i = pages_seek(pages, page, &at);
 
-	/* What was taken is not a hole yet, and may become part of this one. */
-	if (!pages->flags.has_holes || pages_deferred(pages) ||
-	    !pages_find_hole(pages, &next) ||
-	    next.page != hole->page || next.npages != hole->npages)
+	if (!addr[i].hole)
 		return false;
 
-	*hole = next;
+	while (i && addr[i - 1].hole)
+		at -= 1UL << addr[--i].order;
+	hole->first = i;
+	hole->page = at;
+	for (; i < pages->nr_addrs && addr[i].hole; i++)
+		at += 1UL << addr[i].order;
+	hole->count = i - hole->first;
+	hole->npages = at - hole->page;
 
 	return true;
 }
 
-/* Where the hole has its place in the IOVA space, if it has one and goes there again. */
-static bool hole_use_iova(struct drm_gpusvm_pages *pages,
-			  const struct drm_gpusvm_hole *hole,
-			  const struct drm_gpusvm_walk *walk)
+/*
+ * Whether the pages have a hole where @hole is. Then @hole says which of the segments
+ * it is.
+ */
+static bool pages_have_hole_locked(struct drm_gpusvm_pages *pages,
+				   struct drm_gpusvm_hole *hole)
 {
-	const struct drm_pagemap_addr *addr = &pages->dma_addr[hole->first];
-	dma_addr_t next = addr->addr;
-	unsigned int i;
+	struct drm_gpusvm_hole found;
 
-	if (walk->has_devmem)
+	/* What was taken is not a hole yet, and may become part of this one. */
+	if (!pages->flags.has_holes || pages_deferred(pages) ||
+	    !pages_find_hole_at(pages, hole->page, &found) ||
+	    found.page != hole->page || found.npages != hole->npages)
 		return false;
 
-	for (i = 0; i < hole->count; i++, addr++) {
-		if (addr->proto != DRM_INTERCONNECT_SYSTEM || addr->addr != next ||
-		    !addr_is_linked(pages, addr))
-			return false;
-		next += PAGE_SIZE << addr->order;
-	}
+	*hole = found;
 
 	return true;
+}
+
+/* How many segments a hole of so many pages takes. */
+static unsigned int hole_segments(unsigned long npages)
+{
+	return hweight_long(npages);
+}
+
+/* Make a hole. Returns the place behind it. */
+static struct drm_pagemap_addr *hole_write(struct drm_pagemap_addr *addr,
+					   unsigned long npages)
+{
+	while (npages) {
+		unsigned int order = __fls(npages);
+
+		*addr++ = (struct drm_pagemap_addr) { .hole = true, .order = order };
+		npages -= 1UL << order;
+	}
+
+	return addr;
+}
+
+/* Make pages that have no mapping ones that are a hole; they have room for it. */
+static void pages_become_hole_locked(struct drm_gpusvm_pages *pages, unsigned long npages)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+
+	pages->npages = npages;
+	pages->nr_addrs = hole_write(pages->dma_addr, npages) - pages->dma_addr;
+	pages_begin_holes(pages);
+	pages->nr_missing = npages;
+	pages->hole_at = 0;
+	pages->hole_page = 0;
+	flags.has_holes = true;
+	flags.writable = true;	/* of what there is */
+	pages_set_flags(pages, flags);
+}
+
+/* Where the walk has found something within a hole, and what that leaves of the hole. */
+static unsigned long hole_pages_before(const struct drm_gpusvm_walk *walk)
+{
+	return walk->hmm.hmm_pfns - walk->buffer;
+}
+
+static unsigned long hole_pages_behind(const struct drm_gpusvm_hole *hole,
+				       const struct drm_gpusvm_walk *walk)
+{
+	return hole->npages - walk->npages - hole_pages_before(walk);
 }
 
 /* Map what the walk has found where the hole is. The hole stays until it is filled. */
@@ -1443,24 +1909,22 @@ static int pages_map_hole_locked(struct drm_gpusvm_pages *pages,
 				 const struct drm_gpusvm_ctx *ctx,
 				 struct drm_pagemap_addr *addrs)
 {
+	unsigned long page = hole->page + hole_pages_before(walk);
 	struct drm_gpusvm_mapper map = {
 		.pages = pages,
 		.walk = walk,
 		.ctx = ctx,
 		.addrs = addrs,
 		.dev = pages->drm->dev,
-		.dir = dma_dir(ctx),
+		.dir = walk_dir(walk),
+		.offset = pages->state_offset + (page << PAGE_SHIFT),
+		.use_iova = dma_use_iova(&pages->state),
 		.has_system = walk->has_devmem && !ctx->allow_mixed &&
 			      pages_have_memory(pages, true),
 	};
 	int err;
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
-
-	if (hole_use_iova(pages, hole, walk)) {
-		map.use_iova = true;
-		map.offset = pages->dma_addr[hole->first].addr - pages->state.addr;
-	}
 
 	err = map_segments(&map);
 	if (err) {
@@ -1471,19 +1935,46 @@ static int pages_map_hole_locked(struct drm_gpusvm_pages *pages,
 	return err;
 }
 
-/* Put segments in the place of a hole. */
+/* How many segments there are once what the walk has found is in the place of the hole. */
+static unsigned int pages_count_filled(const struct drm_gpusvm_pages *pages,
+				       const struct drm_gpusvm_hole *hole,
+				       const struct drm_gpusvm_walk *walk)
+{
+	return pages->nr_addrs - hole->count + walk->nr_segments +
+	       hole_segments(hole_pages_before(walk)) +
+	       hole_segments(hole_pages_behind(hole, walk));
+}
+
+/* Put segments in the place of a hole, or of a part of it. */
 static void pages_fill_hole_locked(struct drm_gpusvm_pages *pages,
 				   const struct drm_gpusvm_hole *hole,
-				   const struct drm_pagemap_addr *addrs, unsigned int n)
+				   const struct drm_gpusvm_walk *walk,
+				   const struct drm_pagemap_addr *addrs)
 {
-	struct drm_pagemap_addr *at = &pages->dma_addr[hole->first];
+	unsigned int nr_addrs = pages_count_filled(pages, hole, walk);
 	unsigned int behind = pages->nr_addrs - hole->first - hole->count;
+	struct drm_pagemap_addr *at = &pages->dma_addr[hole->first];
 
-	if (n != hole->count)
-		memmove(at + n, at + hole->count, behind * sizeof(*at));
-	memcpy(at, addrs, n * sizeof(*at));
-	pages->nr_addrs += n - hole->count;
-	pages->nr_missing -= hole->npages;
+	memmove(pages->dma_addr + nr_addrs - behind, at + hole->count,
+		behind * sizeof(*at));
+	at = hole_write(at, hole_pages_before(walk));
+	memcpy(at, addrs, walk->nr_segments * sizeof(*at));
+	hole_write(at + walk->nr_segments, hole_pages_behind(hole, walk));
+	pages->nr_addrs = nr_addrs;
+	pages->nr_missing -= walk->npages;
+}
+
+/* Whether all of the segments that are mapped let the device write. */
+static bool pages_all_writable(const struct drm_gpusvm_pages *pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < pages->nr_addrs; i++)
+		if (!pages->dma_addr[i].hole &&
+		    !drm_pagemap_addr_writable(&pages->dma_addr[i]))
+			return false;
+
+	return true;
 }
 
 /*
@@ -1829,6 +2320,46 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_range_remove);
  * The GPU SVM
  */
 
+/**
+ * drm_gpusvm_check_device() - Whether a device can share virtual memory
+ * @drm: The device
+ *
+ * CPU and device are at the same memory at once, so there is no place for bounce
+ * buffers or for cache maintenance. A driver asks before it offers SVM.
+ *
+ * Return: 0, or -EOPNOTSUPP if DMA of the device is not coherent or is bounced.
+ */
+int drm_gpusvm_check_device(struct drm_device *drm)
+{
+	struct device *dev = drm->dev;
+
+	return dev_is_dma_coherent(dev) && !is_swiotlb_force_bounce(dev) ? 0 : -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_check_device);
+
+/**
+ * drm_gpusvm_init_pages() - Bind a pages object to its device
+ * @svm_pages: The pages object
+ * @drm: The device that the pages will be mapped for
+ *
+ * Called once on each pages object, before it is first got, unmapped or freed.
+ *
+ * Return: 0; or -EOPNOTSUPP for a device that drm_gpusvm_check_device() refuses, and
+ * the pages have no device then.
+ */
+int drm_gpusvm_init_pages(struct drm_gpusvm_pages *svm_pages, struct drm_device *drm)
+{
+	int err = drm_gpusvm_check_device(drm);
+
+	*svm_pages = (struct drm_gpusvm_pages) {
+		.drm = err ? NULL : drm,
+		.notifier_seq = LONG_MAX,
+	};
+
+	return err;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_init_pages);
+
 static bool chunk_sizes_valid(const unsigned long *sizes, int num)
 {
 	int i;
@@ -2037,6 +2568,37 @@ struct drm_gpusvm_fault {
 	bool get;
 };
 
+static bool owner_is_known(const struct drm_gpusvm *gpusvm, const void *owner,
+			   unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n && i < DRM_GPUSVM_MAX_OWNERS; i++)
+		if (gpusvm->owners[i] == owner)
+			return true;
+
+	return !owner || n > DRM_GPUSVM_MAX_OWNERS;
+}
+
+/* Remember whose device memory there may be. An eviction has to look for it. */
+static void note_owner(struct drm_gpusvm *gpusvm, void *owner)
+{
+	unsigned int n;
+
+	if (likely(owner_is_known(gpusvm, owner, smp_load_acquire(&gpusvm->nr_owners))))
+		return;
+
+	down_write(&gpusvm->notifier_lock);
+	n = gpusvm->nr_owners;
+	if (!owner_is_known(gpusvm, owner, n)) {
+		if (n < DRM_GPUSVM_MAX_OWNERS)
+			gpusvm->owners[n] = owner;
+		/* Pairs with those who read it without the lock. */
+		smp_store_release(&gpusvm->nr_owners, n + 1);
+	}
+	up_write(&gpusvm->notifier_lock);
+}
+
 /* The VMA of the fault, or why the access is not allowed. */
 static struct vm_area_struct *fault_vma(const struct drm_gpusvm_fault *fault)
 {
@@ -2088,7 +2650,6 @@ static struct drm_gpusvm_range *fault_find(struct drm_gpusvm_fault *fault)
 	struct drm_gpusvm *gpusvm = fault->gpusvm;
 	struct drm_gpusvm_notifier *notifier;
 	struct drm_gpusvm_range *range = NULL;
-	void *owner = fault->ctx->device_private_page_owner;
 
 	fault->gap_start = fault->start;
 	fault->gap_end = fault->end;
@@ -2098,8 +2659,6 @@ static struct drm_gpusvm_range *fault_find(struct drm_gpusvm_fault *fault)
 	if (notifier)
 		range = fault_search_notifier(fault, notifier);
 	if (range) {
-		if (owner)
-			WRITE_ONCE(range->device_private_owner, owner);
 		if (fault->get)
 			drm_gpusvm_range_get(range);
 	} else if (notifier && !fault->notifier) {
@@ -2230,7 +2789,6 @@ static struct drm_gpusvm_range *fault_insert(struct drm_gpusvm_fault *fault,
 			    migrate_devmem);
 	if (!range)
 		return ERR_PTR(-ENOMEM);
-	range->device_private_owner = fault->ctx->device_private_page_owner;
 
 	err = fault_link(fault, range);
 	if (err) {
@@ -2336,6 +2894,7 @@ fault_handle(struct drm_gpusvm *gpusvm, unsigned long addr, unsigned long start,
 	} else if (!mmget_not_zero(gpusvm->mm)) {
 		range = ERR_PTR(-EFAULT);
 	} else {
+		note_owner(gpusvm, ctx->device_private_page_owner);
 		range = fault_to_range(&fault);
 		mmput(gpusvm->mm);
 	}
@@ -2446,12 +3005,19 @@ static void pages_unmap(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *page
  * struct drm_gpusvm_effort - What it takes to serve a request
  *
  * @deadline: When to give up, in jiffies
+ * @rounds: How often it began anew because an invalidation has made holes
  * @segments: How many were mapped
+ * @trim: Some of the pages can't be had
  */
 struct drm_gpusvm_effort {
 	unsigned long deadline;
+	unsigned int rounds;
 	unsigned int segments;
+	bool trim;
 };
+
+/* Each round means that an invalidation came between two steps of the last one. */
+#define EFFORT_MAX_ROUNDS	64
 
 /**
  * struct drm_gpusvm_request - A request to map a piece of an mm
@@ -2464,6 +3030,7 @@ struct drm_gpusvm_effort {
  * @notifier: The MMU interval notifier that covers the addresses
  * @start: First address
  * @end: Address behind the last one
+ * @wanted: Index of the page that counts, WALK_WANTS_ALL if all do
  * @ctx: How to map
  */
 struct drm_gpusvm_request {
@@ -2475,14 +3042,26 @@ struct drm_gpusvm_request {
 	struct mmu_interval_notifier *notifier;
 	unsigned long start;
 	unsigned long end;
+	unsigned long wanted;
 	const struct drm_gpusvm_ctx *ctx;
 };
 
 /* What a commit returns when it could not be done, and is no error. */
 enum {
 	COMMIT_NEEDS_ROOM = 1,
+	COMMIT_NEEDS_HOLES,
 	COMMIT_NEEDS_FILLING,
 };
+
+/* A page alone has no neighbours to do without. */
+static unsigned long wanted_page(const struct drm_gpusvm_ctx *ctx, unsigned long start,
+				 unsigned long end)
+{
+	if (!ctx->partial || end - start <= PAGE_SIZE)
+		return WALK_WANTS_ALL;
+
+	return (ctx->fault_addr - start) >> PAGE_SHIFT;
+}
 
 /*
  * Whether the pages serve the request and no invalidation has come since they
@@ -2503,16 +3082,67 @@ static bool request_is_current(const struct drm_gpusvm_request *req)
 	return i > 0;
 }
 
-static bool request_serves(const struct drm_gpusvm_request *req)
+/* The segment of the page that is wanted, if it is mapped; else NULL. */
+static const struct drm_pagemap_addr *
+request_wanted_locked(const struct drm_gpusvm_request *req,
+		      const struct drm_gpusvm_pages *pages)
+{
+	const struct drm_pagemap_addr *addr;
+	unsigned long first;
+
+	if (req->wanted == WALK_WANTS_ALL || !drm_gpusvm_pages_mapped(pages))
+		return NULL;
+
+	addr = &pages->dma_addr[pages_seek(pages, req->wanted, &first)];
+
+	return addr->hole || addr->taken ? NULL : addr;
+}
+
+static bool pages_serve_locked(const struct drm_gpusvm_request *req,
+			       const struct drm_gpusvm_pages *pages, u16 needed)
+{
+	const struct drm_pagemap_addr *addr;
+
+	if (pages_serve(pages, needed))
+		return true;
+
+	addr = request_wanted_locked(req, pages);
+
+	return addr && (req->ctx->read_only || drm_pagemap_addr_writable(addr));
+}
+
+static bool request_serves_locked(const struct drm_gpusvm_request *req)
 {
 	u16 needed = flags_needed(req->ctx);
 	unsigned int i;
 
+	lockdep_assert_held(&req->gpusvm->notifier_lock);
+
 	for (i = 0; i < req->count; i++)
-		if (!pages_serve(&req->pages[i], needed))
+		if (!pages_serve_locked(req, &req->pages[i], needed))
 			return false;
 
 	return true;
+}
+
+/* If all pages are wanted, flags tell, and need no lock. */
+static bool request_serves(const struct drm_gpusvm_request *req)
+{
+	u16 needed = flags_needed(req->ctx);
+	bool serves = true;
+	unsigned int i;
+
+	if (req->wanted == WALK_WANTS_ALL) {
+		for (i = 0; serves && i < req->count; i++)
+			serves = pages_serve(&req->pages[i], needed);
+		return serves;
+	}
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	serves = request_serves_locked(req);
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return serves;
 }
 
 /* Whether the pages still serve after invalidations, which hit others then. */
@@ -2529,12 +3159,45 @@ static bool request_refresh(const struct drm_gpusvm_request *req)
 	seq = mmu_interval_read_begin(req->notifier);
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
-	serves = request_serves(req);
+	serves = request_serves_locked(req);
 	for (i = 0; serves && i < req->count; i++)
 		req->pages[i].notifier_seq = seq;
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 
 	return serves;
+}
+
+/* Whether what is mapped for reading is in the way of a write. */
+static bool pages_refuse_locked(const struct drm_gpusvm_request *req,
+				const struct drm_gpusvm_pages *pages)
+{
+	const struct drm_pagemap_addr *addr;
+
+	if (!drm_gpusvm_pages_mapped(pages) || pages->flags.writable)
+		return false;
+
+	if (req->wanted == WALK_WANTS_ALL)
+		return !pages_all_writable(pages);
+
+	addr = request_wanted_locked(req, pages);
+
+	return addr && !drm_pagemap_addr_writable(addr);
+}
+
+static bool request_is_refused(const struct drm_gpusvm_request *req)
+{
+	bool refused = false;
+	unsigned int i;
+
+	if (req->ctx->read_only)
+		return false;
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	for (i = 0; !refused && i < req->count; i++)
+		refused = pages_refuse_locked(req, &req->pages[i]);
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return refused;
 }
 
 /*
@@ -2569,16 +3232,6 @@ static bool range_is_gone(const struct drm_gpusvm_range *range)
 	flags = range_flags(range);
 
 	return flags.unmapped || flags.removed;
-}
-
-/* Drop mappings that were got for reading and are now asked for writing. */
-static void request_drop_unfit(const struct drm_gpusvm_request *req)
-{
-	unsigned int i;
-
-	for (i = 0; !req->ctx->read_only && i < req->count; i++)
-		if (!pages_flags(&req->pages[i]).writable)
-			pages_unmap(req->gpusvm, &req->pages[i]);
 }
 
 static int request_make_room(const struct drm_gpusvm_request *req, unsigned int n)
@@ -2616,22 +3269,25 @@ static bool request_is_gone_locked(const struct drm_gpusvm_request *req)
 	return range_is_gone(req->range);
 }
 
-/* Return: 0, -EFAULT if the CPU unmapped the memory, or what has to come first. */
+/* Return: 0, -ESTALE if the CPU unmapped the memory, or what has to come first. */
 static int request_check_locked(const struct drm_gpusvm_request *req,
-				unsigned int nr_segments)
+				const struct drm_gpusvm_walk *walk)
 {
 	unsigned int i;
 
 	if (request_is_gone_locked(req))
-		return -EFAULT;
+		return -ESTALE;
 
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
-		if (pages->flags.has_holes)
+		if (pages->flags.has_holes && !request_wanted_locked(req, pages))
 			return COMMIT_NEEDS_FILLING;
-		if (!pages->flags.has_dma_mapping &&
-		    !pages_have_room(pages, nr_segments))
+		if (drm_gpusvm_pages_mapped(pages))
+			continue;
+		if (walk->npages != walk->max_pages)
+			return COMMIT_NEEDS_HOLES;
+		if (!pages_have_room(pages, walk->nr_segments))
 			return COMMIT_NEEDS_ROOM;
 	}
 
@@ -2646,7 +3302,7 @@ static int request_map_locked(const struct drm_gpusvm_request *req,
 	int err;
 
 	for (i = 0; i < req->count; i++) {
-		if (req->pages[i].flags.has_dma_mapping)
+		if (drm_gpusvm_pages_mapped(&req->pages[i]))
 			continue;
 		err = pages_map_locked(&req->pages[i], walk, req->ctx);
 		if (err)
@@ -2657,7 +3313,7 @@ static int request_map_locked(const struct drm_gpusvm_request *req,
 
 err_unmap:
 	while (i--)
-		if (!req->pages[i].flags.has_dma_mapping)
+		if (!drm_gpusvm_pages_mapped(&req->pages[i]))
 			pages_unmap_addrs(&req->pages[i]);
 	return err;
 }
@@ -2668,7 +3324,7 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 	const struct drm_gpusvm_pages_flags flags = {
 		.has_dma_mapping = true,
 		.has_devmem_pages = walk->has_devmem,
-		.writable = !req->ctx->read_only,
+		.writable = walk->writable,
 	};
 	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
 	unsigned int i, n = 0;
@@ -2677,7 +3333,7 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
 		pages->notifier_seq = walk->hmm.notifier_seq;
-		if (pages->flags.has_dma_mapping)
+		if (drm_gpusvm_pages_mapped(pages))
 			continue;
 		pages->npages = walk->npages;
 		pages_set_flags(pages, flags);
@@ -2690,15 +3346,27 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 }
 
 /* The result of a walk, if it is good: how many segments it has. */
-static int request_use_walk_locked(const struct drm_gpusvm_request *req,
-				   struct drm_gpusvm_walk *walk)
+static int walk_use_locked(struct drm_gpusvm_walk *walk)
 {
-	if (walk_stale_locked(walk)) {
-		atomic_long_inc(&req->gpusvm->stats.retries);
-		return -EAGAIN;
+	int err;
+
+	if (walk_stale_locked(walk))
+		return walk_lose(walk);
+
+	if (walk->nr_segments)
+		return 0;
+
+	if (walk->trim) {
+		err = walk_trim_locked(walk);
+		if (err)
+			return err;
 	}
 
-	return walk->nr_segments ? 0 : walk_find_segments_locked(walk);
+	err = walk_find_segments_locked(walk);
+	if (!err && walk->writable && !walk_mark_dirty_locked(walk))
+		err = walk_lose(walk);
+
+	return err;
 }
 
 /* Return: 0, a negative error, or what has to come first. */
@@ -2707,11 +3375,11 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 {
 	int err;
 
-	err = request_use_walk_locked(req, walk);
+	err = walk_use_locked(walk);
 	if (err)
 		return err;
 
-	err = request_check_locked(req, walk->nr_segments);
+	err = request_check_locked(req, walk);
 	if (err)
 		return err;
 
@@ -2724,6 +3392,31 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 	return 0;
 }
 
+/* Not all pages can be had: begin with none of them, and fill in what can. */
+static int request_begin_holes(const struct drm_gpusvm_request *req)
+{
+	unsigned long npages = (req->end - req->start) >> PAGE_SHIFT;
+	unsigned int i, n = hole_segments(npages);
+	int err;
+
+	err = request_make_room(req, n);
+	if (err)
+		return err;
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	for (i = 0; i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+
+		/* What an invalidation has taken meanwhile is left to the next round. */
+		if (!drm_gpusvm_pages_mapped(pages) && !pages_deferred(pages) &&
+		    pages_have_room(pages, n))
+			pages_become_hole_locked(pages, npages);
+	}
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return COMMIT_NEEDS_FILLING;
+}
+
 /* Memory for addresses is allocated without the lock; then the walk may be stale. */
 static int request_commit(const struct drm_gpusvm_request *req,
 			  struct drm_gpusvm_walk *walk)
@@ -2734,6 +3427,8 @@ static int request_commit(const struct drm_gpusvm_request *req,
 		drm_gpusvm_notifier_lock(req->gpusvm);
 		err = request_commit_locked(req, walk);
 		drm_gpusvm_notifier_unlock(req->gpusvm);
+		if (err == COMMIT_NEEDS_HOLES)
+			return request_begin_holes(req);
 		if (err != COMMIT_NEEDS_ROOM)
 			return err;
 
@@ -2756,8 +3451,24 @@ static int request_walk_begin(const struct drm_gpusvm_request *req,
 	err = walk_begin(walk, req->gpusvm, req->notifier, start, end,
 			 req->ctx->device_private_page_owner, needed);
 	walk->deadline = effort->deadline;
+	walk->may_write = req->ctx->may_write;
+	walk->allow_mixed = req->ctx->allow_mixed;
+	walk->trim = effort->trim;
+	if (req->wanted != WALK_WANTS_ALL)
+		walk->wanted = req->wanted - ((start - req->start) >> PAGE_SHIFT);
 
 	return err;
+}
+
+/* What a walk has found out is good for the next one. */
+static void request_walk_end(struct drm_gpusvm_effort *effort,
+			     struct drm_gpusvm_walk *walk, int err)
+{
+	effort->deadline = walk->deadline;
+	effort->trim = walk->trim || walk->npages < walk->max_pages;
+	if (!err)
+		effort->segments += walk->nr_segments;
+	walk_end(walk);
 }
 
 /* Map all that has no mapping. What has holes is left alone. */
@@ -2777,10 +3488,7 @@ static int request_walk_and_map(const struct drm_gpusvm_request *req,
 		if (!err)
 			err = request_commit(req, &walk);
 	} while (err == -EAGAIN);
-
-	if (!err)
-		effort->segments += walk.nr_segments;
-	walk_end(&walk);
+	request_walk_end(effort, &walk, err);
 
 	return err;
 }
@@ -2808,6 +3516,22 @@ struct drm_gpusvm_filling {
 	struct drm_pagemap_addr few_addrs[4];
 };
 
+/* The hole that is to be filled next. */
+static bool pages_next_hole_locked(const struct drm_gpusvm_request *req,
+				   struct drm_gpusvm_pages *pages,
+				   struct drm_gpusvm_hole *hole)
+{
+	lockdep_assert_held(&req->gpusvm->notifier_lock);
+
+	if (!pages->flags.has_holes || pages_deferred(pages))
+		return false;
+
+	if (req->wanted != WALK_WANTS_ALL)
+		return pages_find_hole_at(pages, req->wanted, hole);
+
+	return pages_find_hole(pages, hole);
+}
+
 /* Find a hole in any of the pages that an invalidation is done with. */
 static bool request_find_hole(const struct drm_gpusvm_request *req,
 			      struct drm_gpusvm_hole *hole)
@@ -2822,8 +3546,7 @@ static bool request_find_hole(const struct drm_gpusvm_request *req,
 			continue;
 		pages_settle(pages);
 		drm_gpusvm_notifier_lock(req->gpusvm);
-		found = pages->flags.has_holes && !pages_deferred(pages) &&
-			pages_find_hole(pages, hole);
+		found = pages_next_hole_locked(req, pages, hole);
 		drm_gpusvm_notifier_unlock(req->gpusvm);
 	}
 
@@ -2874,8 +3597,10 @@ static int filling_make_room(struct drm_gpusvm_filling *fill)
 	for (i = 0; !err && i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
-		/* At least one segment goes. */
-		n = pages->nr_addrs + fill->walk.nr_segments - 1;
+		/* At least one segment goes, and what is left of a hole is a hole. */
+		n = pages->nr_addrs + fill->walk.nr_segments - 1 +
+		    hole_segments(hole_pages_before(&fill->walk)) +
+		    hole_segments(hole_pages_behind(&fill->hole, &fill->walk));
 		if (pages_flags(pages).has_holes && n > pages->max_addrs)
 			err = pages_grow(req->gpusvm, pages, n);
 	}
@@ -2909,7 +3634,7 @@ static int filling_check_locked(const struct drm_gpusvm_filling *fill)
 	unsigned int i;
 
 	if (request_is_gone_locked(req))
-		return -EFAULT;
+		return -ESTALE;
 
 	if (fill->max_addrs < req->count * fill->walk.nr_segments)
 		return COMMIT_NEEDS_ROOM;
@@ -2919,7 +3644,7 @@ static int filling_check_locked(const struct drm_gpusvm_filling *fill)
 		struct drm_gpusvm_hole hole = fill->hole;
 		bool has_hole = pages_have_hole_locked(pages, &hole);
 
-		if (has_hole && pages->nr_addrs - hole.count + fill->walk.nr_segments >
+		if (has_hole && pages_count_filled(pages, &hole, &fill->walk) >
 				pages->max_addrs)
 			return COMMIT_NEEDS_ROOM;
 		*filling_addrs(fill, i) = (struct drm_pagemap_addr) { .hole = !has_hole };
@@ -2964,7 +3689,8 @@ static void pages_publish_filled_locked(struct drm_gpusvm_pages *pages,
 	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
 
 	flags.has_devmem_pages = !!pages->dpagemap;
-	flags.writable &= !fill->req->ctx->read_only;
+	flags.writable = fill->walk.writable &&
+			 (flags.writable || pages_all_writable(pages));
 	flags.has_holes = !!pages->nr_missing;
 	flags.has_dma_mapping = !pages->nr_missing;
 	pages->notifier_seq = fill->walk.hmm.notifier_seq;
@@ -2982,8 +3708,8 @@ static void filling_publish_locked(const struct drm_gpusvm_filling *fill)
 
 		if (!filling_is_for(fill, i, &hole))
 			continue;
-		pages_fill_hole_locked(&req->pages[i], &hole, filling_addrs(fill, i),
-				       fill->walk.nr_segments);
+		pages_fill_hole_locked(&req->pages[i], &hole, &fill->walk,
+				       filling_addrs(fill, i));
 		pages_publish_filled_locked(&req->pages[i], fill);
 		n++;
 	}
@@ -2998,7 +3724,7 @@ static int filling_commit_locked(struct drm_gpusvm_filling *fill)
 {
 	int err;
 
-	err = request_use_walk_locked(fill->req, &fill->walk);
+	err = walk_use_locked(&fill->walk);
 	if (err)
 		return err;
 
@@ -3055,11 +3781,9 @@ static int request_fill_hole(const struct drm_gpusvm_request *req,
 			err = filling_commit(&fill);
 	} while (err == -EAGAIN);
 
-	if (!err)
-		effort->segments += fill.walk.nr_segments;
 	if (fill.addrs != fill.few_addrs)
 		kvfree(fill.addrs);
-	walk_end(&fill.walk);
+	request_walk_end(effort, &fill.walk, err);
 
 	return err;
 }
@@ -3083,8 +3807,10 @@ static int request_map(const struct drm_gpusvm_request *req,
 {
 	int err;
 
-	effort->deadline = jiffies + msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+	effort->deadline = walk_new_deadline();
 	do {
+		if (effort->rounds++ == EFFORT_MAX_ROUNDS)
+			return -EBUSY;
 		err = fill ? request_fill(req, effort) : 0;
 		if (!err && !(fill && request_serves(req)))
 			err = request_walk_and_map(req, effort);
@@ -3094,26 +3820,35 @@ static int request_map(const struct drm_gpusvm_request *req,
 	return err;
 }
 
+static bool request_is_sane(const struct drm_gpusvm_request *req)
+{
+	const struct drm_gpusvm_ctx *ctx = req->ctx;
+
+	return req->start < req->end && PAGE_ALIGNED(req->start | req->end) &&
+	       (req->end - req->start) >> PAGE_SHIFT <= UINT_MAX &&
+	       (!ctx->partial || (ctx->fault_addr >= req->start &&
+				  ctx->fault_addr < req->end));
+}
+
 /* What has to be done if a glance did not tell that all is well. */
 static int request_serve(const struct drm_gpusvm_request *req,
 			 struct drm_gpusvm_effort *effort)
 {
 	struct drm_gpusvm_pages_flags any;
 
-	if (!request_look(req, &any) || req->start >= req->end ||
-	    !PAGE_ALIGNED(req->start | req->end) ||
-	    (req->end - req->start) >> PAGE_SHIFT > UINT_MAX)
+	if (!request_look(req, &any) || !request_is_sane(req))
 		return -EINVAL;
 
 	if (any.unmapped || range_is_gone(req->range))
-		return -EFAULT;
+		return -ESTALE;
 
 	if (any.has_dma_mapping || any.has_holes) {
 		if (request_refresh(req)) {
 			atomic_long_inc(&req->gpusvm->stats.gets_valid);
 			return 0;
 		}
-		request_drop_unfit(req);
+		if (request_is_refused(req))
+			return -EROFS;
 	}
 
 	return request_map(req, effort, any.has_holes);
@@ -3150,22 +3885,28 @@ static int request_get(const struct drm_gpusvm_request *req)
  *	      range's notifier, or the driver's for a userptr
  * @pages_start: First address, page aligned
  * @pages_end: Address behind the last one, page aligned
- * @ctx: How to map: &drm_gpusvm_ctx.read_only, &drm_gpusvm_ctx.devmem_only,
+ * @ctx: How to map: &drm_gpusvm_ctx.read_only, &drm_gpusvm_ctx.may_write,
+ *	 &drm_gpusvm_ctx.partial, &drm_gpusvm_ctx.devmem_only,
  *	 &drm_gpusvm_ctx.allow_mixed, &drm_gpusvm_ctx.device_private_page_owner
  *
  * Pages that are mapped already, and for writing if that is asked for, only have
- * their sequence refreshed. A mapping that was got for reading is replaced when
- * it is asked for writing; the driver has zapped it by then.
+ * their sequence refreshed. Nothing is unmapped: what was got for reading and is
+ * asked for writing is for the driver to zap and to unmap first.
+ *
+ * With &drm_gpusvm_ctx.partial the page at &drm_gpusvm_ctx.fault_addr decides. An
+ * error is the error of that page, and the other pages are mapped as far as they can
+ * be. drm_gpusvm_pages_mapped_around() tells how far that is.
  *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
- * Return: 0; or an error, with nothing mapped that was not before: -EINVAL for
- * pages without a device or addresses that are not page aligned, -EFAULT if the
- * mm is dying, the memory was unmapped or can't be faulted in or mapped, or is
+ * Return: 0; or an error, and what is mapped then may have fewer holes than before,
+ * but nothing is mapped that had no mapping at all: -EINVAL for pages without a
+ * device, addresses that are not page aligned or a fault address outside of them,
+ * -ESTALE if the memory was unmapped, -EROFS if it is mapped for reading and asked for
+ * writing, -EFAULT if the mm is dying, the memory can't be faulted in or mapped, or is
  * in RAM with devmem_only, -EPERM if the CPU mapping does not allow writing,
  * -EOPNOTSUPP for a mix of memory that is not allowed, -EBUSY if invalidations
- * did not leave enough time (which they may for fewer pages), -EINTR on a fatal
- * signal, -ENOMEM.
+ * did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
  */
 int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 			 struct drm_gpusvm_pages *svm_pages,
@@ -3182,6 +3923,7 @@ int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 		.notifier = notifier,
 		.start = pages_start,
 		.end = pages_end,
+		.wanted = wanted_page(ctx, pages_start, pages_end),
 		.ctx = ctx,
 	};
 
@@ -3201,9 +3943,9 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_get_pages);
  *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
- * Return: 0 with all pages mapped; or an error as drm_gpusvm_get_pages() returns
- * it, with none mapped that were not before. -EFAULT also if the range was
- * removed.
+ * Return: 0 with all pages mapped, or with &drm_gpusvm_ctx.partial that of the fault
+ * for each device; or an error as drm_gpusvm_get_pages() returns it. -ESTALE also if
+ * the range was removed.
  */
 int drm_gpusvm_range_get_pages(struct drm_gpusvm_range *range,
 			       struct drm_gpusvm_pages *pages,
@@ -3219,6 +3961,8 @@ int drm_gpusvm_range_get_pages(struct drm_gpusvm_range *range,
 		.notifier = &range->notifier->notifier,
 		.start = drm_gpusvm_range_start(range),
 		.end = drm_gpusvm_range_end(range),
+		.wanted = wanted_page(ctx, drm_gpusvm_range_start(range),
+				      drm_gpusvm_range_end(range)),
 		.ctx = ctx,
 	};
 
@@ -3247,6 +3991,101 @@ bool drm_gpusvm_pages_valid(struct drm_gpusvm *gpusvm,
 	return svm_pages->flags.has_dma_mapping;
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_pages_valid);
+
+/* What a run of segments has in common. */
+enum {
+	RUN_MAPPED,
+	RUN_READ_ONLY,
+};
+
+static bool addr_is_of(const struct drm_pagemap_addr *addr, int kind)
+{
+	return !addr->hole && !addr->taken &&
+	       (kind == RUN_MAPPED || !drm_pagemap_addr_writable(addr));
+}
+
+static bool pages_find_run_locked(const struct drm_gpusvm_pages *pages,
+				  unsigned long pages_start, unsigned long addr,
+				  int kind, unsigned long *start, unsigned long *end)
+{
+	unsigned long page = (addr - pages_start) >> PAGE_SHIFT, at;
+	unsigned int i;
+
+	if (!drm_gpusvm_pages_mapped(pages) || addr < pages_start ||
+	    page >= pages->npages)
+		return false;
+
+	i = pages_seek(pages, page, &at);
+	if (!addr_is_of(&pages->dma_addr[i], kind))
+		return false;
+
+	while (i && addr_is_of(&pages->dma_addr[i - 1], kind))
+		at -= 1UL << pages->dma_addr[--i].order;
+	*start = pages_start + (at << PAGE_SHIFT);
+	for (; i < pages->nr_addrs && addr_is_of(&pages->dma_addr[i], kind); i++)
+		at += 1UL << pages->dma_addr[i].order;
+	*end = pages_start + (at << PAGE_SHIFT);
+
+	return true;
+}
+
+/**
+ * drm_gpusvm_pages_mapped_around() - What is mapped around an address
+ * @gpusvm: The GPU SVM
+ * @svm_pages: The pages object
+ * @pages_start: Address of its first page
+ * @addr: The address
+ * @start: On success the first address of the largest interval around @addr that has
+ *	   no hole
+ * @end: The address behind its last one
+ *
+ * After a get with &drm_gpusvm_ctx.partial this is what the driver may bind, under the
+ * same hold of the notifier lock. Whether the device may write there, each segment
+ * tells by drm_pagemap_addr_writable().
+ *
+ * Context: The notifier lock is held, for reading or writing.
+ *
+ * Return: false if @addr itself is not mapped.
+ */
+bool drm_gpusvm_pages_mapped_around(struct drm_gpusvm *gpusvm,
+				    const struct drm_gpusvm_pages *svm_pages,
+				    unsigned long pages_start, unsigned long addr,
+				    unsigned long *start, unsigned long *end)
+{
+	lockdep_assert_held(&gpusvm->notifier_lock);
+
+	return pages_find_run_locked(svm_pages, pages_start, addr, RUN_MAPPED, start, end);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_pages_mapped_around);
+
+/**
+ * drm_gpusvm_pages_read_only_around() - What is mapped for reading around an address
+ * @gpusvm: The GPU SVM
+ * @svm_pages: The pages object
+ * @pages_start: Address of its first page
+ * @addr: The address
+ * @start: On success the first address of the largest interval around @addr whose
+ *	   segments are all mapped, and for reading only
+ * @end: The address behind its last one
+ *
+ * This is what a driver zaps, flushes and gives to drm_gpusvm_unmap_part() before it
+ * gets the pages for a write to @addr.
+ *
+ * Context: The notifier lock is held, for reading or writing.
+ *
+ * Return: false if @addr itself is not mapped, or is mapped for writing.
+ */
+bool drm_gpusvm_pages_read_only_around(struct drm_gpusvm *gpusvm,
+				       const struct drm_gpusvm_pages *svm_pages,
+				       unsigned long pages_start, unsigned long addr,
+				       unsigned long *start, unsigned long *end)
+{
+	lockdep_assert_held(&gpusvm->notifier_lock);
+
+	return pages_find_run_locked(svm_pages, pages_start, addr, RUN_READ_ONLY, start,
+				     end);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_pages_read_only_around);
 
 /*
  * Invalidation
@@ -3290,8 +4129,18 @@ static unsigned long notifier_flush(struct drm_gpusvm_notifier *notifier)
 	drm_gpusvm_notifier_unlock(gpusvm);
 
 	gpusvm->ops->invalidate_finish(gpusvm, notifier);
+	notifier->flushed_at = count;
 
 	return count;
+}
+
+/* Whether a first pass has sent a flush that nobody has waited for yet. */
+static bool notifier_must_flush(const struct drm_gpusvm_notifier *notifier,
+				unsigned long asked_at)
+{
+	lockdep_assert_held(&notifier->finish_lock);
+
+	return (long)(asked_at - notifier->flushed_at) > 0;
 }
 
 static void deferred_add(struct llist_node **list, struct drm_gpusvm_pages *pages)
@@ -3343,18 +4192,20 @@ static struct llist_node *notifier_unmap(struct drm_gpusvm_notifier *notifier,
 
 /*
  * Unmap all that first passes in the window have deferred. See the section on
- * invalidation for why it is all, and why it may wait for finish_lock.
+ * invalidation for why it is all, and why it may wait for finish_lock. A flush may have
+ * to be waited for even if there is nothing to unmap.
  */
 static void notifier_finish(struct drm_gpusvm_notifier *notifier)
 {
 	ktime_t begin = trace_drm_gpusvm_invalidate_finish_enabled() ? ktime_get() : 0;
+	unsigned long asked_at = READ_ONCE(notifier->asked_at);
 	unsigned int n = 0, unmaps = 0;
 	struct llist_node *taken;
 
 	mutex_lock(&notifier->finish_lock);
 	taken = llist_del_all(&notifier->deferred);
 	/* Ends: what has holes is not filled before, so there is less and less to take. */
-	while (taken)
+	while (taken || notifier_must_flush(notifier, asked_at))
 		taken = notifier_unmap(notifier, taken, notifier_flush(notifier), &n, &unmaps);
 	atomic_sub(n, &notifier->nr_deferred);
 	mutex_unlock(&notifier->finish_lock);
@@ -3378,28 +4229,71 @@ static void log_invalidation(struct drm_gpusvm_notifier *notifier,
 	smp_store_release(&notifier->nr_invalidations, n + 1);
 }
 
-/* What both kinds of driver have in common. Returns whether a range was hit. */
-static bool notifier_invalidate_locked(struct drm_gpusvm_notifier *notifier,
-				       const struct mmu_notifier_range *mmu_range,
-				       unsigned long cur_seq)
+/**
+ * struct drm_gpusvm_hit - What an invalidation has come to
+ *
+ * @range: It has hit a range
+ * @pending: There is something for a second pass to do
+ */
+struct drm_gpusvm_hit {
+	bool range;
+	bool pending;
+};
+
+/* What both kinds of driver have in common. */
+static struct drm_gpusvm_hit
+notifier_invalidate_locked(struct drm_gpusvm_notifier *notifier,
+			   const struct mmu_notifier_range *mmu_range,
+			   unsigned long cur_seq)
 {
 	struct drm_gpusvm *gpusvm = notifier->gpusvm;
+	struct drm_gpusvm_hit hit = { .range = true };
 
 	mmu_interval_set_seq(&notifier->notifier, cur_seq);
 	log_invalidation(notifier, mmu_range);
 
 	if (!drm_gpusvm_range_find(notifier, mmu_range->start, mmu_range->end)) {
 		atomic_long_inc(&gpusvm->stats.invalidations_idle);
-		return false;
+		return (struct drm_gpusvm_hit) {};
 	}
 
 	atomic_long_inc(&gpusvm->stats.invalidations);
-	if (gpusvm->ops->invalidate_start)
-		gpusvm->ops->invalidate_start(gpusvm, notifier, mmu_range);
-	else
+	if (!gpusvm->ops->invalidate_start) {
 		gpusvm->ops->invalidate(gpusvm, notifier, mmu_range);
+		return hit;
+	}
 
-	return true;
+	if (gpusvm->ops->invalidate_start(gpusvm, notifier, mmu_range)) {
+		WRITE_ONCE(notifier->asked_at, notifier->nr_invalidations);
+		hit.pending = true;
+	}
+	hit.pending |= atomic_read(&notifier->nr_deferred);
+
+	return hit;
+}
+
+/*
+ * Lock for an invalidation. One that may not block, as the OOM killer's, must not wait
+ * for the lock, and can be served only if it has no range to wait for. It is not begun
+ * otherwise, and the MM comes back.
+ */
+static bool notifier_lock_to_invalidate(struct drm_gpusvm_notifier *notifier,
+					const struct mmu_notifier_range *mmu_range)
+{
+	struct rw_semaphore *lock = &notifier->gpusvm->notifier_lock;
+
+	if (mmu_notifier_range_blockable(mmu_range)) {
+		down_write(lock);
+		return true;
+	}
+
+	if (!down_write_trylock(lock))
+		return false;
+	if (!drm_gpusvm_range_find(notifier, mmu_range->start, mmu_range->end))
+		return true;
+	up_write(lock);
+
+	return false;
 }
 
 static bool notifier_invalidate(struct mmu_interval_notifier *mni,
@@ -3409,17 +4303,15 @@ static bool notifier_invalidate(struct mmu_interval_notifier *mni,
 	ktime_t begin = trace_drm_gpusvm_invalidate_enabled() ? ktime_get() : 0;
 	struct drm_gpusvm_notifier *notifier =
 		container_of(mni, struct drm_gpusvm_notifier, notifier);
-	bool hit;
+	struct drm_gpusvm_hit hit;
 
-	if (!mmu_notifier_range_blockable(mmu_range))
+	if (!notifier_lock_to_invalidate(notifier, mmu_range))
 		return false;
-
-	down_write(&notifier->gpusvm->notifier_lock);
 	hit = notifier_invalidate_locked(notifier, mmu_range, cur_seq);
 	up_write(&notifier->gpusvm->notifier_lock);
 
 	if (trace_drm_gpusvm_invalidate_enabled())
-		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit, false,
+		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit.range, false,
 					    elapsed_since(begin));
 
 	return true;
@@ -3437,21 +4329,18 @@ static bool notifier_invalidate_start(struct mmu_interval_notifier *mni,
 	ktime_t begin = trace_drm_gpusvm_invalidate_enabled() ? ktime_get() : 0;
 	struct drm_gpusvm_notifier *notifier =
 		container_of(mni, struct drm_gpusvm_notifier, notifier);
-	bool hit, pending;
+	struct drm_gpusvm_hit hit;
 
-	if (!mmu_notifier_range_blockable(mmu_range))
+	if (!notifier_lock_to_invalidate(notifier, mmu_range))
 		return false;
-
-	down_write(&notifier->gpusvm->notifier_lock);
 	hit = notifier_invalidate_locked(notifier, mmu_range, cur_seq);
-	pending = hit && atomic_read(&notifier->nr_deferred);
 	up_write(&notifier->gpusvm->notifier_lock);
 
 	if (trace_drm_gpusvm_invalidate_enabled())
-		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit, pending,
+		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit.range, hit.pending,
 					    elapsed_since(begin));
 
-	if (!pending)
+	if (!hit.pending)
 		return true;
 
 	if (test_and_set_bit_lock(0, &notifier->finish_busy))
@@ -3508,6 +4397,67 @@ void drm_gpusvm_unmap_pages(struct drm_gpusvm *gpusvm,
 		pages_unmap_locked(gpusvm, svm_pages);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_pages);
+
+/* Unmap the segments that overlap an interval, and leave a hole. */
+static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
+				    struct drm_gpusvm_pages *pages,
+				    unsigned long first, unsigned long last)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+
+	if (flags.has_dma_mapping)
+		pages_begin_holes(pages);
+	pages->nr_missing += pages_take(pages, &first, &last);
+	if (pages->nr_missing == pages->npages) {
+		pages_unmap_locked(gpusvm, pages);
+		return;
+	}
+	if (!pages->nr_missing)
+		return;
+
+	flags.has_dma_mapping = false;
+	flags.has_holes = true;
+	pages_set_flags(pages, flags);
+	pages_unmap_taken_locked(gpusvm, pages);
+}
+
+/**
+ * drm_gpusvm_unmap_part() - Unmap a part of pages
+ * @gpusvm: The GPU SVM
+ * @svm_pages: The pages object
+ * @pages_start: Address of its first page
+ * @start: First address of the part
+ * @end: Address behind the last one
+ *
+ * Unmaps the segments that overlap the part. No device can use them any more: the
+ * driver has zapped them, and waited for the flush. The next get fills the hole.
+ *
+ * Context: The owner of the pages; not from a notifier. Takes the notifier lock, and
+ * may wait for a second pass of an invalidation that took some of the pages.
+ */
+void drm_gpusvm_unmap_part(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *svm_pages,
+			   unsigned long pages_start, unsigned long start,
+			   unsigned long end)
+{
+	bool deferred;
+
+	do {
+		unsigned long pages_end, from, to;
+
+		pages_settle(svm_pages);
+		drm_gpusvm_notifier_lock(gpusvm);
+		pages_end = pages_start + ((unsigned long)svm_pages->npages << PAGE_SHIFT);
+		from = max(start, pages_start);
+		to = min(end, pages_end);
+		deferred = pages_deferred(svm_pages);
+		if (!deferred && drm_gpusvm_pages_mapped(svm_pages) && from < to)
+			pages_unmap_part_locked(gpusvm, svm_pages,
+						(from - pages_start) >> PAGE_SHIFT,
+						PAGE_ALIGN(to - pages_start) >> PAGE_SHIFT);
+		drm_gpusvm_notifier_unlock(gpusvm);
+	} while (deferred);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_part);
 
 /**
  * drm_gpusvm_unmap_pages_deferred() - Take pages away, unmap in the second pass
@@ -3684,6 +4634,10 @@ static int range_snapshot_lock(struct drm_gpusvm_range *range,
 	int err;
 
 	for (;;) {
+		/* Nobody tells a range that was removed what changes there. */
+		if (range_flags(range).removed)
+			return -ESTALE;
+
 		err = walk_run(walk, gpusvm->mm);
 		if (err == -EAGAIN)
 			continue;
@@ -3691,7 +4645,7 @@ static int range_snapshot_lock(struct drm_gpusvm_range *range,
 			return err;
 
 		drm_gpusvm_notifier_lock(gpusvm);
-		if (!walk_stale_locked(walk))
+		if (!walk_stale_locked(walk) && !range->flags.removed)
 			return 0;
 		drm_gpusvm_notifier_unlock(gpusvm);
 	}
@@ -3726,29 +4680,48 @@ static unsigned long walk_request_eviction(struct drm_gpusvm_walk *walk)
 	return n;
 }
 
-static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
+/* Move the device memory of one owner. */
+static int range_evict_from(struct drm_gpusvm_range *range, void *owner,
+			    unsigned long *pages)
 {
 	struct drm_gpusvm *gpusvm = range->gpusvm;
 	struct drm_gpusvm_walk walk __uninitialized;
+	unsigned long n;
 	int err;
 
 	err = walk_begin(&walk, gpusvm, &range->notifier->notifier,
 			 drm_gpusvm_range_start(range),
-			 drm_gpusvm_range_end(range),
-			 READ_ONCE(range->device_private_owner), 0);
+			 drm_gpusvm_range_end(range), owner, 0);
 	if (err)
 		return err;
 
 	err = range_snapshot_lock(range, &walk);
 	if (!err) {
-		*pages = walk_request_eviction(&walk);
+		n = walk_request_eviction(&walk);
 		drm_gpusvm_notifier_unlock(gpusvm);
-		if (*pages)
+		if (n)
 			err = walk_run(&walk, gpusvm->mm);
+		*pages += n;
 	}
 	walk_end(&walk);
 
 	return err == -EBUSY ? -ETIME : err;
+}
+
+/* The memory of one owner is not there for a walk on behalf of another one. */
+static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
+{
+	struct drm_gpusvm *gpusvm = range->gpusvm;
+	unsigned int i, n = smp_load_acquire(&gpusvm->nr_owners);
+	int err = 0;
+
+	if (!n || n > DRM_GPUSVM_MAX_OWNERS)
+		return range_evict_from(range, NULL, pages);
+
+	for (i = 0; !err && i < n; i++)
+		err = range_evict_from(range, gpusvm->owners[i], pages);
+
+	return err;
 }
 
 /**
@@ -3757,12 +4730,13 @@ static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
  * @range: The range
  *
  * Moves what there is: holes and memory that was never touched stay as they are,
- * provided that the range was looked up with the owner of its device memory.
+ * provided that ranges were looked up with the owners of the device memory, and that
+ * these are not more than %DRM_GPUSVM_MAX_OWNERS.
  * What moves goes through the MMU notifiers, so mappings are invalidated.
  *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
- * Return: 0; -EFAULT if the mm is dying, -ETIME if invalidations did not leave
+ * Return: 0; -ESTALE if the range was removed, -EFAULT if the mm is dying, -ETIME if invalidations did not leave
  * enough time, -ENOMEM, or the error of the CPU fault.
  */
 int drm_gpusvm_range_evict(struct drm_gpusvm *gpusvm,
@@ -3829,7 +4803,7 @@ walk_scan_locked(const struct drm_gpusvm_walk *walk,
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
  * Return: where the memory is; %DRM_GPUSVM_SCAN_UNPOPULATED also if there was
- * no memory or not enough time to find out, or the mm is dying.
+ * no memory or not enough time to find out, the range was removed, or the mm is dying.
  */
 enum drm_gpusvm_scan_result drm_gpusvm_scan_mm(struct drm_gpusvm_range *range,
 					       void *dev_private_owner,

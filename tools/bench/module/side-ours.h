@@ -46,7 +46,7 @@ static unsigned long side_pages_bytes(const struct drm_gpusvm_pages *pages)
 	return bench_bytes(pages->dma_addr);
 }
 
-static void side_invalidate_start(struct drm_gpusvm *gpusvm,
+static bool side_invalidate_start(struct drm_gpusvm *gpusvm,
 				  struct drm_gpusvm_notifier *notifier,
 				  const struct mmu_notifier_range *mmu_range)
 {
@@ -60,10 +60,12 @@ static void side_invalidate_start(struct drm_gpusvm *gpusvm,
 		for (i = 0; i < br->devices; i++)
 			drm_gpusvm_unmap_pages_deferred(notifier, &br->pages[i]);
 	}
+
+	return false;
 }
 
 /* What is beside the part stays mapped. */
-static void side_invalidate_start_parts(struct drm_gpusvm *gpusvm,
+static bool side_invalidate_start_parts(struct drm_gpusvm *gpusvm,
 					struct drm_gpusvm_notifier *notifier,
 					const struct mmu_notifier_range *mmu_range)
 {
@@ -82,6 +84,8 @@ static void side_invalidate_start_parts(struct drm_gpusvm *gpusvm,
 						       drm_gpusvm_range_start(range),
 						       &start, &end);
 	}
+
+	return false;
 }
 
 /* The modelled flush takes its time from here on, a little pessimistic. */

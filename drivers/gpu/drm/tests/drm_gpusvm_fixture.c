@@ -140,7 +140,7 @@ static void svm_invalidate(struct drm_gpusvm *gpusvm,
 	svm_count_start(gpusvm_to_svm(gpusvm), notifier, mmu_range);
 }
 
-static void svm_invalidate_start(struct drm_gpusvm *gpusvm,
+static bool svm_invalidate_start(struct drm_gpusvm *gpusvm,
 				 struct drm_gpusvm_notifier *notifier,
 				 const struct mmu_notifier_range *mmu_range)
 {
@@ -157,10 +157,12 @@ static void svm_invalidate_start(struct drm_gpusvm *gpusvm,
 						      SVM_DEVICES, mmu_range);
 	}
 	svm_count_start(gpusvm_to_svm(gpusvm), notifier, mmu_range);
+
+	return gpusvm_to_svm(gpusvm)->needs_finish;
 }
 
 /* The same, but what is not hit stays mapped. */
-static void svm_invalidate_start_parts(struct drm_gpusvm *gpusvm,
+static bool svm_invalidate_start_parts(struct drm_gpusvm *gpusvm,
 				       struct drm_gpusvm_notifier *notifier,
 				       const struct mmu_notifier_range *mmu_range)
 {
@@ -184,6 +186,8 @@ static void svm_invalidate_start_parts(struct drm_gpusvm *gpusvm,
 						      SVM_DEVICES, mmu_range);
 	}
 	svm_count_start(svm, notifier, mmu_range);
+
+	return svm->needs_finish;
 }
 
 static void svm_invalidate_finish(struct drm_gpusvm *gpusvm,

@@ -133,6 +133,7 @@ struct svm_fixture {
 	bool fail_notifier_alloc;
 	bool fail_range_alloc;
 	bool mapping_succeeds;
+	bool needs_finish;
 	unsigned int failures_left;
 };
 

@@ -252,8 +252,8 @@ static void traces_tell_what_happens(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), 0);
 	KUNIT_EXPECT_EQ(test, seen.evictions, 1);
 	svm_munmap(test, SVM_BASE, SZ_8M);
-	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &read_ctx), -EFAULT);
-	KUNIT_EXPECT_EQ(test, seen.get_err, -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &read_ctx), -ESTALE);
+	KUNIT_EXPECT_EQ(test, seen.get_err, -ESTALE);
 	svm_remove(test, range);
 	KUNIT_EXPECT_EQ(test, seen.removed, 1);
 	KUNIT_EXPECT_FALSE(test, seen.backwards);

@@ -364,7 +364,11 @@ static void reading_leaves_the_zero_page(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, get_mm_counter_sum(current->mm, MM_ANONPAGES), 0);
 
-	/* The first write of the device upgrades. */
+	/* Before the first write of the device the driver takes what it has bound. */
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EROFS);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, pages));
+	KUNIT_EXPECT_EQ(test, svm_stat(svm, unmaps), 0);
+	svm_unmap(test, range);
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
 	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_writable(pages));
 	KUNIT_EXPECT_EQ(test, svm_stat(svm, unmaps), 1);
@@ -390,6 +394,8 @@ static void read_only_memory_can_be_read(struct kunit *test)
 	range = svm_fault_and_get(test, SVM_BASE, &read_ctx);
 
 	/* A write is refused, and leaves nothing mapped that would allow it. */
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EROFS);
+	svm_unmap(test, range);
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EPERM);
 	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_writable(&range->pages[0]));
 	svm_expect_unmapped(test);
@@ -474,8 +480,8 @@ static void unmapped_range_stays_unmapped(struct kunit *test)
 
 	/* Even with new memory there. */
 	svm_map(test, SVM_BASE, SZ_8M, RW);
-	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EFAULT);
-	KUNIT_EXPECT_EQ(test, get_bare(test, range, SVM_BASE + SZ_2M, SVM_BASE + SZ_4M), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -ESTALE);
+	KUNIT_EXPECT_EQ(test, get_bare(test, range, SVM_BASE + SZ_2M, SVM_BASE + SZ_4M), -ESTALE);
 	svm_expect_unmapped(test);
 	svm_remove(test, range);
 	range = svm_fault_and_get(test, SVM_BASE + SZ_2M, &write_ctx);
@@ -508,7 +514,7 @@ static void partial_unmap_is_noted(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, range->base.flags.unmapped);
 		KUNIT_EXPECT_EQ_MSG(test, !!range->base.flags.partial_unmap, cuts[i].partial,
 				    "cut %d", i);
-		KUNIT_EXPECT_EQ(test, svm_get(range, 1, &read_ctx), -EFAULT);
+		KUNIT_EXPECT_EQ(test, svm_get(range, 1, &read_ctx), -ESTALE);
 		svm_remove(test, range);
 	}
 }
@@ -540,7 +546,7 @@ static void moved_memory_is_found_where_it_went(struct kunit *test)
 	range = svm_fault_and_get(test, SVM_BASE, &write_ctx);
 	svm_mremap(test, SVM_BASE, SZ_64K, to);
 	KUNIT_EXPECT_FALSE(test, svm_valid(test, &range->pages[0]));
-	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -ESTALE);
 	svm_expect_unmapped(test);
 	range = svm_fault_and_get(test, to, &write_ctx);
 	svm_expect_same_memory(test, range, 0);
@@ -768,7 +774,7 @@ static void one_pass_unmaps_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm_get(range, SVM_DEVICES, &write_ctx), 0);
 	svm_munmap(test, SVM_BASE + SZ_32K, SZ_32K);
 	KUNIT_EXPECT_TRUE(test, range->base.flags.partial_unmap);
-	KUNIT_EXPECT_EQ(test, svm_get(range, SVM_DEVICES, &write_ctx), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, SVM_DEVICES, &write_ctx), -ESTALE);
 	svm_expect_unmapped(test);
 }
 
@@ -876,10 +882,12 @@ static void check_iova(struct kunit *test, struct svm_range *range, struct devic
 	unsigned int i;
 
 	KUNIT_EXPECT_TRUE(test, dma_use_iova(&pages->state));
-	KUNIT_EXPECT_EQ(test, pages->state_offset, SZ_2M);
+	KUNIT_EXPECT_EQ(test, pages->state_offset, 0);
 	iova = pages->state.addr;
 	for (i = 0; i < pages->nr_addrs; i++) {
 		KUNIT_EXPECT_EQ(test, pages->dma_addr[i].addr, iova + offset);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(pages->dma_addr[i].addr,
+						   PAGE_SIZE << pages->dma_addr[i].order));
 		KUNIT_EXPECT_EQ(test, iommu_iova_to_phys(domain, iova + offset),
 				svm_phys(test, current->mm, SVM_BASE + offset));
 		offset += PAGE_SIZE << pages->dma_addr[i].order;

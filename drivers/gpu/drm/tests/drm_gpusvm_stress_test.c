@@ -115,7 +115,7 @@ static long serve_fault(struct svm_task *task, unsigned long addr, bool remove)
 	drm_gpusvm_range_put(base);
 
 	/* It was removed by another task: start over. */
-	return err == -EFAULT ? -EAGAIN : err;
+	return err == -EFAULT || err == -ESTALE ? -EAGAIN : err;
 }
 
 static long fault_task(struct svm_task *task)

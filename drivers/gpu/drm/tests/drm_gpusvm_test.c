@@ -25,6 +25,13 @@ static void drop_invalidation(struct drm_gpusvm *gpusvm,
 {
 }
 
+static bool drop_start(struct drm_gpusvm *gpusvm,
+		       struct drm_gpusvm_notifier *notifier,
+		       const struct mmu_notifier_range *mmu_range)
+{
+	return false;
+}
+
 static void drop_finish(struct drm_gpusvm *gpusvm,
 			struct drm_gpusvm_notifier *notifier)
 {
@@ -32,7 +39,7 @@ static void drop_finish(struct drm_gpusvm *gpusvm,
 
 static const struct drm_gpusvm_ops no_ops;
 static const struct drm_gpusvm_ops bare_ops = { .invalidate = drop_invalidation };
-static const struct drm_gpusvm_ops start_ops = { .invalidate_start = drop_invalidation };
+static const struct drm_gpusvm_ops start_ops = { .invalidate_start = drop_start };
 static const struct drm_gpusvm_ops finish_ops = { .invalidate_finish = drop_finish };
 static const struct drm_gpusvm_ops both_and_finish_ops = {
 	.invalidate = drop_invalidation,
@@ -435,7 +442,7 @@ static void reference_outlives_removal(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&svm->notifier_frees), 0);
 
 	/* Nobody would tell it of an invalidation. */
-	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -ESTALE);
 	KUNIT_EXPECT_FALSE(test, svm_valid(test, &range->pages[0]));
 
 	/* A second removal does nothing. */
@@ -626,8 +633,8 @@ static void dead_mm_is_an_error(struct kunit *test)
 	svm_expect_unmapped(test);
 	KUNIT_EXPECT_EQ(test, svm_fault_err(test, SVM_BASE, &write_ctx), -EFAULT);
 	KUNIT_EXPECT_EQ(test, svm_fault_err(test, SVM_BASE + SZ_2M, &read_ctx), -EFAULT);
-	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EFAULT);
-	KUNIT_EXPECT_EQ(test, svm_get(range, SVM_DEVICES, &read_ctx), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -ESTALE);
+	KUNIT_EXPECT_EQ(test, svm_get(range, SVM_DEVICES, &read_ctx), -ESTALE);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), -EFAULT);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_scan_mm(&range->base, NULL, NULL),
 			DRM_GPUSVM_SCAN_UNPOPULATED);

@@ -126,8 +126,10 @@ static bool take_pages(struct vsvm_vm *vm, struct drm_gpusvm_notifier *notifier,
  *
  * A range of which no device has a mapping has nothing to wait for but what
  * first passes before have submitted, which &vsvm_notifier.seqno remembers.
+ *
+ * Return: true if there is a TLB invalidation to wait for.
  */
-void vsvm_invalidate_start(struct drm_gpusvm *svm,
+bool vsvm_invalidate_start(struct drm_gpusvm *svm,
 			   struct drm_gpusvm_notifier *notifier,
 			   const struct mmu_notifier_range *mmu_range)
 {
@@ -158,8 +160,12 @@ void vsvm_invalidate_start(struct drm_gpusvm *svm,
 		}
 	}
 
-	if (first < last)
-		zap_window(vm, to_vsvm_notifier(notifier), first, last);
+	if (first >= last)
+		return false;
+
+	zap_window(vm, to_vsvm_notifier(notifier), first, last);
+
+	return true;
 }
 
 /**

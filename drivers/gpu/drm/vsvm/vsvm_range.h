@@ -67,7 +67,7 @@ void vsvm_range_remove_all(struct vsvm_vm *vm);
 u64 vsvm_zap_start(struct vsvm_vm_device *vmdev, unsigned long start,
 		   unsigned long end);
 void vsvm_zap_finish(struct vsvm_vm_device *vmdev, u64 seqno);
-void vsvm_invalidate_start(struct drm_gpusvm *svm,
+bool vsvm_invalidate_start(struct drm_gpusvm *svm,
 			   struct drm_gpusvm_notifier *notifier,
 			   const struct mmu_notifier_range *mmu_range);
 void vsvm_invalidate_finish(struct drm_gpusvm *svm,

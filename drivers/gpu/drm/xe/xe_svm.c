@@ -511,7 +511,7 @@ static void range_invalidate(struct xe_vm *vm, struct xe_svm_notifier *xnotifier
 		garbage_add_locked(vm, range, mmu_range);
 }
 
-static void xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
+static bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
 				    struct drm_gpusvm_notifier *notifier,
 				    const struct mmu_notifier_range *mmu_range)
 {
@@ -527,12 +527,13 @@ static void xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
 		range_invalidate(vm, xnotifier, to_xe_range(r), mmu_range);
 
 	/* Pairs with flush_wait(). A flush that is under way came too early. */
-	if (!zap_is_pending(xnotifier) || smp_load_acquire(&xnotifier->flushing) ||
-	    !dma_resv_test_signaled(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP))
-		return;
+	if (zap_is_pending(xnotifier) && !smp_load_acquire(&xnotifier->flushing) &&
+	    dma_resv_test_signaled(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP)) {
+		xnotifier->begin = xe_gt_stats_ktime_get();
+		zap_and_submit_locked(vm, xnotifier);
+	}
 
-	xnotifier->begin = xe_gt_stats_ktime_get();
-	zap_and_submit_locked(vm, xnotifier);
+	return zap_is_pending(xnotifier) || xnotifier->flushing;
 }
 
 /* The core lets only one second pass of a window run at a time. */
