@@ -125,6 +125,9 @@ void vsvm_request_init(struct vsvm_request *request,
 		.devmem_possible = true,
 		.devmem_only = local,
 		.allow_mixed = true,
+		.partial = true,
+		.fault_addr = addr,
+		.may_write = true,
 	};
 
 	/* Without an owner, whatever is in device memory comes back. */

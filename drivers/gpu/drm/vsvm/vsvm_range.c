@@ -89,7 +89,7 @@ static int bind_prepare(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 /* The page table entry of a segment's first page. */
 static u64 segment_pte(const struct vsvm_range *range,
 		       const struct vsvm_vm_device *vmdev,
-		       const struct drm_pagemap_addr *seg, bool writable)
+		       const struct drm_pagemap_addr *seg)
 {
 	struct device *dev = vmdev->vdev->drm.dev;
 	u64 addr = seg->addr;
@@ -98,7 +98,7 @@ static u64 segment_pte(const struct vsvm_range *range,
 	if (seg->proto == DRM_INTERCONNECT_SYSTEM)
 		addr = dma_to_phys(dev, addr);
 
-	pte = vsvm_pte_make(addr, writable);
+	pte = vsvm_pte_make(addr, drm_pagemap_addr_writable(seg));
 	if (seg->proto == VSVM_PROTO_LOCAL || !range->atomic_local)
 		pte |= VSVM_PTE_ATOMIC;
 
@@ -118,24 +118,37 @@ static void count_segment(struct vsvm_vm_device *vmdev,
 			       NR_PAGES(seg->order));
 }
 
+/* What could not be had, or was taken again, is left out. */
+static bool segment_is_mapped(const struct drm_pagemap_addr *seg)
+{
+	return !seg->hole && !seg->taken;
+}
+
+static int bind_segment(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+			struct vsvm_bind *bind, unsigned long addr,
+			const struct drm_pagemap_addr *seg)
+{
+	u64 pte = segment_pte(range, vmdev, seg);
+	int err;
+
+	count_segment(vmdev, seg);
+	err = vsvm_checker_grant(&vmdev->checker, &bind->grants, addr, seg->order, pte);
+
+	return err ?: vsvm_pt_map(&vmdev->pt, &bind->pt, addr, seg->order, pte);
+}
+
 static int bind_device(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 		       struct vsvm_bind *bind)
 {
 	struct drm_gpusvm_pages *pages = &range->pages[vmdev - vmdev->vm->devices];
 	unsigned long addr = drm_gpusvm_range_start(&range->base);
-	bool writable = drm_gpusvm_pages_writable(pages);
 	int err = 0;
 
 	for (int i = 0; !err && i < pages->nr_addrs; i++) {
-		struct drm_pagemap_addr *seg = &pages->dma_addr[i];
-		u64 pte = segment_pte(range, vmdev, seg, writable);
+		const struct drm_pagemap_addr *seg = &pages->dma_addr[i];
 
-		err = vsvm_checker_grant(&vmdev->checker, &bind->grants, addr,
-					 seg->order, pte);
-		if (!err)
-			err = vsvm_pt_map(&vmdev->pt, &bind->pt, addr,
-					  seg->order, pte);
-		count_segment(vmdev, seg);
+		if (segment_is_mapped(seg))
+			err = bind_segment(range, vmdev, bind, addr, seg);
 		addr += PAGE_SIZE << seg->order;
 	}
 
@@ -154,12 +167,17 @@ static struct drm_gpusvm_pages *group_pages(struct vsvm_range *range,
 	return &range->pages[vmdev->group];
 }
 
-static bool group_is_valid(struct vsvm_range *range,
-			   struct vsvm_vm_device *vmdev)
+/* Whether each device of the group has the page of the fault mapped. */
+static bool group_is_valid(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+			   const struct vsvm_request *request)
 {
+	unsigned long start, end;
+
 	for (int i = 0; i < group_of(vmdev)->group_size; i++)
-		if (!drm_gpusvm_pages_valid(&vmdev->vm->svm,
-					    &group_pages(range, vmdev)[i]))
+		if (!drm_gpusvm_pages_mapped_around(&vmdev->vm->svm,
+						    &group_pages(range, vmdev)[i],
+						    drm_gpusvm_range_start(&range->base),
+						    request->ctx.fault_addr, &start, &end))
 			return false;
 
 	return !range->base.flags.removed;
@@ -171,7 +189,8 @@ static bool is_local(struct vsvm_range *range, struct vsvm_vm_device *vmdev)
 	struct drm_gpusvm_pages *pages = &range->pages[vmdev - vmdev->vm->devices];
 
 	for (int i = 0; i < pages->nr_addrs; i++)
-		if (pages->dma_addr[i].proto != VSVM_PROTO_LOCAL)
+		if (segment_is_mapped(&pages->dma_addr[i]) &&
+		    pages->dma_addr[i].proto != VSVM_PROTO_LOCAL)
 			return false;
 
 	return true;
@@ -179,7 +198,7 @@ static bool is_local(struct vsvm_range *range, struct vsvm_vm_device *vmdev)
 
 /* Enter what was got into page tables, unless it was taken away again. */
 static int range_bind(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-		      bool local_only)
+		      const struct vsvm_request *request)
 {
 	struct vsvm_bind binds[DRM_VSVM_MAX_DEVICES] = {};
 	struct vsvm_vm_device *first = group_of(vmdev);
@@ -192,9 +211,9 @@ static int range_bind(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 
 	if (!err) {
 		drm_gpusvm_notifier_lock(&vm->svm);
-		if (!group_is_valid(range, vmdev))
+		if (!group_is_valid(range, vmdev, request))
 			err = -EAGAIN;
-		else if (local_only && !is_local(range, vmdev))
+		else if (request->ctx.devmem_only && !is_local(range, vmdev))
 			err = -EFAULT;
 		for (int i = 0; !err && i < num; i++)
 			err = bind_device(range, &first[i], &binds[i]);
@@ -209,75 +228,124 @@ static int range_bind(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 	return err;
 }
 
-/*
- * Take the range from some devices: zap, wait for the TLBs of all of them, then
- * unmap. An invalidation can do the same meanwhile; nothing here minds.
+/**
+ * struct vsvm_part - A part of a range
+ * @start: First address
+ * @end: Address behind the last; not above @start if there is none
  */
-static void range_unmap(struct vsvm_range *range, struct vsvm_vm *vm,
-			unsigned int first, unsigned int num)
+struct vsvm_part {
+	unsigned long start;
+	unsigned long end;
+};
+
+static bool part_is_empty(const struct vsvm_part *part)
 {
-	struct drm_gpusvm_range *base = &range->base;
-	const struct drm_gpusvm_ctx ctx = {};
+	return part->start >= part->end;
+}
+
+/*
+ * Take a part of the range from each of some devices: zap, wait for the TLBs of all of
+ * them, then unmap. An invalidation can do the same meanwhile; nothing here minds.
+ */
+static void range_unmap_parts(struct vsvm_range *range, struct vsvm_vm *vm,
+			      unsigned int first, unsigned int num,
+			      const struct vsvm_part *parts)
+{
 	u64 seqno[DRM_VSVM_MAX_DEVICES];
 
 	lockdep_assert_held(&range->lock);
 
 	for (int i = 0; i < num; i++)
-		seqno[i] = vsvm_zap_start(&vm->devices[first + i],
-					  drm_gpusvm_range_start(base),
-					  drm_gpusvm_range_end(base));
+		if (!part_is_empty(&parts[i]))
+			seqno[i] = vsvm_zap_start(&vm->devices[first + i],
+						  parts[i].start, parts[i].end);
 
 	for (int i = 0; i < num; i++)
-		vsvm_zap_finish(&vm->devices[first + i], seqno[i]);
+		if (!part_is_empty(&parts[i]))
+			vsvm_zap_finish(&vm->devices[first + i], seqno[i]);
 
 	for (int i = 0; i < num; i++)
-		drm_gpusvm_unmap_pages(&vm->svm, &range->pages[first + i],
-				       drm_gpusvm_range_size(base) >> PAGE_SHIFT,
-				       &ctx);
+		if (!part_is_empty(&parts[i]))
+			drm_gpusvm_unmap_part(&vm->svm, &range->pages[first + i],
+					      drm_gpusvm_range_start(&range->base),
+					      parts[i].start, parts[i].end);
 }
 
-/* What an earlier fault has made of the range. All devices of a group are alike. */
-static bool is_mapped(struct vsvm_range *range, struct vsvm_vm_device *vmdev)
+/* Take all of the range from some devices. */
+static void range_unmap(struct vsvm_range *range, struct vsvm_vm *vm,
+			unsigned int first, unsigned int num)
+{
+	struct vsvm_part parts[DRM_VSVM_MAX_DEVICES];
+
+	for (int i = 0; i < num; i++)
+		parts[i] = (struct vsvm_part) {
+			.start = drm_gpusvm_range_start(&range->base),
+			.end = drm_gpusvm_range_end(&range->base),
+		};
+	range_unmap_parts(range, vm, first, num, parts);
+}
+
+/* What an earlier fault has made of the range. */
+static bool is_mapped(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+		      const struct vsvm_request *request)
 {
 	bool mapped;
 
 	drm_gpusvm_notifier_lock(&vmdev->vm->svm);
-	mapped = group_is_valid(range, vmdev);
+	mapped = group_is_valid(range, vmdev, request);
 	drm_gpusvm_notifier_unlock(&vmdev->vm->svm);
 
 	return mapped;
 }
 
-/* Whether pages that have holes lack the permission to be filled for the request. */
-static bool must_begin_anew(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-			    const struct vsvm_request *request)
+/*
+ * What each device of the group has mapped for reading around the page of the fault.
+ * Returns whether there is any.
+ */
+static bool find_read_only(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+			   const struct vsvm_request *request, struct vsvm_part *parts)
 {
-	struct drm_gpusvm_pages *pages = group_pages(range, vmdev);
+	struct drm_gpusvm *svm = &vmdev->vm->svm;
+	bool found = false;
 
-	return drm_gpusvm_pages_mapped(pages) && !request->ctx.read_only &&
-	       !drm_gpusvm_pages_writable(pages);
+	drm_gpusvm_notifier_lock(svm);
+	for (int i = 0; i < group_of(vmdev)->group_size; i++) {
+		struct drm_gpusvm_pages *pages = &group_pages(range, vmdev)[i];
+
+		parts[i] = (struct vsvm_part) {};
+		found |= drm_gpusvm_pages_read_only_around(svm, pages,
+							   drm_gpusvm_range_start(&range->base),
+							   request->ctx.fault_addr,
+							   &parts[i].start, &parts[i].end);
+	}
+	drm_gpusvm_notifier_unlock(svm);
+
+	return found;
 }
 
 /* Whether there is nothing to do; else whatever does not serve goes. */
 static bool serves(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 		   const struct vsvm_request *request)
 {
-	if (!is_mapped(range, vmdev)) {
-		if (must_begin_anew(range, vmdev, request))
-			range_unmap(range, vmdev->vm, vmdev->group,
-				    group_of(vmdev)->group_size);
+	struct vsvm_part parts[DRM_VSVM_MAX_DEVICES];
+	unsigned int num = group_of(vmdev)->group_size;
+
+	if (!request->ctx.read_only && find_read_only(range, vmdev, request, parts)) {
+		vsvm_stats_inc(vmdev, VSVM_STAT_UPGRADES);
+		range_unmap_parts(range, vmdev->vm, vmdev->group, num, parts);
 		return false;
 	}
 
-	if (request->ctx.read_only ||
-	    (drm_gpusvm_pages_writable(group_pages(range, vmdev)) &&
-	     !request->ctx.devmem_only)) {
+	if (!is_mapped(range, vmdev, request))
+		return false;
+
+	if (!request->ctx.devmem_only) {
 		vsvm_stats_inc(vmdev, VSVM_STAT_SPURIOUS_FAULTS);
 		return true;
 	}
 
 	vsvm_stats_inc(vmdev, VSVM_STAT_UPGRADES);
-	range_unmap(range, vmdev->vm, vmdev->group, group_of(vmdev)->group_size);
+	range_unmap(range, vmdev->vm, vmdev->group, num);
 	return false;
 }
 
@@ -309,7 +377,7 @@ int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 	err = drm_gpusvm_range_get_pages(&range->base, group_pages(range, vmdev),
 					 group_of(vmdev)->group_size,
 					 &request->ctx);
-	return err ?: range_bind(range, vmdev, request->ctx.devmem_only);
+	return err ?: range_bind(range, vmdev, request);
 }
 
 /**
