@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * GPU SVM maps what can be had: beside memory that can't, for reading and for
+ * writing, and so that nothing of what the device writes is lost.
+ */
+
+#include <linux/device.h>
+#include <linux/file.h>
+#include <linux/hugetlb.h>
+#include <linux/iommu.h>
+#include <linux/mman.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
+#include <linux/swiotlb.h>
+
+#include "drm_gpusvm_fixture.h"
+
+#define RW		(PROT_READ | PROT_WRITE)
+#define AT		SVM_BASE
+#define SIZE		SZ_64K
+#define PAGES		(SIZE >> PAGE_SHIFT)
+
+static const struct drm_gpusvm_ctx write_ctx;
+static const struct drm_gpusvm_ctx read_ctx = { .read_only = true };
+
+static unsigned long page_addr(unsigned long page)
+{
+	return AT + page * PAGE_SIZE;
+}
+
+/* Serve a fault on a page of the range, for the first so many devices. */
+static int get_page_of(struct svm_range *range, unsigned int devices, unsigned long page,
+		       bool write)
+{
+	const struct drm_gpusvm_ctx ctx = {
+		.partial = true,
+		.fault_addr = page_addr(page) + 8,
+		.read_only = !write,
+	};
+
+	return drm_gpusvm_range_get_pages(&range->base, range->pages, devices, &ctx);
+}
+
+static void expect_mapped(struct kunit *test, struct svm_range *range, unsigned int device,
+			  unsigned long page, unsigned long first, unsigned long end)
+{
+	struct drm_gpusvm *gpusvm = &to_svm(test)->gpusvm;
+	struct drm_gpusvm_pages *pages = &range->pages[device];
+	unsigned long from = 0, to = 0;
+	bool mapped;
+
+	drm_gpusvm_notifier_lock(gpusvm);
+	mapped = drm_gpusvm_pages_mapped_around(gpusvm, pages, AT, page_addr(page), &from,
+						&to);
+	drm_gpusvm_notifier_unlock(gpusvm);
+	KUNIT_EXPECT_EQ(test, mapped, first < end);
+	if (!mapped)
+		return;
+	KUNIT_EXPECT_EQ(test, from, page_addr(first));
+	KUNIT_EXPECT_EQ(test, to, page_addr(end));
+}
+
+static void expect_not_mapped(struct kunit *test, struct svm_range *range,
+			      unsigned int device, unsigned long page)
+{
+	expect_mapped(test, range, device, page, 0, 0);
+}
+
+/*
+ * Neighbours that can't be had
+ */
+
+static void write_beside_read_only_memory_is_served(struct kunit *test)
+{
+	struct svm_range *range;
+
+	svm_map(test, AT, SIZE, RW);
+	svm_touch(test, AT, SIZE);
+	range = svm_fault(test, AT, &write_ctx);
+	svm_mprotect(test, AT, SIZE / 2, PROT_READ);
+
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EPERM);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 1, true), -EPERM);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, PAGES - 1, true), 0);
+	expect_mapped(test, range, 0, PAGES - 1, PAGES / 2, PAGES);
+	expect_mapped(test, range, 1, PAGES - 1, PAGES / 2, PAGES);
+	expect_not_mapped(test, range, 0, 1);
+	KUNIT_EXPECT_FALSE(test, svm_valid(test, &range->pages[0]));
+	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_writable(&range->pages[0]));
+
+	/* Reading is allowed everywhere, and takes nothing away from what is writable. */
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, 1, false), 0);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_writable(&range->pages[0]));
+	svm_expect_same_memory(test, range, 0);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, PAGES - 1, true), 0);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, 1, true), -EROFS);
+	svm_remove(test, range);
+}
+
+/* Whatever is bad, in a file of 12 pages that 16 are mapped of. */
+static void memory_behind_the_end_of_a_file_fails_alone(struct kunit *test)
+{
+	const unsigned long have = PAGES - 4;
+	struct file *file = shmem_file_setup("svm", have << PAGE_SHIFT, EMPTY_VMA_FLAGS);
+	struct svm_range *range;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	svm_map_file(test, file, AT, SIZE, RW, MAP_SHARED);
+	fput(file);
+	range = svm_fault(test, AT, &write_ctx);
+
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EFAULT);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, have, true), -EFAULT);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 2, true), 0);
+	expect_mapped(test, range, 0, 2, 0, have);
+	expect_not_mapped(test, range, 0, have);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, have, false), -EFAULT);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, have - 1, true), 0);
+	svm_remove(test, range);
+}
+
+/* A file whose pages come, but for one that never does. */
+static vm_fault_t all_but_one(struct svm_file *file, struct vm_fault *vmf)
+{
+	unsigned long bad = (unsigned long)file->arg;
+	struct page *page;
+
+	if (vmf->pgoff == bad)
+		return VM_FAULT_SIGBUS;
+	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!page)
+		return VM_FAULT_OOM;
+	vmf->page = page;
+
+	return 0;
+}
+
+static void each_page_around_a_bad_one_is_served(struct kunit *test)
+{
+	unsigned long bad, page;
+
+	for (bad = 0; bad < PAGES; bad += 5) {
+		struct svm_file file = { .fault = all_but_one, .arg = (void *)bad };
+		struct svm_range *range;
+
+		svm_map_special(test, &file, AT, SIZE);
+		range = svm_fault(test, AT, &write_ctx);
+		for (page = 0; page < PAGES; page++)
+			KUNIT_EXPECT_EQ_MSG(test, get_page_of(range, SVM_DEVICES, page, true),
+					    page == bad ? -EFAULT : 0, "page %lu, bad %lu",
+					    page, bad);
+		expect_not_mapped(test, range, 0, bad);
+		svm_remove(test, range);
+		svm_munmap(test, AT, SIZE);
+	}
+}
+
+/* The rest comes as it is asked for, and then all of it is valid. */
+static void what_is_left_out_can_be_had_later(struct kunit *test)
+{
+	struct svm_range *range;
+	unsigned long page;
+
+	svm_map(test, AT, SIZE, RW);
+	svm_touch(test, AT, SIZE);
+	range = svm_fault(test, AT, &write_ctx);
+	for (page = 1; page < PAGES; page += 3)
+		svm_mprotect(test, page_addr(page), PAGE_SIZE, PROT_READ);
+	for (page = 0; page < PAGES; page++)
+		KUNIT_EXPECT_EQ(test, get_page_of(range, 2, page, true),
+				page % 3 == 1 ? -EPERM : 0);
+	expect_mapped(test, range, 1, 2, 2, 4);
+	svm_mprotect(test, AT, SIZE, RW);
+	for (page = 1; page < PAGES; page += 3)
+		KUNIT_EXPECT_EQ(test, get_page_of(range, 2, page, true), 0);
+	for (page = 0; page < 2; page++) {
+		KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[page]));
+		KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_writable(&range->pages[page]));
+		svm_expect_same_memory(test, range, page);
+	}
+	svm_remove(test, range);
+}
+
+static void partial_get_checks_the_address(struct kunit *test)
+{
+	struct svm_range *range;
+
+	svm_map(test, AT, SIZE, RW);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, PAGES, true), -EINVAL);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, PAGES - 1, true), 0);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
+	svm_remove(test, range);
+}
+
+/* The CPU changes the neighbours without a pause. */
+static bool stop_hammering;
+
+static long hammer(struct svm_task *task)
+{
+	while (!READ_ONCE(stop_hammering)) {
+		svm_notify(task->mm, page_addr(1), page_addr(PAGES), MMU_NOTIFY_CLEAR);
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static void changes_of_neighbours_do_not_stop_a_page(struct kunit *test)
+{
+	struct svm_task *task;
+	struct svm_range *range;
+	int i, served = 0;
+
+	svm_map(test, AT, SIZE, RW);
+	svm_touch(test, AT, SIZE);
+	range = svm_fault(test, AT, &write_ctx);
+	stop_hammering = false;
+	task = svm_run(test, hammer, 0, NULL);
+	for (i = 0; i < 20; i++) {
+		mutex_lock(&range->lock);
+		served += !get_page_of(range, 1, 0, true);
+		mutex_unlock(&range->lock);
+	}
+	WRITE_ONCE(stop_hammering, true);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, served, 20);
+	expect_mapped(test, range, 0, 0, 0, svm_valid(test, &range->pages[0]) ? PAGES : 1);
+	svm_remove(test, range);
+}
+
+/*
+ * Dirty memory
+ */
+
+/* The folio behind an address; the test's own memory stays where it is. */
+static struct folio *folio_at(struct kunit *test, unsigned long addr)
+{
+	phys_addr_t phys = svm_phys(test, current->mm, addr);
+
+	KUNIT_ASSERT_NE(test, phys, 0);
+
+	return page_folio(phys_to_page(phys));
+}
+
+static struct file *map_clean_file(struct kunit *test)
+{
+	struct file *file = shmem_file_setup("svm", SIZE, EMPTY_VMA_FLAGS);
+	unsigned long page;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	svm_map_file(test, file, AT, SIZE, RW, MAP_SHARED);
+	for (page = 0; page < PAGES; page++)
+		svm_read(test, page_addr(page));
+
+	return file;
+}
+
+static void shared_memory_that_the_device_may_write_is_dirty(struct kunit *test)
+{
+	struct file *file = map_clean_file(test);
+	struct svm_range *range;
+	unsigned long page;
+
+	for (page = 0; page < PAGES; page++)
+		KUNIT_ASSERT_FALSE(test, folio_test_dirty(folio_at(test, page_addr(page))));
+
+	/* Reading costs nothing. */
+	range = svm_fault_and_get(test, AT, &read_ctx);
+	for (page = 0; page < PAGES; page++)
+		KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio_at(test, page_addr(page))));
+	svm_unmap(test, range);
+
+	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &write_ctx), 0);
+	for (page = 0; page < PAGES; page++)
+		KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio_at(test, page_addr(page))));
+	svm_remove(test, range);
+	fput(file);
+}
+
+static void filled_holes_are_dirty(struct kunit *test)
+{
+	struct file *file = map_clean_file(test);
+	struct svm_range *range;
+
+	svm_restart(test, &svm_ops_parts, svm_chunks, ARRAY_SIZE(svm_chunks));
+	range = svm_fault_and_get(test, AT, &write_ctx);
+	svm_notify(current->mm, page_addr(3), page_addr(4), MMU_NOTIFY_CLEAR);
+	folio_clear_dirty(folio_at(test, page_addr(3)));
+	folio_clear_dirty(folio_at(test, page_addr(4)));
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio_at(test, page_addr(3))));
+	KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio_at(test, page_addr(4))));
+	svm_remove(test, range);
+	fput(file);
+}
+
+/* What MADV_FREE gave up is kept once the device may write, and not before. */
+static void freed_memory_is_kept_for_writing_only(struct kunit *test)
+{
+	static const struct drm_gpusvm_ctx may_write = {
+		.read_only = true, .may_write = true,
+	};
+	struct svm_range *range;
+
+	svm_map(test, AT, SIZE, RW);
+	svm_touch(test, AT, SIZE);
+	svm_advise(test, AT, SIZE, MADV_FREE);
+	range = svm_fault_and_get(test, AT, &may_write);
+	KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio_at(test, AT)));
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_writable(&range->pages[0]));
+	svm_unmap(test, range);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	KUNIT_EXPECT_TRUE(test, folio_test_dirty(folio_at(test, AT)));
+	svm_remove(test, range);
+}
+
+/* A read that a write may follow needs no second fault where that is free. */
+static void memory_is_writable_at_once_if_that_is_free(struct kunit *test)
+{
+	static const struct drm_gpusvm_ctx may_write = {
+		.read_only = true, .may_write = true,
+	};
+	struct svm_range *range;
+	struct file *file;
+
+	svm_map(test, AT, SIZE, RW);
+	svm_touch(test, AT, SIZE);
+	range = svm_fault_and_get(test, AT, &may_write);
+	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_writable(&range->pages[0]));
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	svm_remove(test, range);
+	svm_munmap(test, AT, SIZE);
+
+	/* The zero page is not, and a page of a file that is clean is not, either. */
+	svm_map(test, AT, SIZE, RW);
+	range = svm_fault_and_get(test, AT, &may_write);
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_writable(&range->pages[0]));
+	svm_remove(test, range);
+	svm_munmap(test, AT, SIZE);
+
+	file = map_clean_file(test);
+	range = svm_fault_and_get(test, AT, &may_write);
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_writable(&range->pages[0]));
+	svm_write(test, page_addr(3), 1);
+	svm_remove(test, range);
+	fput(file);
+}
+
+/*
+ * Second passes and invalidations that may not block
+ */
+
+static void flush_is_waited_for_though_nothing_was_taken(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+
+	svm_map(test, AT, SIZE, RW);
+	svm_restart(test, &svm_ops_two_pass, svm_chunks, ARRAY_SIZE(svm_chunks));
+	range = svm_fault(test, AT, &write_ctx);
+	svm_notify(current->mm, AT, AT + SIZE, MMU_NOTIFY_CLEAR);
+	KUNIT_EXPECT_EQ(test, atomic_read(&svm->finishes), 0);
+	svm->needs_finish = true;
+	svm_notify(current->mm, AT, AT + SIZE, MMU_NOTIFY_CLEAR);
+	KUNIT_EXPECT_EQ(test, atomic_read(&svm->starts), 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&svm->finishes), 1);
+	svm_remove(test, range);
+}
+
+static int notify_without_blocking(unsigned long start, unsigned long end)
+{
+	struct mmu_notifier_range range;
+	int err;
+
+	mmu_notifier_range_init(&range, MMU_NOTIFY_CLEAR, 0, current->mm, start, end);
+	err = mmu_notifier_invalidate_range_start_nonblock(&range);
+	if (!err)
+		mmu_notifier_invalidate_range_end(&range);
+
+	return err;
+}
+
+/* The OOM killer's reaper skips whoever makes it wait, but not without a reason. */
+static void invalidation_that_hits_nothing_need_not_block(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	unsigned long seq;
+	struct svm_range *range;
+
+	svm_map(test, AT, SIZE, RW);
+	range = svm_fault_and_get(test, AT, &write_ctx);
+	seq = range->base.notifier->nr_invalidations;
+	KUNIT_EXPECT_EQ(test, notify_without_blocking(AT + SZ_4M, AT + SZ_8M), 0);
+	KUNIT_EXPECT_EQ(test, range->base.notifier->nr_invalidations, seq + 1);
+	KUNIT_EXPECT_EQ(test, notify_without_blocking(AT, AT + SIZE), -EAGAIN);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
+
+	down_read(&svm->gpusvm.notifier_lock);
+	KUNIT_EXPECT_EQ(test, notify_without_blocking(AT + SZ_4M, AT + SZ_8M), -EAGAIN);
+	up_read(&svm->gpusvm.notifier_lock);
+	svm_remove(test, range);
+}
+
+/*
+ * Devices
+ */
+
+static void device_that_bounces_is_refused(struct kunit *test)
+{
+#ifdef CONFIG_SWIOTLB
+	struct io_tlb_mem *mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+	struct device *dev = kunit_kzalloc(test, sizeof(*dev), GFP_KERNEL);
+	struct drm_device *drm = kunit_kzalloc(test, sizeof(*drm), GFP_KERNEL);
+	struct drm_gpusvm_pages pages = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	KUNIT_ASSERT_NOT_NULL(test, drm);
+	drm->dev = dev;
+	dev->dma_io_tlb_mem = mem;
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_check_device(drm), 0);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_init_pages(&pages, drm), 0);
+	KUNIT_EXPECT_PTR_EQ(test, pages.drm, drm);
+
+	mem->force_bounce = true;
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_check_device(drm), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_init_pages(&pages, drm), -EOPNOTSUPP);
+	KUNIT_EXPECT_NULL(test, pages.drm);
+#else
+	kunit_skip(test, "no bounce buffers");
+#endif
+}
+
+/* What is aligned in the address space is aligned for the device. */
+static void userptr_is_aligned_for_the_device(struct kunit *test)
+{
+	struct drm_device *drm = kunit_kzalloc(test, sizeof(*drm), GFP_KERNEL);
+	unsigned long start = AT + SZ_2M - 3 * PAGE_SIZE, end = AT + SZ_4M + PAGE_SIZE;
+	struct svm_fixture *svm = to_svm(test);
+	struct drm_gpusvm_pages pages = {};
+	struct svm_range *range;
+	unsigned long at = start;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, drm);
+	drm->dev = svm_translated_device(test);
+	svm_map(test, AT, SZ_8M, RW);
+	svm_map_huge(test, AT + SZ_2M);
+	svm_touch(test, AT, SZ_8M);
+	range = svm_fault(test, AT, &write_ctx);
+	drm_gpusvm_init_pages(&pages, drm);
+	KUNIT_ASSERT_EQ(test, drm_gpusvm_get_pages(&svm->gpusvm, &pages, current->mm,
+						   &range->base.notifier->notifier, start,
+						   end, &write_ctx), 0);
+	KUNIT_EXPECT_TRUE(test, dma_use_iova(&pages.state));
+	for (i = 0; i < pages.nr_addrs; i++) {
+		unsigned long size = PAGE_SIZE << pages.dma_addr[i].order;
+
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(at, size));
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(pages.dma_addr[i].addr, size));
+		at += size;
+	}
+	KUNIT_EXPECT_EQ(test, at, end);
+	drm_gpusvm_free_pages(&svm->gpusvm, &pages, (end - start) >> PAGE_SHIFT);
+	svm_remove(test, range);
+}
+
+static void range_that_was_removed_is_not_evicted(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+
+	svm_map(test, AT, SIZE, RW);
+	range = svm_fault_and_get(test, AT, &write_ctx);
+	drm_gpusvm_range_get(&range->base);
+	svm_remove(test, range);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), -ESTALE);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_scan_mm(&range->base, NULL, NULL),
+			DRM_GPUSVM_SCAN_UNPOPULATED);
+	drm_gpusvm_range_put(&range->base);
+}
+
+static struct kunit_case drm_gpusvm_partial_cases[] = {
+	KUNIT_CASE(write_beside_read_only_memory_is_served),
+	KUNIT_CASE(memory_behind_the_end_of_a_file_fails_alone),
+	KUNIT_CASE(each_page_around_a_bad_one_is_served),
+	KUNIT_CASE(what_is_left_out_can_be_had_later),
+	KUNIT_CASE(partial_get_checks_the_address),
+	KUNIT_CASE(changes_of_neighbours_do_not_stop_a_page),
+	KUNIT_CASE(shared_memory_that_the_device_may_write_is_dirty),
+	KUNIT_CASE(filled_holes_are_dirty),
+	KUNIT_CASE(freed_memory_is_kept_for_writing_only),
+	KUNIT_CASE(memory_is_writable_at_once_if_that_is_free),
+	KUNIT_CASE(flush_is_waited_for_though_nothing_was_taken),
+	KUNIT_CASE(invalidation_that_hits_nothing_need_not_block),
+	KUNIT_CASE(device_that_bounces_is_refused),
+	KUNIT_CASE(userptr_is_aligned_for_the_device),
+	KUNIT_CASE(range_that_was_removed_is_not_evicted),
+	{}
+};
+
+static struct kunit_suite drm_gpusvm_partial_suite = {
+	.name = "drm_gpusvm_partial",
+	.suite_init = svm_suite_init,
+	.suite_exit = svm_suite_exit,
+	.init = svm_init,
+	.exit = svm_exit,
+	.test_cases = drm_gpusvm_partial_cases,
+};
+
+kunit_test_suite(drm_gpusvm_partial_suite);
