@@ -14,6 +14,8 @@
 #include <linux/shmem_fs.h>
 #include <linux/swiotlb.h>
 
+#include <drm/drm_device.h>
+
 #include "drm_gpusvm_fixture.h"
 
 #define RW		(PROT_READ | PROT_WRITE)

@@ -216,6 +216,10 @@ static long device_task(struct svm_task *task)
 	for (i = 0; !err && i < crowd->rounds; i++) {
 		mutex_lock(&range->lock);
 		err = svm_get(range, 2, i % 3 ? &write_ctx : &read_ctx);
+		if (err == -EROFS) {
+			svm_unmap(task->test, range);
+			err = svm_get(range, 2, &write_ctx);
+		}
 		if (!err)
 			err = look_at_pages(task->svm, range);
 		else if (err == -EBUSY)

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a device writes is never lost, whatever the memory is and whatever the
+ * process and the kernel did with it before: each kind of memory is brought into
+ * a state in which the CPU may write to it although it is clean, the device writes,
+ * and the memory is paged out, written back or looked at by another way.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "svm_harness.h"
+
+#define LEN	(256 * KB)
+#define RW	(PROT_READ | PROT_WRITE)
+
+FIXTURE(memory)
+{
+	struct svm svm;
+	struct svm_queue *q;
+	int fd;
+	char *mem;
+};
+
+/**
+ * struct memory variant - A kind of memory
+ *
+ * @map: Map LEN bytes of it; NULL with a reason if that can't be had here
+ * @clean: Bring it into a state in which it is clean, but the CPU may write
+ */
+FIXTURE_VARIANT(memory)
+{
+	const char *(*map)(int *fd, char **mem);
+	const char *(*clean)(int fd, char *mem);
+};
+
+static const char *map_file(int fd, char **mem, int flags)
+{
+	*mem = MAP_FAILED;
+	if (fd >= 0 && !ftruncate(fd, LEN))
+		*mem = mmap(NULL, LEN, RW, flags, fd, 0);
+
+	return *mem == MAP_FAILED ? "no file to map" : NULL;
+}
+
+static const char *map_memfd(int *fd, char **mem)
+{
+	*fd = memfd_create("svm", MFD_CLOEXEC);
+
+	return map_file(*fd, mem, MAP_SHARED);
+}
+
+static const char *map_tmpfs(int *fd, char **mem)
+{
+	*fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	return *fd < 0 ? "no tmpfs" : map_file(*fd, mem, MAP_SHARED);
+}
+
+static int open_on_disk(void)
+{
+	const char *dir = getenv("SVM_DISK");
+
+	return dir ? open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : -1;
+}
+
+static const char *map_disk(int *fd, char **mem)
+{
+	*fd = open_on_disk();
+
+	return *fd < 0 ? "no SVM_DISK" : map_file(*fd, mem, MAP_SHARED);
+}
+
+static const char *map_private_disk(int *fd, char **mem)
+{
+	*fd = open_on_disk();
+
+	return *fd < 0 ? "no SVM_DISK" : map_file(*fd, mem, MAP_PRIVATE);
+}
+
+static const char *map_shared(int *fd, char **mem)
+{
+	*fd = -1;
+	*mem = mmap(NULL, LEN, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return *mem == MAP_FAILED ? "no memory" : NULL;
+}
+
+static const char *map_anonymous(int *fd, char **mem)
+{
+	*fd = -1;
+	*mem = svm_map(LEN, RW);
+	if (*mem)
+		madvise(*mem, LEN, MADV_NOHUGEPAGE);
+
+	return *mem ? NULL : "no memory";
+}
+
+static void read_all(const char *mem)
+{
+	for (size_t i = 0; i < LEN; i += 512)
+		(void)*(const volatile char *)(mem + i);
+}
+
+static const char *clean_by_reading(int fd, char *mem)
+{
+	read_all(mem);
+
+	return NULL;
+}
+
+static const char *page_out(char *mem)
+{
+	if (!svm_want_swap())
+		return "no swap";
+
+	return madvise(mem, LEN, MADV_PAGEOUT) ? "no MADV_PAGEOUT" : NULL;
+}
+
+/* Once out, and in again for a read, there is a clean copy in the swap cache. */
+static const char *clean_by_swapping(int fd, char *mem)
+{
+	const char *why;
+
+	svm_pattern_fill(mem, LEN, 7);
+	why = page_out(mem);
+	read_all(mem);
+
+	return why;
+}
+
+static const char *clean_by_freeing(int fd, char *mem)
+{
+	svm_pattern_fill(mem, LEN, 7);
+
+	return madvise(mem, LEN, MADV_FREE) ? "no MADV_FREE" : NULL;
+}
+
+static const char *clean_by_writeback(int fd, char *mem)
+{
+	svm_pattern_fill(mem, LEN, 7);
+	if (fsync(fd))
+		return "no fsync()";
+	read_all(mem);
+
+	return NULL;
+}
+
+/* A child has had it, so that it was write-protected, and is gone. */
+static const char *clean_by_forking(int fd, char *mem)
+{
+	pid_t pid;
+
+	clean_by_swapping(fd, mem);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	read_all(mem);
+
+	return NULL;
+}
+
+FIXTURE_VARIANT_ADD(memory, memfd) { map_memfd, clean_by_reading };
+FIXTURE_VARIANT_ADD(memory, memfd_swapped) { map_memfd, clean_by_swapping };
+FIXTURE_VARIANT_ADD(memory, tmpfs) { map_tmpfs, clean_by_reading };
+FIXTURE_VARIANT_ADD(memory, shared) { map_shared, clean_by_reading };
+FIXTURE_VARIANT_ADD(memory, shared_swapped) { map_shared, clean_by_swapping };
+FIXTURE_VARIANT_ADD(memory, anonymous) { map_anonymous, clean_by_reading };
+FIXTURE_VARIANT_ADD(memory, anonymous_swapped) { map_anonymous, clean_by_swapping };
+FIXTURE_VARIANT_ADD(memory, anonymous_freed) { map_anonymous, clean_by_freeing };
+FIXTURE_VARIANT_ADD(memory, anonymous_forked) { map_anonymous, clean_by_forking };
+FIXTURE_VARIANT_ADD(memory, disk) { map_disk, clean_by_reading };
+FIXTURE_VARIANT_ADD(memory, disk_written_back) { map_disk, clean_by_writeback };
+FIXTURE_VARIANT_ADD(memory, private_disk) { map_private_disk, clean_by_reading };
+FIXTURE_VARIANT_ADD(memory, private_disk_swapped) { map_private_disk, clean_by_swapping };
+
+FIXTURE_SETUP(memory)
+{
+	const char *why;
+
+	ASSERT_EQ(0, svm_open(&self->svm, 1)) TH_LOG("%s", svm_why());
+	self->q = &self->svm.queue[0];
+	why = variant->map(&self->fd, &self->mem);
+	if (!why)
+		why = variant->clean(self->fd, self->mem);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	check_stale(_metadata, &self->svm);
+	svm_close(&self->svm);
+}
+
+/* However it is lost: by reclaim, at once and once more after a read */
+SVM_TEST(memory, device_writes_survive_reclaim)
+{
+	const char *why;
+
+	RUN(self->q, svm_fill(self->mem, LEN, 42));
+	why = page_out(self->mem);
+	if (why)
+		SKIP(return, "%s", why);
+	IS_VALUE(self->mem, LEN, 42);
+	ASSERT_EQ(NULL, page_out(self->mem));
+	SUMS_TO(42 * LEN / 8, self->q, self->mem, LEN);
+	RUN(self->q, svm_add(self->mem, LEN, 1));
+	ASSERT_EQ(NULL, page_out(self->mem));
+	IS_VALUE(self->mem, LEN, 43);
+}
+
+/* The device reads first, so that it has a mapping for reading */
+SVM_TEST(memory, device_writes_after_reads_survive_reclaim)
+{
+	struct svm_outcome out;
+
+	ASSERT_EQ(0, svm_run(self->q, svm_sum(self->mem, LEN), &out));
+	RUN(self->q, svm_fill(self->mem, LEN, 42));
+	if (page_out(self->mem))
+		SKIP(return, "no swap");
+	IS_VALUE(self->mem, LEN, 42);
+}
+
+/* What is in a file is there for all who look at it */
+SVM_TEST(memory, device_writes_reach_the_file)
+{
+	uint64_t word[512];
+
+	if (self->fd < 0 || variant->map == map_private_disk)
+		SKIP(return, "no file that is shared");
+	RUN(self->q, svm_fill(self->mem, LEN, 42));
+	ASSERT_EQ(0, fsync(self->fd));
+	ASSERT_EQ(0, munmap(self->mem, LEN));
+	if (svm_write_file("/proc/sys/vm/drop_caches", "3"))
+		TH_LOG("caches were dropped");
+	for (off_t at = 0; at < (off_t)LEN; at += sizeof(word)) {
+		ASSERT_EQ(sizeof(word), pread(self->fd, word, sizeof(word), at));
+		IS_VALUE(word, sizeof(word), 42);
+	}
+}
+
+/* Writeback in between makes it clean again; the next write counts as the first */
+SVM_TEST(memory, device_writes_after_writeback_reach_the_file)
+{
+	uint64_t word[512];
+
+	if (self->fd < 0 || variant->map == map_private_disk)
+		SKIP(return, "no file that is shared");
+	for (int value = 1; value < 4; value++) {
+		RUN(self->q, svm_fill(self->mem, LEN, value));
+		ASSERT_EQ(0, fsync(self->fd));
+		svm_write_file("/proc/sys/vm/drop_caches", "1");
+	}
+	ASSERT_EQ(0, munmap(self->mem, LEN));
+	svm_write_file("/proc/sys/vm/drop_caches", "3");
+	for (off_t at = 0; at < (off_t)LEN; at += sizeof(word)) {
+		ASSERT_EQ(sizeof(word), pread(self->fd, word, sizeof(word), at));
+		IS_VALUE(word, sizeof(word), 3);
+	}
+}
+
+/* A part that became read-only is refused alone, and keeps what is in it */
+SVM_TEST(memory, write_beside_read_only_memory)
+{
+	size_t half = LEN / 2;
+
+	RUN(self->q, svm_fill(self->mem, LEN, 42));
+	ASSERT_EQ(0, mprotect(self->mem, half, PROT_READ));
+	RUN(self->q, svm_fill(self->mem + half, half, 43));
+	RUN_FAILS(-EPERM, self->mem, self->q, svm_fill(self->mem, half, 44));
+	SUMS_TO(42 * half / 8 + 43 * half / 8, self->q, self->mem, LEN);
+	RUN(self->q, svm_add(self->mem + half, half, 1));
+	IS_VALUE(self->mem, half, 42);
+	IS_VALUE(self->mem + half, half, 44);
+}
+
+TEST_HARNESS_MAIN
