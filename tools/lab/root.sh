@@ -52,13 +52,14 @@ root_remove()
 	"${lab_ns[@]}" rm -rf --one-file-system "$1"
 }
 
-# Older roots go, except those that a running command holds
+# Roots that nobody has used for a day go: another checkout may want another one
 root_prune()
 {
 	local other
 
 	for other in "$lab_cache"/root-????????????; do
 		[[ $other != "$lab_root" && -d $other ]] || continue
+		[[ -z $(find "$other.lock" -mmin -1440 2>/dev/null) ]] || continue
 		if flock -n "$other.lock" true; then
 			root_remove "$other"
 			rm -f "$other.lock"
