@@ -21,7 +21,7 @@ config_fragments()
 
 	for part in $(config_parts "$config"); do
 		[[ -f $lab_top/configs/$part.config ]] ||
-			die "no configs/$part.config: try one of $(cd "$lab_top/configs" && ls ./*.config | sed 's,^./,,; s,\.config$,,; /^common$/d' | paste -sd' ')"
+			die "no configs/$part.config: try one of $(cd "$lab_top/configs" && ls ./*.config | sed 's,^./,,; s,\.config$,,; /^common$/d; /^matrix$/d' | paste -sd' ')"
 		parts+=("$lab_top/configs/$part.config")
 	done
 	if [[ $config == base ]]; then
@@ -87,26 +87,34 @@ kernel_make()
 	LAB_SRC=$(config_source "$config") in_root "${make[@]}" O="/out/$config" "$@"
 }
 
-# Every requested option must have come out as requested
-config_check()
+# config_refused DOT-CONFIG < fragment: what did not come out as requested
+config_refused()
 {
-	local config=$1 dot=$lab_build/out/$1/.config line symbol bad=()
+	local dot=$1 line symbol
 
 	while read -r line; do
 		case $line in
 		CONFIG_*)
-			grep -qxF -- "$line" "$dot" || bad+=("$line")
+			grep -qxF -- "$line" "$dot" || say "$line"
 			;;
 		'# CONFIG_'*' is not set')
 			symbol=${line#\# }
 			symbol=${symbol%% *}
-			! grep -q "^$symbol=" "$dot" || bad+=("$line")
+			! grep -q "^$symbol=" "$dot" || say "$line"
 			;;
 		esac
-	done < <(config_fragments "$config")
-	((${#bad[@]} == 0)) && return
-	printf '    not as asked: %s\n' "${bad[@]}" >&2
-	die "configs/$config.config asks for options that this kernel does not grant (missing dependency?)"
+	done
+}
+
+# Every requested option must have come out as requested
+config_check()
+{
+	local bad
+
+	bad=$(config_fragments "$1" | config_refused "$lab_build/out/$1/.config")
+	[[ -n $bad ]] || return 0
+	sed 's/^/    not as asked: /' <<<"$bad" >&2
+	die "configs/$1.config asks for options that this kernel does not grant (missing dependency?)"
 }
 
 config_make()

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Whether our files, and those that patches/ changes, compile in configurations
+# that nobody boots: the rows of tools/lab/matrix. Only their objects are made, as
+# many rows at a time as there are CPUs. A row is made again when what it is made
+# from has changed.
+
+lab_matrix=$lab_build/matrix # of each row NAME.log, .result, .stamp
+
+matrix_rows()
+{
+	sed -e '/^#/d' -e 's/ *| */|/g' "$lab_dir/matrix"
+}
+
+# matrix_row NAME: sets row_make, row_options
+matrix_row()
+{
+	local name make options
+
+	IFS='|' read -r name make options < <(matrix_rows | grep "^$1|")
+	[[ -n $name ]] || die "tools/lab/matrix has no row $1"
+	read -r -a row_make <<<"$make"
+	read -r -a row_options <<<"$options"
+}
+
+# The kernel's files that are ours or that we change
+matrix_files()
+{
+	{ tree_overlay_files; tree_patched_files; } | grep -E '^(drivers|mm|lib|kernel|fs|arch|include)/' | sort -u
+}
+
+matrix_hash()
+{
+	{
+		matrix_rows | grep "^$1|"
+		cat "$lab_top"/configs/{common,matrix}.config "$lab_dir"/matrix{.sh,-objects} "$lab_tree_state.base"
+		say "$lab_root"
+		matrix_files | sed "s,^,$lab_tree/," | xargs -r -d '\n' sha256sum
+	} | sha256sum
+}
+
+# matrix_make NAME ARG...: as kernel_make does for one of ours
+matrix_make()
+{
+	local out=/out/matrix/$1 cc="ccache gcc"
+
+	shift
+	[[ " ${row_make[*]} " != *" CROSS_COMPILE="* ]] || cc="ccache aarch64-linux-gnu-gcc"
+	[[ " ${row_make[*]} " != *" CC=clang "* ]] || cc="ccache clang"
+	in_root make -C /src "${row_make[@]}" CC="$cc" HOSTCC="ccache gcc" O="$out" "$@"
+}
+
+# The options that a row asks for, as a fragment
+matrix_options()
+{
+	local option
+
+	for option in "${row_options[@]}"; do
+		case $option in
+		*=n) say "# CONFIG_${option%=n} is not set" ;;
+		*=*) say "CONFIG_$option" ;;
+		esac
+	done
+}
+
+matrix_configure()
+{
+	local name=$1 out=$lab_build/out/matrix/$1 refused
+
+	mkdir -p "$out"
+	if [[ ${row_options[*]} == all ]]; then
+		matrix_make "$name" allmodconfig
+	else
+		config_last "$lab_top"/configs/{common,matrix}.config <(matrix_options) >"$out/requested.config"
+		matrix_make "$name" KCONFIG_ALLCONFIG="/out/matrix/$name/requested.config" allnoconfig
+		refused=$(matrix_options | config_refused "$out/.config")
+		[[ -z $refused ]] || die "this kernel does not grant $refused"
+	fi
+	matrix_make "$name" prepare
+}
+
+# The folders of our files; with "top" those that are in no other of them
+matrix_folders()
+{
+	matrix_files | sed -n 's,/[^/]*\.c$,,p' | sort -u |
+		awk -v top="${1:-}" '!top || !length(last) || index($0, last "/") != 1 { last = $0; print }'
+}
+
+# What Kbuild makes in this configuration of the folders of our files
+matrix_kbuild_objects()
+{
+	local name=$1 folder made folders
+
+	mapfile -t folders < <(matrix_folders top)
+	while ((${#folders[@]})); do
+		folder=${folders[0]}
+		made=$(in_root make -s --no-print-directory -f /repo/tools/lab/matrix-objects \
+			-C "/out/matrix/$name" srctree=/src "folder=$folder")
+		say "$made"
+		mapfile -t folders < <(
+			((${#folders[@]} == 1)) || printf '%s\n' "${folders[@]:1}"
+			sed -n 's,/$,,p' <<<"$made" | grep -xF -f <(matrix_folders))
+	done
+}
+
+# Those of our objects that this configuration has
+matrix_objects()
+{
+	matrix_files | sed -n 's/\.c$/.o/p' | grep -xF -f <(matrix_kbuild_objects "$1")
+}
+
+# matrix_compile NAME LOG: make the objects anew, which the compiler's cache makes
+# short, for what the compiler says about them
+matrix_compile()
+{
+	local name=$1 log=$2 objects object
+
+	matrix_configure "$name" >"$log" 2>&1 || { say "# tools/lab/matrix: cannot be configured"; return; }
+	mapfile -t objects < <(matrix_objects "$name")
+	((${#objects[@]})) || { say "# tools/lab/matrix: none of our files is in it"; return; }
+	(cd "$lab_build/out/matrix/$name" && rm -f "${objects[@]}")
+	matrix_make "$name" -k W=1 "${objects[@]}" >>"$log" 2>&1 || true
+	for object in "${objects[@]}"; do
+		[[ -f $lab_build/out/matrix/$name/$object ]] || say "# ${object%.o}.c does not compile"
+	done
+	say "${#objects[@]} objects"
+}
+
+# What a log says of our files; of those that we only patch, errors
+matrix_findings()
+{
+	sed 's,^/src/,,' "$1" | grep -E '^[^ ]+:[0-9:]* *(warning|error|fatal error)' |
+		grep -E -f <(tree_overlay_files | sed 's/^/^/; s/$/:/'; say ' error:') |
+		grep -vE -f <(check_exceptions warning-exceptions) | sort -u | sed 's/^/# /' || true
+}
+
+# matrix_one NAME: leaves its result, findings and last a line that counts
+matrix_one()
+{
+	local name=$1 result=$lab_matrix/$1.result log=$lab_matrix/$1.log hash start=$SECONDS
+	local row_make row_options
+
+	hash=$(matrix_hash "$name")
+	[[ $(cat "$lab_matrix/$name.stamp" 2>/dev/null) != "$hash" ]] || return 0
+	rm -f "$lab_matrix/$name.stamp" "$result"
+	matrix_row "$name"
+	matrix_compile "$name" "$log" >"$result.new"
+	matrix_findings "$log" | cat - "$result.new" >"$result"
+	rm "$result.new"
+	if grep -q '^#' "$result"; then
+		sed -n '/ error: /,+8s/^/#   /p' "$log" | head -n 40 | cat - "$result" >"$result.new"
+		mv "$result.new" "$result"
+		say "    $name FAILED ($((SECONDS - start)) s)"
+	else
+		say "$hash" >"$lab_matrix/$name.stamp"
+		say "    $name: $(tail -n 1 "$result") ($((SECONDS - start)) s)"
+	fi
+}
+
+# matrix_ktap NAME NUMBER
+matrix_ktap()
+{
+	local result=$lab_matrix/$1.result verdict=ok
+
+	[[ -f $result ]] || say "# it has no result" >"$result"
+	! grep -q '^#' "$result" || verdict='not ok'
+	{
+		echo 1..1
+		grep '^#' "$result" || true
+		echo "$verdict 1 $1: $(tail -n 1 "$result")"
+	} >"$lab_check/$2-check-matrix-$1"
+}
+
+# matrix_check [NAME]...: all rows, or these
+matrix_check()
+{
+	local name names=("$@") n=100
+
+	mkdir -p "$lab_matrix" "$lab_build/out/matrix"
+	((${#names[@]})) || mapfile -t names < <(matrix_rows | cut -d'|' -f1)
+	for name in "${names[@]}"; do
+		(($(jobs -rp | wc -l) < lab_jobs)) || wait -n || true
+		matrix_one "$name" &
+	done
+	wait
+	for name in "${names[@]}"; do
+		n=$((n + 1))
+		matrix_ktap "$name" "$n"
+	done
+}
