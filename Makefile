@@ -4,12 +4,20 @@
 LAB := tools/lab/lab
 CONFIG ?= run
 
-.PHONY: help run test soak shell check bench igt igt-full gpu clean distclean
+.PHONY: help run test kcsan soak shell check bench igt igt-full gpu clean distclean
 
 help:
 	@$(LAB) --help
 
-run test check bench igt igt-full gpu clean distclean:
+# make test KCSAN=1 is make kcsan
+ifneq ($(KCSAN),)
+test: kcsan
+else
+test:
+	@$(LAB) test
+endif
+
+run kcsan check bench igt igt-full gpu clean distclean:
 	@$(LAB) $@
 
 soak:

@@ -9,7 +9,7 @@ lab_first_steps=2350 # of a first build, as measured
 config_parts()
 {
 	case $1 in
-	module) say common test module ;;
+	module | kcsan) say common test "$1" ;;
 	base) say common test ;;
 	*) say common "$1" ;;
 	esac

@@ -157,6 +157,40 @@ test_note_death()
 	printf '1..1\nnot ok 1 guest # ended with status %s\n' "$1" >"$boot_host_dir/ktap/999-guest-run"
 }
 
+# What KCSAN watches: the suites that run into each other, and a soak
+test_kcsan_list()
+{
+	test_suites | grep -E '_(stress|race|invalidate|fault)$' | grep -v ^xe_ | sed 's/^/kunit:/'
+	say selftest:svm_soak
+}
+
+# The functions of our objects that are there
+test_our_functions()
+{
+	local objects
+
+	mapfile -t objects < <(check_objects | while read -r object; do
+		[[ ! -f $lab_build/out/$1/$object ]] || say "/out/$1/$object"
+	done)
+	in_root nm --defined-only "${objects[@]}" | sed -n 's/^[0-9a-f]* [tT] \([^.]*\).*/\1/p' | sort -u
+}
+
+# Data races, on the kernel that looks for them; in our files they fail
+test_kcsan()
+{
+	local tests ktap
+
+	mapfile -t tests < <(test_kcsan_list)
+	say "==> looking for data races in the guest (usually $((SOAK + 10)) min)"
+	boot_parse kcsan --name kcsan --mem 3G -- env "SOAK=$SOAK" ${SEED:+"SEED=$SEED"} run-tests "${tests[@]}"
+	boot_run || test_note_death "$?" "${tests[@]}"
+	mkdir -p "$boot_host_dir/ktap"
+	ktap=$boot_host_dir/ktap/998-check-data-races
+	test_our_functions kcsan | in_root /repo/tools/lab/kcsan-report "$boot_dir/kernel.log" >"$ktap"
+	grep '^# not ours' "$ktap" || true
+	report_run "$boot_host_dir"/ktap/*
+}
+
 # report_run KTAP|KERNEL_LOG...: print the result; the last line is the count
 report_run()
 {
