@@ -199,6 +199,7 @@ boot_prepare()
 	boot_host_dir=$lab_build/guest/$id
 	boot_log=$lab_build/log/$id
 	mkdir -p "$boot_host_dir" "$lab_build/log"
+	[[ -z ${boot_dir_to:-} ]] || say "$boot_host_dir" >"$boot_dir_to"
 	boot_write_command "$boot_host_dir"
 	boot_give_files
 	touch "$boot_host_dir/kernel.log" "$boot_host_dir/output"
@@ -232,7 +233,7 @@ boot_watch()
 		elif ((SECONDS - last > lab_hang)); then
 			kill "$pid"
 			boot_kernel_log_tail
-			warn "the guest hangs: no output for $lab_hang s (LAB_HANG changes the limit)"
+			warn "the guest $boot_name hangs: no output for $lab_hang s (LAB_HANG changes the limit)"
 			return
 		fi
 	done
@@ -245,7 +246,7 @@ boot_status()
 		return "$(cat "$boot_host_dir/status")"
 	fi
 	boot_kernel_log_tail
-	warn "the guest ended without a result"
+	warn "the guest $boot_name ended without a result"
 	return 125
 }
 

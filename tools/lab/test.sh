@@ -36,62 +36,104 @@ test_list()
 # Programs for a GPU have names that begin with xe_, and a guest with a GPU
 lab_test_gpu=^selftest:xe_
 
-# test_all [NAME]...: run all tests, or those of the names, and report. All results
-# are kept in the folder of the first guest; test_keep adds a guest's.
+# What a test takes, in seconds, as measured
+lab_test_seconds=$lab_dir/test-seconds
+
+# test_all [NAME]...: run all tests, or those of the names, and report
 test_all()
 {
-	local all tests base on_gpu ktap='' guests=0 logs=()
+	local all tests base on_gpu
 
 	all=$(test_list "$@")
 	[[ -n $all ]] || die "there is no such KUnit suite or selftest: ${*:-none at all}"
 	mapfile -t tests < <(grep -v -e "$lab_test_gpu" -e ^base: <<<"$all")
 	mapfile -t base < <(grep ^base: <<<"$all")
 	mapfile -t on_gpu < <(grep "$lab_test_gpu" <<<"$all")
-	if ((${#tests[@]})); then
-		say "==> running the tests in the guest (usually 5 min)"
-		test_ours "${tests[@]}"
-		test_keep "$boot_host_dir/kernel.log"
-	fi
-	if ((${#base[@]})); then
-		say "==> running the base's own KUnit suites (usually 2 min)"
-		test_base "${base[@]}"
-		test_keep
-	fi
-	if ((${#on_gpu[@]})); then
-		say "==> running tests on the virtual Battlemage (usually 1 min)"
-		test_on_gpu "$#" "${on_gpu[@]}"
-		test_keep "$boot_host_dir/kernel.log"
-	fi
+	guests_forget
 	if (($# == 0)); then
-		test_modules
-		test_keep "$boot_host_dir/kernel.log"
+		test_add_ours "${tests[@]}"
+		guests_add test-gpu "IGT and programs on the virtual Battlemage" test_on_gpu all "${on_gpu[@]}"
+		guests_add test-base "the base's own KUnit suites" test_base "${base[@]}"
+		guests_add test-module "loading and unloading the modules" test_modules
+		guests_run "$(test_guests_at_once)"
+	else
+		((${#tests[@]} == 0)) || guests_add test "tests" test_ours test 2 '' "${tests[@]}"
+		((${#base[@]} == 0)) || guests_add test-base "the base's KUnit suites" test_base "${base[@]}"
+		((${#on_gpu[@]} == 0)) ||
+			guests_add test-gpu "tests on the virtual Battlemage" test_on_gpu named "${on_gpu[@]}"
+		guests_run "${LAB_GUESTS:-1}"
 	fi
+	mapfile -t all < <(test_results)
 	shopt -s nullglob
-	report_run "$lab_check"/* "$ktap"/* "${logs[@]}"
+	report_run "$lab_check"/* "${all[@]}"
 }
 
-# test_keep [KERNEL_LOG]: the last guest's results, and its log if that has to be clean
-test_keep()
+# Two guests at a time, if there is a core and memory for each
+test_guests_at_once()
 {
-	local file
+	local memory
 
-	logs+=("$@")
-	guests=$((guests + 1))
-	if ((guests == 1)); then
-		ktap=$boot_host_dir/ktap
-		return
+	memory=$(awk '/^MemAvailable:/ { print int($2 / 1024 / 1024) }' /proc/meminfo)
+	if (($(nproc) < 2 || memory < 8)); then
+		say "${LAB_GUESTS:-1}"
+	else
+		say "${LAB_GUESTS:-2}"
 	fi
-	for file in "$boot_host_dir"/ktap/*; do
-		cp "$file" "$ktap/9$guests${file##*/}"
-	done
 }
 
-# test_ours TEST...: in the guest without a GPU
+# test_add_ours TEST...: two guests that take about as long. One has a CPU, which is
+# the fastest without KVM, and memory of two nodes; the other has two CPUs, programs,
+# and the suites that need two.
+test_add_ours()
+{
+	local first second
+
+	mapfile -t first < <(test_half 0 "$@")
+	mapfile -t second < <(test_half 1 "$@")
+	guests_add test "KUnit and programs, two CPUs" test_ours test 2 '' "${first[@]}"
+	guests_add test-numa "KUnit, two NUMA nodes" \
+		test_ours test-numa 1 numa=fake=2 "${second[@]}"
+}
+
+# test_half 0|1 TEST...: the tests of that half, in their order. The longest comes
+# first, and each to the half that has less to do, unless it has to be in the first.
+test_half()
+{
+	local half=$1
+
+	shift
+	printf '%s\n' "$@" | awk '
+		NR == FNR { if (!/^#/) { seconds[$1] = $2; first[$1] = $3 == "two-cpus" } next }
+		{ print !first[$1] && $1 !~ /^selftest:/, ($1 in seconds ? seconds[$1] : seconds["unknown"]), FNR, $1 }' \
+			"$lab_test_seconds" - |
+		sort -k1,1n -k2,2nr -k3,3n | awk -v half="$half" '
+		{ to = $1 && sum[1] < sum[0]; sum[to] += $2 }
+		to == half { print $3, $4 }' | sort -n | cut -d' ' -f2
+}
+
+# The files of all guests for the report: results, and logs that have to be clean
+test_results()
+{
+	local name dir
+
+	for name in "${guests[@]}"; do
+		dir=$(guests_dir "$name")
+		[[ -n $dir ]] || continue
+		find "$dir" -path '*/ktap/*' -type f | sort
+		[[ $name == test-base ]] || say "$dir/kernel.log"
+	done
+	find "$lab_guests/lost" -type f
+}
+
+# test_ours GUEST CPUS APPEND TEST...: in a guest without a GPU
 test_ours()
 {
-	boot_parse test --name test -- env ${SOAK:+"SOAK=$SOAK"} ${SEED:+"SEED=$SEED"} \
-		run-tests "$@" kernel:kmemleak
-	boot_run || test_note_death "$?"
+	local name=$1 cpus=$2 append=$3
+
+	shift 3
+	boot_parse test --name "$name" --smp "$cpus" --append "$append" -- \
+		env ${SOAK:+"SOAK=$SOAK"} ${SEED:+"SEED=$SEED"} run-tests "$@" kernel:kmemleak
+	boot_run || test_note_death "$?" "$@"
 }
 
 # test_base base:SUITE...: beside what they came to on the base, on the screen and
@@ -132,29 +174,42 @@ test_record_base()
 # Our drivers as modules, on a virtual GPU
 test_modules()
 {
-	say "==> loading and unloading the modules in the guest (usually 2 min)"
-	boot_parse module --name test-module --gpus 1 -- run-tests module:vsvm module:xe kernel:kmemleak
-	boot_run || test_note_death "$?"
+	local tests=(module:vsvm module:xe kernel:kmemleak)
+
+	boot_parse module --name test-module --gpus 1 -- run-tests "${tests[@]}"
+	boot_run || test_note_death "$?" "${tests[@]}"
 }
 
-# test_on_gpu NAMED TEST...: with a little of IGT, unless tests were named
+# test_on_gpu all|named TEST...: with a little of IGT, unless tests were named
 test_on_gpu()
 {
-	local named=$1
+	local which=$1
 
 	shift
-	if ((named)); then
+	if [[ $which == named ]]; then
 		boot_parse test --name test-gpu --gpus 1 -- run-gpu-tests "$@"
-		boot_run || test_note_death "$?"
+		boot_run || test_note_death "$?" "$@"
 	else
-		igt_smoke "$@" || test_note_death "$?"
+		igt_smoke "$@" || test_note_death "$?" "$@"
 	fi
 }
 
+# test_note_death STATUS TEST...: what the guest was at, and what it left undone, in
+# the report
 test_note_death()
 {
+	local status=$1 begun missing
+
+	shift
+	begun=$(tr -d '\r' <"$boot_host_dir/kernel.log" | sed -n 's/.*lab: \([a-z]*\) \([^ ]*\)$/\1:\2/p')
+	missing=$(printf '%s\n' "$@" | grep -vxF -f <(printf '%s' "$begun") | paste -sd' ' || true)
 	mkdir -p "$boot_host_dir/ktap"
-	printf '1..1\nnot ok 1 guest # ended with status %s\n' "$1" >"$boot_host_dir/ktap/999-guest-run"
+	{
+		say 1..1
+		say "# the guest ended with status $status at ${begun##*$'\n'}"
+		say "# not run: ${missing:-nothing}"
+		say "not ok 1 guest"
+	} >"$boot_host_dir/ktap/999-guest-$boot_name"
 }
 
 # What KCSAN watches: the suites that run into each other, and a soak
