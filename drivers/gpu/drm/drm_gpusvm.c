@@ -3408,9 +3408,11 @@ static int request_begin_holes(const struct drm_gpusvm_request *req)
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
 		/* What an invalidation has taken meanwhile is left to the next round. */
-		if (!drm_gpusvm_pages_mapped(pages) && !pages_deferred(pages) &&
-		    pages_have_room(pages, n))
-			pages_become_hole_locked(pages, npages);
+		if (drm_gpusvm_pages_mapped(pages) || pages_deferred(pages) ||
+		    !pages_have_room(pages, n))
+			continue;
+		pages_become_hole_locked(pages, npages);
+		atomic_long_inc(&req->gpusvm->stats.gets);
 	}
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 

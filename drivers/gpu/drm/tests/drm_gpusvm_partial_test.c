@@ -12,6 +12,7 @@
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
+#include <linux/swap.h>
 #include <linux/swiotlb.h>
 
 #include <drm/drm_device.h>
@@ -216,6 +217,7 @@ static void changes_of_neighbours_do_not_stop_a_page(struct kunit *test)
 	struct svm_range *range;
 	int i, served = 0;
 
+	svm_restart(test, &svm_ops_parts, svm_chunks, ARRAY_SIZE(svm_chunks));
 	svm_map(test, AT, SIZE, RW);
 	svm_touch(test, AT, SIZE);
 	range = svm_fault(test, AT, &write_ctx);
@@ -229,7 +231,9 @@ static void changes_of_neighbours_do_not_stop_a_page(struct kunit *test)
 	WRITE_ONCE(stop_hammering, true);
 	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
 	KUNIT_EXPECT_EQ(test, served, 20);
-	expect_mapped(test, range, 0, 0, 0, svm_valid(test, &range->pages[0]) ? PAGES : 1);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 0, true), 0);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	expect_mapped(test, range, 0, 0, 0, PAGES);
 	svm_remove(test, range);
 }
 
@@ -309,7 +313,10 @@ static void freed_memory_is_kept_for_writing_only(struct kunit *test)
 
 	svm_map(test, AT, SIZE, RW);
 	svm_touch(test, AT, SIZE);
+	lru_add_drain_all();	/* only what is in an LRU list can be freed lazily */
 	svm_advise(test, AT, SIZE, MADV_FREE);
+	lru_add_drain_all();
+	KUNIT_ASSERT_FALSE(test, folio_test_swapbacked(folio_at(test, AT)));
 	range = svm_fault_and_get(test, AT, &may_write);
 	KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio_at(test, AT)));
 	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_writable(&range->pages[0]));
@@ -385,10 +392,21 @@ static int notify_without_blocking(unsigned long start, unsigned long end)
 	return err;
 }
 
+static struct svm_gate lock_gate;
+
+static long hold_lock(struct svm_task *task)
+{
+	down_read(&task->svm->gpusvm.notifier_lock);
+	svm_gate_pass(&lock_gate);
+	up_read(&task->svm->gpusvm.notifier_lock);
+
+	return 0;
+}
+
 /* The OOM killer's reaper skips whoever makes it wait, but not without a reason. */
 static void invalidation_that_hits_nothing_need_not_block(struct kunit *test)
 {
-	struct svm_fixture *svm = to_svm(test);
+	struct svm_task *task;
 	unsigned long seq;
 	struct svm_range *range;
 
@@ -400,9 +418,12 @@ static void invalidation_that_hits_nothing_need_not_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, notify_without_blocking(AT, AT + SIZE), -EAGAIN);
 	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
 
-	down_read(&svm->gpusvm.notifier_lock);
+	svm_gate_init(&lock_gate);
+	task = svm_run(test, hold_lock, 0, NULL);
+	KUNIT_EXPECT_TRUE(test, wait_for_completion_timeout(&lock_gate.entered, SVM_PATIENCE));
 	KUNIT_EXPECT_EQ(test, notify_without_blocking(AT + SZ_4M, AT + SZ_8M), -EAGAIN);
-	up_read(&svm->gpusvm.notifier_lock);
+	complete_all(&lock_gate.open);
+	svm_join(task);
 	svm_remove(test, range);
 }
 

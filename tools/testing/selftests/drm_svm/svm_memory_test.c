@@ -20,22 +20,17 @@
 #define LEN	(256 * KB)
 #define RW	(PROT_READ | PROT_WRITE)
 
-FIXTURE(memory)
-{
-	struct svm svm;
-	struct svm_queue *q;
-	int fd;
-	char *mem;
-};
+#ifndef __maybe_unused
+#define __maybe_unused	__attribute__((__unused__))
+#endif
 
 /**
- * struct memory variant - A kind of memory
+ * struct kind - A kind of memory
  *
- * @map: Map LEN bytes of it; NULL with a reason if that can't be had here
+ * @map: Map LEN bytes of it; returns a reason if that can't be had here
  * @clean: Bring it into a state in which it is clean, but the CPU may write
  */
-FIXTURE_VARIANT(memory)
-{
+struct kind {
 	const char *(*map)(int *fd, char **mem);
 	const char *(*clean)(int fd, char *mem);
 };
@@ -108,7 +103,7 @@ static void read_all(const char *mem)
 		(void)*(const volatile char *)(mem + i);
 }
 
-static const char *clean_by_reading(int fd, char *mem)
+static const char *clean_by_reading(int fd __maybe_unused, char *mem)
 {
 	read_all(mem);
 
@@ -124,7 +119,7 @@ static const char *page_out(char *mem)
 }
 
 /* Once out, and in again for a read, there is a clean copy in the swap cache. */
-static const char *clean_by_swapping(int fd, char *mem)
+static const char *clean_by_swapping(int fd __maybe_unused, char *mem)
 {
 	const char *why;
 
@@ -135,7 +130,7 @@ static const char *clean_by_swapping(int fd, char *mem)
 	return why;
 }
 
-static const char *clean_by_freeing(int fd, char *mem)
+static const char *clean_by_freeing(int fd __maybe_unused, char *mem)
 {
 	svm_pattern_fill(mem, LEN, 7);
 
@@ -168,19 +163,37 @@ static const char *clean_by_forking(int fd, char *mem)
 	return NULL;
 }
 
-FIXTURE_VARIANT_ADD(memory, memfd) { map_memfd, clean_by_reading };
-FIXTURE_VARIANT_ADD(memory, memfd_swapped) { map_memfd, clean_by_swapping };
-FIXTURE_VARIANT_ADD(memory, tmpfs) { map_tmpfs, clean_by_reading };
-FIXTURE_VARIANT_ADD(memory, shared) { map_shared, clean_by_reading };
-FIXTURE_VARIANT_ADD(memory, shared_swapped) { map_shared, clean_by_swapping };
-FIXTURE_VARIANT_ADD(memory, anonymous) { map_anonymous, clean_by_reading };
-FIXTURE_VARIANT_ADD(memory, anonymous_swapped) { map_anonymous, clean_by_swapping };
-FIXTURE_VARIANT_ADD(memory, anonymous_freed) { map_anonymous, clean_by_freeing };
-FIXTURE_VARIANT_ADD(memory, anonymous_forked) { map_anonymous, clean_by_forking };
-FIXTURE_VARIANT_ADD(memory, disk) { map_disk, clean_by_reading };
-FIXTURE_VARIANT_ADD(memory, disk_written_back) { map_disk, clean_by_writeback };
-FIXTURE_VARIANT_ADD(memory, private_disk) { map_private_disk, clean_by_reading };
-FIXTURE_VARIANT_ADD(memory, private_disk_swapped) { map_private_disk, clean_by_swapping };
+/* Returns why it can't be had. */
+static const char *make_kind(const struct kind *kind, int *fd, char **mem)
+{
+	const char *why = kind->map(fd, mem);
+
+	return why ? why : kind->clean(*fd, *mem);
+}
+
+FIXTURE(memory)
+{
+	struct svm svm;
+	struct svm_queue *q;
+	int fd;
+	char *mem;
+};
+
+FIXTURE_VARIANT(memory) { struct kind kind; };
+
+FIXTURE_VARIANT_ADD(memory, memfd) {{ map_memfd, clean_by_reading }};
+FIXTURE_VARIANT_ADD(memory, memfd_swapped) {{ map_memfd, clean_by_swapping }};
+FIXTURE_VARIANT_ADD(memory, tmpfs) {{ map_tmpfs, clean_by_reading }};
+FIXTURE_VARIANT_ADD(memory, shared) {{ map_shared, clean_by_reading }};
+FIXTURE_VARIANT_ADD(memory, shared_swapped) {{ map_shared, clean_by_swapping }};
+FIXTURE_VARIANT_ADD(memory, anonymous) {{ map_anonymous, clean_by_reading }};
+FIXTURE_VARIANT_ADD(memory, anonymous_swapped) {{ map_anonymous, clean_by_swapping }};
+FIXTURE_VARIANT_ADD(memory, anonymous_freed) {{ map_anonymous, clean_by_freeing }};
+FIXTURE_VARIANT_ADD(memory, anonymous_forked) {{ map_anonymous, clean_by_forking }};
+FIXTURE_VARIANT_ADD(memory, disk) {{ map_disk, clean_by_reading }};
+FIXTURE_VARIANT_ADD(memory, disk_written_back) {{ map_disk, clean_by_writeback }};
+FIXTURE_VARIANT_ADD(memory, private_disk) {{ map_private_disk, clean_by_reading }};
+FIXTURE_VARIANT_ADD(memory, private_disk_swapped) {{ map_private_disk, clean_by_swapping }};
 
 FIXTURE_SETUP(memory)
 {
@@ -188,9 +201,7 @@ FIXTURE_SETUP(memory)
 
 	ASSERT_EQ(0, svm_open(&self->svm, 1)) TH_LOG("%s", svm_why());
 	self->q = &self->svm.queue[0];
-	why = variant->map(&self->fd, &self->mem);
-	if (!why)
-		why = variant->clean(self->fd, self->mem);
+	why = make_kind(&variant->kind, &self->fd, &self->mem);
 	if (why)
 		SKIP(return, "%s", why);
 }
@@ -230,44 +241,6 @@ SVM_TEST(memory, device_writes_after_reads_survive_reclaim)
 	IS_VALUE(self->mem, LEN, 42);
 }
 
-/* What is in a file is there for all who look at it */
-SVM_TEST(memory, device_writes_reach_the_file)
-{
-	uint64_t word[512];
-
-	if (self->fd < 0 || variant->map == map_private_disk)
-		SKIP(return, "no file that is shared");
-	RUN(self->q, svm_fill(self->mem, LEN, 42));
-	ASSERT_EQ(0, fsync(self->fd));
-	ASSERT_EQ(0, munmap(self->mem, LEN));
-	if (svm_write_file("/proc/sys/vm/drop_caches", "3"))
-		TH_LOG("caches were dropped");
-	for (off_t at = 0; at < (off_t)LEN; at += sizeof(word)) {
-		ASSERT_EQ(sizeof(word), pread(self->fd, word, sizeof(word), at));
-		IS_VALUE(word, sizeof(word), 42);
-	}
-}
-
-/* Writeback in between makes it clean again; the next write counts as the first */
-SVM_TEST(memory, device_writes_after_writeback_reach_the_file)
-{
-	uint64_t word[512];
-
-	if (self->fd < 0 || variant->map == map_private_disk)
-		SKIP(return, "no file that is shared");
-	for (int value = 1; value < 4; value++) {
-		RUN(self->q, svm_fill(self->mem, LEN, value));
-		ASSERT_EQ(0, fsync(self->fd));
-		svm_write_file("/proc/sys/vm/drop_caches", "1");
-	}
-	ASSERT_EQ(0, munmap(self->mem, LEN));
-	svm_write_file("/proc/sys/vm/drop_caches", "3");
-	for (off_t at = 0; at < (off_t)LEN; at += sizeof(word)) {
-		ASSERT_EQ(sizeof(word), pread(self->fd, word, sizeof(word), at));
-		IS_VALUE(word, sizeof(word), 3);
-	}
-}
-
 /* A part that became read-only is refused alone, and keeps what is in it */
 SVM_TEST(memory, write_beside_read_only_memory)
 {
@@ -281,6 +254,75 @@ SVM_TEST(memory, write_beside_read_only_memory)
 	RUN(self->q, svm_add(self->mem + half, half, 1));
 	IS_VALUE(self->mem, half, 42);
 	IS_VALUE(self->mem + half, half, 44);
+}
+
+/*
+ * Files
+ */
+
+FIXTURE(shared_file)
+{
+	struct svm svm;
+	struct svm_queue *q;
+	int fd;
+	char *mem;
+};
+
+FIXTURE_VARIANT(shared_file) { struct kind kind; };
+
+FIXTURE_VARIANT_ADD(shared_file, memfd) {{ map_memfd, clean_by_reading }};
+FIXTURE_VARIANT_ADD(shared_file, memfd_swapped) {{ map_memfd, clean_by_swapping }};
+FIXTURE_VARIANT_ADD(shared_file, tmpfs) {{ map_tmpfs, clean_by_reading }};
+FIXTURE_VARIANT_ADD(shared_file, disk) {{ map_disk, clean_by_reading }};
+FIXTURE_VARIANT_ADD(shared_file, disk_written_back) {{ map_disk, clean_by_writeback }};
+
+FIXTURE_SETUP(shared_file)
+{
+	const char *why;
+
+	ASSERT_EQ(0, svm_open(&self->svm, 1)) TH_LOG("%s", svm_why());
+	self->q = &self->svm.queue[0];
+	why = make_kind(&variant->kind, &self->fd, &self->mem);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(shared_file)
+{
+	check_stale(_metadata, &self->svm);
+	svm_close(&self->svm);
+}
+
+/* Nobody maps it any more, and what can be read again from a disk is */
+static void file_has(struct __test_metadata *_metadata, int fd, char *mem, uint64_t value)
+{
+	uint64_t words[512];
+
+	ASSERT_EQ(0, fsync(fd));
+	ASSERT_EQ(0, munmap(mem, LEN));
+	svm_write_file("/proc/sys/vm/drop_caches", "3");
+	for (off_t at = 0; at < (off_t)LEN; at += sizeof(words)) {
+		ASSERT_EQ(sizeof(words), pread(fd, words, sizeof(words), at));
+		IS_VALUE(words, sizeof(words), value);
+	}
+}
+
+/* What is in a file is there for all who look at it */
+SVM_TEST(shared_file, has_what_the_device_wrote)
+{
+	RUN(self->q, svm_fill(self->mem, LEN, 42));
+	file_has(_metadata, self->fd, self->mem, 42);
+}
+
+/* Writeback makes it clean again; the next write counts as the first did */
+SVM_TEST(shared_file, has_what_the_device_wrote_after_writeback)
+{
+	for (int value = 1; value < 4; value++) {
+		RUN(self->q, svm_fill(self->mem, LEN, value));
+		ASSERT_EQ(0, fsync(self->fd));
+		svm_write_file("/proc/sys/vm/drop_caches", "1");
+	}
+	file_has(_metadata, self->fd, self->mem, 3);
 }
 
 TEST_HARNESS_MAIN
