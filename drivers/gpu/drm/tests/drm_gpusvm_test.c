@@ -509,7 +509,7 @@ static void no_memory_leaves_nothing(struct kunit *test)
 
 static void driver_lock_is_demanded(struct kunit *test)
 {
-	struct svm_fixture *svm = to_svm(test);
+	struct svm_fixture *svm __maybe_unused = to_svm(test);
 	static DEFINE_MUTEX(lock);	/* stands for the driver's */
 	struct svm_range *range;
 
