@@ -4,7 +4,7 @@
 LAB := tools/lab/lab
 CONFIG ?= run
 
-.PHONY: help run test kcsan soak shell check bench igt igt-full gpu clean distclean
+.PHONY: help run test kcsan soak soak-diff shell check bench igt igt-full gpu clean distclean
 
 help:
 	@$(LAB) --help
@@ -17,11 +17,11 @@ test:
 	@$(LAB) test
 endif
 
-run kcsan check bench igt igt-full gpu clean distclean:
+run kcsan check bench igt igt-full gpu clean distclean soak-diff:
 	@$(LAB) $@
 
 soak:
-	@SOAK=$${SOAK:-5} $(LAB) test svm_soak
+	@SOAK=$${SOAK:-5} $(LAB) test svm_soak xe_soak
 
 shell:
 	@$(LAB) shell $(CONFIG)

@@ -187,7 +187,8 @@ test_on_gpu()
 
 	shift
 	if [[ $which == named ]]; then
-		boot_parse test --name test-gpu --gpus 1 -- run-gpu-tests "$@"
+		boot_parse test --name test-gpu --gpus 1 -- env ${SOAK:+"SOAK=$SOAK"} \
+			${SEED:+"SEED=$SEED"} run-gpu-tests "$@"
 		boot_run || test_note_death "$?" "$@"
 	else
 		igt_smoke "$@" || test_note_death "$?" "$@"

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Accesses of devices. As the shadow knows the memory, it knows how each job has to
+ * end: with which data, or with which error at which address.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "soak.h"
+
+#define MOST_BYTES	(64 * soak.page)
+
+/* Run the job; often something else happens to the memory meanwhile */
+static bool run_job(struct soak_worker *w, struct soak_piece *p,
+		    const struct soak_op *op, struct soak_outcome *out)
+{
+	bool disturb = !soak_below(w, 3);
+	unsigned int page = ((op->dst ?: op->src) - p->mem) / soak.page;
+	struct soak_part part = { page, p->pages - page };
+
+	*out = (struct soak_outcome) { };
+	if (part.pages > 32)
+		part.pages = 32;
+	w->jobs++;
+	if (soak.backend->submit(w, op)) {
+		soak_fail(w, "%s", svm_why());
+		return false;
+	}
+	if (disturb && page < p->pages && !(p->kind->flags & SOAK_HUGETLB))
+		soak_disturb(w, p, part);
+	if (soak.backend->wait(w, out)) {
+		soak_fail(w, "%s", svm_why());
+		return false;
+	}
+	w->failed_jobs += !!out->status;
+	return true;
+}
+
+/* Where a job has to fail, and how; two places for two memories */
+struct failure {
+	int error;
+	uint64_t at;
+};
+
+static bool ended_as(struct soak_worker *w, const struct soak_outcome *out,
+		     struct failure first, struct failure second)
+{
+	const struct failure *either[] = { &first, &second };
+	bool exact = soak.backend->exact;
+
+	if (!first.error && !second.error && !out->status)
+		return true;
+	for (int i = 0; i < 2; i++)
+		if (either[i]->error && out->status &&
+		    (!exact || (out->status == either[i]->error &&
+				out->fault_addr == either[i]->at)))
+			return true;
+	soak_fail(w, "a device's job ended with %d at %#llx, not %d at %#llx",
+		  out->status, (unsigned long long)out->fault_addr,
+		  first.error ?: second.error,
+		  (unsigned long long)(first.error ? first.at : second.at));
+	return false;
+}
+
+static bool ended(struct soak_worker *w, struct soak_piece *p,
+		  const struct soak_outcome *out, int error, size_t at)
+{
+	struct failure first = { error, svm_addr(p->mem + at) }, none = { };
+
+	w->result = error ? "failed" : "done";
+	return ended_as(w, out, first, none);
+}
+
+static uint64_t choose_value(struct soak_worker *w)
+{
+	uint64_t value = svm_rand(&w->rand);
+
+	return soak.backend->bytes_only || soak_below(w, 2) ?
+	       (value & 0xff) * 0x0101010101010101ULL : value;
+}
+
+bool soak_device_fill(struct soak_worker *w, struct soak_piece *p, size_t at,
+		      size_t len, uint64_t value)
+{
+	struct soak_op op = { .what = SOAK_FILL, .dst = p->mem + at, .len = len };
+	struct soak_outcome out;
+	size_t done;
+	int error;
+
+	if (soak.backend->bytes_only)
+		value = (value & 0xff) * 0x0101010101010101ULL;
+	op.value = value;
+	done = soak_reach(p, at, len, true, &error);
+	if (!run_job(w, p, &op, &out) || !ended(w, p, &out, error, at + done))
+		return false;
+	if (!error || soak.backend->exact)
+		soak_fill(p, at, done, value);
+	return true;
+}
+
+/* A copy is what a device reads */
+bool soak_device_read(struct soak_worker *w, struct soak_piece *p, size_t at,
+		      size_t len)
+{
+	struct soak_op op = {
+		.what = SOAK_COPY, .dst = w->buf, .src = p->mem + at, .len = len,
+	};
+	struct soak_outcome out;
+	size_t done;
+	int error;
+
+	done = soak_reach(p, at, len, false, &error);
+	if (!run_job(w, p, &op, &out) || !ended(w, p, &out, error, at + done))
+		return false;
+	if (error && !soak.backend->exact)
+		return true;
+	return soak_compare(w, p, at, done, w->buf, "a device");
+}
+
+/*
+ * Which bytes. A device that doesn't tell where it failed gets jobs that do nothing
+ * but fail; and not many, as each may cost it its queue.
+ */
+static size_t choose_bytes(struct soak_worker *w, struct soak_piece *p, bool write,
+			   size_t unit, size_t *at)
+{
+	struct soak_part part = soak_choose(w, p);
+	size_t skip = soak_below(w, 3) ? 0 : soak_below(w, soak.page);
+	size_t cut = soak_below(w, 3) ? 0 : soak_below(w, soak.page);
+	size_t end = soak_bytes(part.first + part.pages) - cut / unit * unit;
+	size_t len, done;
+	int error;
+
+	*at = soak_bytes(part.first) + skip / unit * unit;
+	len = end > *at ? end - *at : unit;
+	if (len > MOST_BYTES && soak_below(w, 8))
+		len = MOST_BYTES;
+	done = soak_reach(p, *at, len, write, &error);
+	if (!error || soak.backend->exact)
+		return len;
+	if (done / unit && soak_below(w, 4))
+		return done / unit * unit;
+	*at = (*at + done) / soak.page * soak.page;
+	len = unit < 8 ? 8 : unit;
+	return soak_below(w, 4) ? 0 : len;
+}
+
+static void device_fill(struct soak_worker *w, struct soak_piece *p)
+{
+	size_t at, len = choose_bytes(w, p, true, 1, &at);
+
+	if (len)
+		soak_device_fill(w, p, at, len, choose_value(w));
+}
+
+static void device_read(struct soak_worker *w, struct soak_piece *p)
+{
+	size_t at, len = choose_bytes(w, p, false, soak.backend->copy_unit, &at);
+
+	if (len)
+		soak_device_read(w, p, at, len);
+}
+
+static void add_words(struct soak_worker *w, struct soak_piece *p,
+		      enum soak_op_what what)
+{
+	static const size_t strides[] = { 8, 64, 4096 };
+	struct soak_op op = { .what = what, .stride = strides[soak_below(w, 3)] };
+	size_t at, len = choose_bytes(w, p, true, 8, &at), done = 0;
+	struct soak_outcome out;
+	int error = 0;
+
+	op.count = len / op.stride ?: 1;
+	if (op.count > soak.backend->max_words)
+		op.count = soak.backend->max_words;
+	op.value = svm_rand(&w->rand);
+	op.dst = p->mem + at;
+	while (len && done < op.count && !error) {
+		error = soak_may(p, (at + done * op.stride) / soak.page, true);
+		done += !error;
+	}
+	if (!len || (error && !soak.backend->exact && done) ||
+	    !run_job(w, p, &op, &out) ||
+	    !ended(w, p, &out, error, at + done * op.stride))
+		return;
+	for (size_t i = 0; i < done; i++)
+		soak_add(p, at + i * op.stride, op.value);
+}
+
+static void device_add(struct soak_worker *w, struct soak_piece *p)
+{
+	add_words(w, p, SOAK_ADD);
+}
+
+static void device_atomic(struct soak_worker *w, struct soak_piece *p)
+{
+	/* Whether memory can move is nothing that the shadow knows */
+	add_words(w, p, soak.backend->atomics_move ? SOAK_ADD : SOAK_ATOMIC);
+}
+
+static bool overlap(size_t a, size_t b, size_t len)
+{
+	return a < b + len && b < a + len;
+}
+
+/* From one piece to another, or within one */
+static void device_copy(struct soak_worker *w, struct soak_piece *p)
+{
+	struct soak_piece *from = &w->piece[soak_below(w, SOAK_SLOTS)];
+	size_t unit = soak.backend->copy_unit, to, at;
+	size_t len = choose_bytes(w, p, true, unit, &to);
+	size_t most = choose_bytes(w, from, false, unit, &at), get, put;
+	struct failure first = { }, second = { };
+	struct soak_outcome out;
+	struct soak_op op;
+
+	if (len > most)
+		len = most;
+	if (!len || (p == from && overlap(at, to, len)) ||
+	    soak_in_doubt(from, at, len))
+		return;
+	get = soak_reach(from, at, len, false, &first.error);
+	put = soak_reach(p, to, len, true, &second.error);
+	/* The nearer error hides the farther; of two, the device has a choice */
+	if (get < put)
+		second.error = 0;
+	if (put < get)
+		first.error = 0;
+	get = get < put ? get : put;
+	if (get && (first.error || second.error) && !soak.backend->exact)
+		return;
+	op = (struct soak_op) {
+		.what = SOAK_COPY, .dst = p->mem + to, .src = from->mem + at,
+		.len = len,
+	};
+	first.at = svm_addr(op.src + get);
+	second.at = svm_addr(op.dst + get);
+	soak_note(from, "step %llu: %zu bytes from +%#zx copied to piece %u",
+		  (unsigned long long)w->step, len, at, p->id);
+	w->result = first.error || second.error ? "failed" : "done";
+	if (!run_job(w, p, &op, &out) || !ended_as(w, &out, first, second))
+		return;
+	p->tainted |= from->tainted;
+	soak_put(p, to, from->shadow + at, get);
+}
+
+static void device_sum(struct soak_worker *w, struct soak_piece *p)
+{
+	struct soak_op op = { .what = SOAK_SUM };
+	size_t at, done;
+	struct soak_outcome out;
+	uint64_t sum = 0;
+	int error;
+
+	op.len = choose_bytes(w, p, false, 8, &at);
+	op.src = p->mem + at;
+	if (!soak.backend->exact || soak_in_doubt(p, at, op.len))
+		return;
+	done = soak_reach(p, at, op.len, false, &error);
+	if (!run_job(w, p, &op, &out) ||
+	    !ended(w, p, &out, error, at + done) || error)
+		return;
+	for (size_t i = 0; i < op.len; i += 8)
+		sum += *(uint64_t *)(p->shadow + at + i);
+	if (sum != out.result)
+		soak_fail(w, "the sum of %zu bytes at +%#zx is %#llx, not %#llx",
+			  op.len, at, (unsigned long long)out.result,
+			  (unsigned long long)sum);
+}
+
+/*
+ * Where memory is. What can't move stays, and so does that for which there is no
+ * room.
+ */
+
+static void device_prefetch(struct soak_worker *w, struct soak_piece *p)
+{
+	struct soak_part part = soak_choose_mapped(w, p);
+	unsigned int place = soak_below(w, soak.backend->places);
+	int err;
+
+	if (!part.pages)
+		return;
+	err = soak.backend->prefetch(w, soak_at(p, part.first),
+				     soak_bytes(part.pages), place);
+	if (err)
+		soak_fail(w, "%s", svm_why());
+}
+
+static void device_prefer(struct soak_worker *w, struct soak_piece *p)
+{
+	struct soak_part part = soak_choose_mapped(w, p);
+	unsigned int place = soak_below(w, soak.backend->places);
+
+	if (part.pages && soak.backend->prefer(w, soak_at(p, part.first),
+					       soak_bytes(part.pages), place))
+		soak_fail(w, "%s", svm_why());
+}
+
+/*
+ * Words that all workers, all devices and the CPU add to
+ */
+
+static uint64_t *shared_word(unsigned int n)
+{
+	return (uint64_t *)(soak.shared + n * (soak.page / 2 + 8));
+}
+
+static void device_shared(struct soak_worker *w, struct soak_piece *p)
+{
+	unsigned int first = soak_below(w, SOAK_SHARED_WORDS);
+	unsigned int n = soak_below(w, SOAK_SHARED_WORDS - first) + 1;
+	unsigned int cpu = soak_below(w, SOAK_SHARED_WORDS);
+	uint64_t value = soak_below(w, 1000);
+	struct soak_op op = {
+		.what = SOAK_ATOMIC, .dst = (char *)shared_word(first),
+		.count = n, .stride = soak.page / 2 + 8, .value = value,
+	};
+	struct soak_outcome out = { };
+
+	(void)p;
+	w->jobs++;
+	if (soak.backend->submit(w, &op) || soak.backend->wait(w, &out) ||
+	    out.status) {
+		soak_fail(w, "atomics: %d, %s", out.status, svm_why());
+		return;
+	}
+	for (unsigned int i = first; i < first + n; i++)
+		w->added[i] += value;
+	__atomic_fetch_add(shared_word(cpu), value, __ATOMIC_RELAXED);
+	w->added[cpu] += value;
+}
+
+static void disturb_shared(struct soak_worker *w, struct soak_piece *p)
+{
+	size_t len = SOAK_SHARED_WORDS * soak.page;
+
+	(void)p;
+	switch (soak_below(w, 3)) {
+	case 0:
+		madvise(soak.shared, len, MADV_PAGEOUT);
+		break;
+	case 1:
+		mprotect(soak.shared, len, PROT_READ | PROT_WRITE | PROT_EXEC);
+		break;
+	case 2:
+		mprotect(soak.shared, len, PROT_READ | PROT_WRITE);
+		break;
+	}
+}
+
+bool soak_check_shared(const struct soak_worker *workers)
+{
+	for (unsigned int n = 0; n < SOAK_SHARED_WORDS; n++) {
+		uint64_t sum = 0;
+
+		for (unsigned int i = 0; i < soak.threads; i++)
+			sum += workers[i].added[n];
+		if (*shared_word(n) != sum)
+			return false;
+	}
+	return true;
+}
+
+const struct soak_operation soak_device_ops[] = {
+	{ "device fill", device_fill, 20, 0, 0 },
+	{ "device read", device_read, 20, 0, 0 },
+	{ "device add", device_add, 10, 0, 0 },
+	{ "device atomics", device_atomic, 5, 0, 0 },
+	{ "device copy", device_copy, 12, 0, 0 },
+	{ "device sum", device_sum, 5, 0, 0 },
+	{ "prefetch", device_prefetch, 8, 0, 0 },
+	{ "prefer", device_prefer, 3, 0, 0 },
+	{ "shared words", device_shared, 3, 0, 0 },
+	{ "disturb shared", disturb_shared, 1, 0, 0 },
+	{ }
+};
