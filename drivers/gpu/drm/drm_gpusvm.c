@@ -673,6 +673,7 @@ static int walk_look(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	int err;
 
 	atomic_long_inc(&walk->gpusvm->stats.walks);
+	walk->hmm.default_flags = 0;
 	walk->hmm.notifier_seq = mmu_interval_read_begin(walk->hmm.notifier);
 
 	err = mmap_read_lock_killable(mm);
@@ -744,23 +745,70 @@ static bool walk_find_vma(const struct drm_gpusvm_walk *walk, struct mm_struct *
 	return found;
 }
 
+static bool walk_sees_devmem(const struct drm_gpusvm_walk *walk, unsigned long index)
+{
+	unsigned long pfn = walk->hmm.hmm_pfns[index];
+
+	return (pfn & HMM_PFN_VALID) && is_device_private_page(hmm_pfn_to_page(pfn));
+}
+
+/*
+ * The pages around one that have no device memory between them. HMM faults all that
+ * follow a missing page, and a fault brings device memory to RAM.
+ */
+static void walk_find_system(const struct drm_gpusvm_walk *walk, unsigned long index,
+			     unsigned long *start, unsigned long *end)
+{
+	unsigned long first = index, last = index + 1;
+
+	while (first && !walk_sees_devmem(walk, first - 1))
+		first--;
+	while (last < walk->npages && !walk_sees_devmem(walk, last))
+		last++;
+	*start = walk->hmm.start + (first << PAGE_SHIFT);
+	*end = walk->hmm.start + (last << PAGE_SHIFT);
+}
+
+/* Fault in a part of the pages. What it has come to, the next look tells. */
+static int walk_fault_part(struct drm_gpusvm_walk *walk, unsigned long start,
+			   unsigned long end, unsigned long timeout)
+{
+	struct hmm_range part = walk_part(walk, start, end);
+
+	walk->mode = WALK_LOOK;
+
+	return hmm_range_fault_unlocked_timeout(&part, timeout) ?: -EAGAIN;
+}
+
+static int walk_fault_all(struct drm_gpusvm_walk *walk, unsigned long timeout)
+{
+	walk->hmm.default_flags = walk->needed;
+
+	return hmm_range_fault_unlocked_timeout(&walk->hmm, timeout);
+}
+
+static bool walk_is_all(const struct drm_gpusvm_walk *walk, unsigned long start,
+			unsigned long end)
+{
+	return end - start == walk->npages << PAGE_SHIFT;
+}
+
 /* What can't be had beside the page that is wanted is left out. */
 static int walk_fault_rest(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 			   unsigned long timeout)
 {
-	unsigned long start, end;
-	struct hmm_range part;
+	unsigned long start, end, vma_start, vma_end;
 	int err = -EFAULT;
 
-	if (walk_find_vma(walk, mm, &start, &end)) {
-		part = walk_part(walk, start, end);
-		err = hmm_range_fault_unlocked_timeout(&part, timeout);
-		if (!err && end - start == walk->hmm.end - walk->hmm.start) {
-			walk->hmm.notifier_seq = part.notifier_seq;
-			return 0;
-		}
+	if (walk_find_vma(walk, mm, &vma_start, &vma_end)) {
+		walk_find_system(walk, walk->wanted, &start, &end);
+		start = max(start, vma_start);
+		end = min(end, vma_end);
+		err = walk_is_all(walk, start, end) ?
+		      walk_fault_all(walk, timeout) :
+		      walk_fault_part(walk, start, end, timeout);
 	}
-	if (err == -EINTR)
+	if (!err || err == -EINTR)
 		return err;
 	walk->trim = true;
 	walk->mode = WALK_LOOK;
@@ -771,13 +819,18 @@ static int walk_fault_rest(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 static int walk_fault(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 		      unsigned long timeout)
 {
+	unsigned long start, end;
+
 	atomic_long_inc(&walk->gpusvm->stats.faults);
 	if (walk->wanted != WALK_WANTS_ALL && walk->npages > 1)
 		return walk_fault_rest(walk, mm, timeout);
+	if (!walk->allow_mixed)
+		return walk_fault_all(walk, timeout);
 
-	walk->hmm.default_flags = walk->needed;
+	walk_find_system(walk, walk->missing, &start, &end);
 
-	return hmm_range_fault_unlocked_timeout(&walk->hmm, timeout);
+	return walk_is_all(walk, start, end) ? walk_fault_all(walk, timeout) :
+					       walk_fault_part(walk, start, end, timeout);
 }
 
 /*
@@ -946,6 +999,28 @@ static void walk_touch_next(struct drm_gpusvm_walk *walk, unsigned long index,
 	walk->bring_home = bring_home;
 }
 
+/* A neighbour of the page that is wanted: bring it if it can be brought easily. */
+static void walk_do_without(struct drm_gpusvm_walk *walk, unsigned long index)
+{
+	if (walk->faulted || walk_must_bring_home(walk, index)) {
+		walk->trim = true;
+		walk->mode = WALK_LOOK;
+	} else {
+		walk->mode = WALK_FAULT;
+	}
+}
+
+/* A page that has to be had. Without an owner device memory comes to RAM. */
+static void walk_insist(struct drm_gpusvm_walk *walk, unsigned long index, bool wants_one)
+{
+	if (walk->mode == WALK_FAULT || (wants_one && walk_must_bring_home(walk, index)))
+		walk->hmm.dev_private_owner = NULL;
+
+	walk_touch_next(walk, index, false);
+	if (!wants_one && (walk->touched || walk->npages == 1))
+		walk->mode = WALK_FAULT;
+}
+
 /*
  * A page is missing, or can't be written to: fault. A page of device memory that is
  * shared copy-on-write comes to RAM, where the fault makes a copy if it takes one.
@@ -959,22 +1034,12 @@ static int walk_fault_next(struct drm_gpusvm_walk *walk, unsigned long index)
 	if (wants_one && !walk_has(walk, walk->wanted))
 		index = walk->wanted;
 
-	if (walk_must_bring_home(walk, index) && walk->allow_mixed) {
+	if (wants_one && index != walk->wanted)
+		walk_do_without(walk, index);
+	else if (walk_must_bring_home(walk, index) && walk->allow_mixed)
 		walk_touch_next(walk, index, true);
-	} else if (wants_one && index == walk->wanted) {
-		if (walk->mode == WALK_FAULT || walk_must_bring_home(walk, index))
-			walk->hmm.dev_private_owner = NULL;
-		walk_touch_next(walk, index, false);
-	} else if (wants_one && walk->faulted) {
-		walk->trim = true;
-		walk->mode = WALK_LOOK;
-	} else if (wants_one || walk->touched || walk->npages == 1) {
-		if (walk->mode == WALK_FAULT)
-			walk->hmm.dev_private_owner = NULL;
-		walk->mode = WALK_FAULT;
-	} else {
-		walk_touch_next(walk, index, false);
-	}
+	else
+		walk_insist(walk, index, wants_one);
 
 	return -EAGAIN;
 }

@@ -690,6 +690,61 @@ static void eviction_without_an_owner_fetches_all(struct kunit *test)
 	expect_content(test, SVM_BASE, SZ_64K);
 }
 
+/* Lookups on behalf of others don't hide it. */
+static void eviction_finds_the_memory_of_all_owners(struct kunit *test)
+{
+	static char others[DRM_GPUSVM_MAX_OWNERS];
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		struct drm_gpusvm_ctx ctx = { .device_private_page_owner = &others[i] };
+
+		map_touched(test, SVM_BASE, SZ_64K);
+		range = svm_fault(test, SVM_BASE, &owner_ctx);
+		migrate(test, &memories[0], SVM_BASE, SZ_64K);
+		svm_fault(test, SVM_BASE, &ctx);
+		KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), 0);
+		KUNIT_EXPECT_EQ(test, scan(range, &owner), DRM_GPUSVM_SCAN_SYSTEM);
+		KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), 0);
+		svm_munmap(test, SVM_BASE, SZ_64K);
+		svm_remove(test, range);
+	}
+	KUNIT_EXPECT_GT(test, svm->gpusvm.nr_owners, DRM_GPUSVM_MAX_OWNERS);
+}
+
+/* What a fork has shared is copied page by page. A CPU fault brings no more than 64 KiB. */
+static void one_copied_page_comes_to_ram_alone(struct kunit *test)
+{
+	const struct drm_gpusvm_ctx ctx = {
+		.device_private_page_owner = &owner,
+		.allow_mixed = true,
+		.partial = true,
+		.fault_addr = SVM_BASE + SZ_8K,
+	};
+	struct drm_gpusvm_pages *pages;
+	struct svm_range *range;
+	struct mm_struct *child;
+
+	map_touched(test, SVM_BASE, SZ_2M);
+	migrate(test, &memories[0], SVM_BASE, SZ_2M);
+	range = svm_fault_and_get(test, SVM_BASE, &mixed_ctx);
+	pages = &range->pages[0];
+	KUNIT_ASSERT_EQ(test, drm_gpusvm_range_size(&range->base), SZ_2M);
+	child = svm_fork(test);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_get_pages(&range->base, pages, 1, &ctx), 0);
+	KUNIT_EXPECT_EQ(test, scan(range, &owner), DRM_GPUSVM_SCAN_MIXED);
+	KUNIT_EXPECT_EQ(test, pages->nr_missing, (SZ_2M - SZ_64K) >> PAGE_SHIFT);
+	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_writable(pages));
+
+	/* All are copied if all are wanted. */
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &mixed_ctx), 0);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, pages));
+	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_writable(pages));
+	mmput(child);
+}
+
 static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(device_pages_are_mapped_for_their_owner),
 	KUNIT_CASE(huge_device_page_takes_one_entry),
@@ -701,6 +756,8 @@ static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(iova_space_serves_the_rest_of_a_mix),
 	KUNIT_CASE(scan_tells_where_memory_is),
 	KUNIT_CASE(eviction_moves_to_ram),
+	KUNIT_CASE(eviction_finds_the_memory_of_all_owners),
+	KUNIT_CASE(one_copied_page_comes_to_ram_alone),
 	KUNIT_CASE(eviction_leaves_holes),
 	KUNIT_CASE(eviction_without_an_owner_fetches_all),
 	{}

@@ -6,6 +6,7 @@
 
 #include <linux/device.h>
 #include <linux/file.h>
+#include <linux/hmm.h>
 #include <linux/hugetlb.h>
 #include <linux/iommu.h>
 #include <linux/mman.h>
@@ -195,6 +196,36 @@ static void partial_get_checks_the_address(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, PAGES, true), -EINVAL);
 	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, PAGES - 1, true), 0);
 	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
+	svm_remove(test, range);
+}
+
+/* A page takes longer to come than invalidations may take a walk's result away. */
+static vm_fault_t late_once(struct svm_file *file, struct vm_fault *vmf)
+{
+	if (!file->arg)
+		schedule_timeout_uninterruptible(msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT) +
+						 HZ / 4);
+	file->arg = file;
+	vmf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	return vmf->page ? 0 : VM_FAULT_OOM;
+}
+
+static void slow_page_is_waited_for(struct kunit *test)
+{
+	struct svm_file file = { .fault = late_once };
+	struct svm_range *range;
+
+	svm_map_special(test, &file, AT, SIZE);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &write_ctx), 0);
+	svm_remove(test, range);
+	svm_munmap(test, AT, SIZE);
+
+	file.arg = NULL;
+	svm_map_special(test, &file, AT, SIZE);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, 3, true), 0);
 	svm_remove(test, range);
 }
 
@@ -512,6 +543,7 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(each_page_around_a_bad_one_is_served),
 	KUNIT_CASE(what_is_left_out_can_be_had_later),
 	KUNIT_CASE(partial_get_checks_the_address),
+	KUNIT_CASE(slow_page_is_waited_for),
 	KUNIT_CASE(changes_of_neighbours_do_not_stop_a_page),
 	KUNIT_CASE(shared_memory_that_the_device_may_write_is_dirty),
 	KUNIT_CASE(filled_holes_are_dirty),
