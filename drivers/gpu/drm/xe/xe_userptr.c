@@ -34,8 +34,12 @@
  *
  * The MM runs all notifiers once before it waits for any of them. A pass goes as
  * far as there is nothing to be waited for, and what is left comes in the second
- * one. Only one invalidation of a userptr at a time can have a second pass; others
- * do it all at once, in the first.
+ * one. The notifier lock, which all userptrs and ranges of the VM share, is not held
+ * by anybody who waits.
+ *
+ * Only one invalidation of a userptr at a time can have a second pass with the MM.
+ * Others do theirs at once. &xe_userptr.finish_lock has one second pass after the
+ * other: the next one finds that there is nothing left to do.
  */
 
 /* Returns the VM's device, for messages. */
@@ -166,52 +170,63 @@ static bool has_entries(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 	return xe_vm_in_fault_mode(vm) && uvma->userptr.initial_bind;
 }
 
-/* Stages 2 and 3 in one go. */
-static void invalidate_now(struct xe_vm *vm, struct xe_userptr_vma *uvma)
+/* Stage 2, with all fences signaled. Returns whether the flush has to be waited for. */
+static bool submit_flush_locked(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
 	struct xe_userptr *userptr = &uvma->userptr;
 
-	wait_fences(vm);
-	/* What another invalidation has zapped is flushed by nobody else. */
-	if (userptr->tlb_inval_submitted)
-		xe_tlb_inval_batch_wait(&userptr->inval_batch);
-	if (has_entries(vm, uvma))
-		XE_WARN_ON(xe_vm_invalidate_vma(&uvma->vma));
-	unmap_pages_locked(uvma);
-}
-
-/* Stage 2. Returns whether the end of the flush has to be waited for. */
-static bool submit_flush(struct xe_vm *vm, struct xe_userptr_vma *uvma)
-{
-	struct xe_userptr *userptr = &uvma->userptr;
-
+	assert_in_invalidation(vm);
 	xe_assert(vm->xe, !userptr->tlb_inval_submitted);
 
-	wait_fences(vm);
-	if (!has_entries(vm, uvma))
-		return false;
-
-	if (!XE_WARN_ON(xe_vm_invalidate_vma_submit(&uvma->vma, &userptr->inval_batch)))
+	if (has_entries(vm, uvma) &&
+	    !XE_WARN_ON(xe_vm_invalidate_vma_submit(&uvma->vma, &userptr->inval_batch)))
 		userptr->tlb_inval_submitted = true;
 
 	return userptr->tlb_inval_submitted;
 }
 
-/* Stage 3. */
-static void complete_flush(struct xe_userptr_vma *uvma)
+/*
+ * Take the notifier lock when no job of the VM is under way. Those that come meanwhile
+ * are not for a userptr that is being invalidated: its pages are not valid.
+ */
+static void lock_without_jobs(struct xe_vm *vm)
 {
-	struct xe_userptr *userptr = &uvma->userptr;
+	for (;;) {
+		wait_fences(vm);
+		down_write(&vm->svm.gpusvm.notifier_lock);
+		if (dma_resv_test_signaled(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP))
+			return;
+		up_write(&vm->svm.gpusvm.notifier_lock);
+	}
+}
 
-	if (userptr->tlb_inval_submitted)
-		xe_tlb_inval_batch_wait(&userptr->inval_batch);
-	userptr->tlb_inval_submitted = false;
+/* Stage 2 where the first pass had to leave it; returns as stage 2 does. */
+static bool submit_flush(struct xe_vm *vm, struct xe_userptr_vma *uvma)
+{
+	bool submitted;
+
+	lock_without_jobs(vm);
+	submitted = uvma->userptr.tlb_inval_submitted || submit_flush_locked(vm, uvma);
+	up_write(&vm->svm.gpusvm.notifier_lock);
+
+	return submitted;
+}
+
+/* Stage 3, with the TLBs flushed. */
+static void complete_flush(struct xe_vm *vm, struct xe_userptr_vma *uvma)
+{
+	guard(rwsem_write)(&vm->svm.gpusvm.notifier_lock);
+
+	uvma->userptr.tlb_inval_submitted = false;
 	unmap_pages_locked(uvma);
 }
 
-/* The first pass. Returns whether it takes a second one. */
+/*
+ * The first pass. Returns whether it takes a second one. Another first pass may have
+ * sent a flush, which has to be waited for.
+ */
 static bool invalidate_first(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
-	struct xe_userptr *userptr = &uvma->userptr;
 	bool signaled;
 
 	assert_in_invalidation(vm);
@@ -219,30 +234,22 @@ static bool invalidate_first(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 	add_invalidated(vm, uvma);
 	signaled = request_fences(vm);
 
-	if (userptr->finish_inuse) {
-		invalidate_now(vm, uvma);
-		return false;
-	}
+	if (uvma->userptr.tlb_inval_submitted || !signaled || submit_flush_locked(vm, uvma))
+		return true;
 
-	if (signaled && !submit_flush(vm, uvma)) {
-		unmap_pages_locked(uvma);
-		return false;
-	}
-	userptr->finish_inuse = true;
+	unmap_pages_locked(uvma);
 
-	return true;
+	return false;
 }
 
 /* The second pass: it does what the first one had to leave. */
 static void invalidate_second(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
-	assert_in_invalidation(vm);
-	xe_assert(vm->xe, uvma->userptr.finish_inuse);
+	guard(mutex)(&uvma->userptr.finish_lock);
 
-	if (!uvma->userptr.tlb_inval_submitted)
-		submit_flush(vm, uvma);
-	complete_flush(uvma);
-	uvma->userptr.finish_inuse = false;
+	if (submit_flush(vm, uvma))
+		xe_tlb_inval_batch_wait(&uvma->userptr.inval_batch);
+	complete_flush(vm, uvma);
 }
 
 static bool userptr_invalidate_start(struct mmu_interval_notifier *mni,
@@ -254,6 +261,7 @@ static bool userptr_invalidate_start(struct mmu_interval_notifier *mni,
 		container_of(mni, struct xe_userptr_vma, userptr.notifier);
 	struct xe_vma *vma = &uvma->vma;
 	struct xe_vm *vm = xe_vma_vm(vma);
+	bool second, busy;
 
 	xe_assert(vm->xe, xe_vma_is_userptr(vma));
 	trace_xe_vma_userptr_invalidate(vma);
@@ -266,10 +274,16 @@ static bool userptr_invalidate_start(struct mmu_interval_notifier *mni,
 
 	down_write(&vm->svm.gpusvm.notifier_lock);
 	mmu_interval_set_seq(mni, cur_seq);
-	if (invalidate_first(vm, uvma))
+	second = invalidate_first(vm, uvma);
+	busy = uvma->userptr.finish_inuse;
+	if (second && !busy) {
+		uvma->userptr.finish_inuse = true;
 		*finish = &uvma->userptr.finish;
+	}
 	up_write(&vm->svm.gpusvm.notifier_lock);
 
+	if (second && busy)
+		invalidate_second(vm, uvma);
 	if (!*finish)
 		trace_xe_vma_userptr_invalidate_complete(vma);
 
@@ -286,9 +300,9 @@ static void userptr_invalidate_finish(struct mmu_interval_notifier_finish *finis
 	vm_dbg(userptr_drm(uvma), "NOTIFIER PASS2: addr=0x%016llx, range=0x%016llx",
 	       xe_vma_start(vma), xe_vma_size(vma));
 
-	down_write(&vm->svm.gpusvm.notifier_lock);
 	invalidate_second(vm, uvma);
-	up_write(&vm->svm.gpusvm.notifier_lock);
+	scoped_guard(rwsem_write, &vm->svm.gpusvm.notifier_lock)
+		uvma->userptr.finish_inuse = false;
 
 	trace_xe_vma_userptr_invalidate_complete(vma);
 }
@@ -319,8 +333,15 @@ void xe_vma_userptr_force_invalidate(struct xe_userptr_vma *uvma)
 	if (!mmu_interval_read_retry(&userptr->notifier, userptr->pages.notifier_seq))
 		userptr->pages.notifier_seq -= 2;
 
-	if (invalidate_first(vm, uvma))
-		invalidate_second(vm, uvma);
+	/* The lock is the caller's, so what has to be waited for is waited for under it. */
+	if (!invalidate_first(vm, uvma))
+		return;
+
+	wait_fences(vm);
+	if (userptr->tlb_inval_submitted || submit_flush_locked(vm, uvma))
+		xe_tlb_inval_batch_wait(&userptr->inval_batch);
+	userptr->tlb_inval_submitted = false;
+	unmap_pages_locked(uvma);
 }
 #endif
 
@@ -393,10 +414,12 @@ static void return_invalidated(struct xe_vm *vm)
 
 /*
  * The memory is gone. That is no error until the GPU touches it, so all it takes is
- * that the GPU's entries are gone, too, and stay away.
+ * that the GPU's entries are gone, too, and stay away. They are for pages that were
+ * unmapped before, so no invalidation has to wait for this flush.
  */
 static int give_up_pages(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
+	struct xe_tlb_inval_batch batch;
 	int err;
 
 	list_del_init(&uvma->userptr.repin_link);
@@ -406,8 +429,10 @@ static int give_up_pages(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 	xe_vm_lock(vm, false);
 	wait_fences(vm);
 	xe_svm_notifier_lock(vm);
-	err = xe_vm_invalidate_vma(&uvma->vma);
+	err = xe_vm_invalidate_vma_submit(&uvma->vma, &batch);
 	xe_svm_notifier_unlock(vm);
+	if (!err)
+		xe_tlb_inval_batch_wait(&batch);
 	xe_vm_unlock(vm);
 
 	return err;
@@ -417,7 +442,7 @@ static int repin(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
 	int err = xe_vma_userptr_pin_pages(uvma);
 
-	if (err == -EFAULT)
+	if (err == -EFAULT || err == -ESTALE)
 		return give_up_pages(vm, uvma);
 	if (err)
 		return err;
@@ -473,11 +498,15 @@ int xe_userptr_setup(struct xe_userptr_vma *uvma, unsigned long start,
 		     unsigned long range)
 {
 	struct xe_userptr *userptr = &uvma->userptr;
+	int err;
 
 	/* As soon as the notifier is there, it may be called. */
 	INIT_LIST_HEAD(&userptr->invalidate_link);
 	INIT_LIST_HEAD(&userptr->repin_link);
-	drm_gpusvm_init_pages(&userptr->pages, userptr_drm(uvma));
+	mutex_init(&userptr->finish_lock);
+	err = drm_gpusvm_init_pages(&userptr->pages, userptr_drm(uvma));
+	if (err)
+		return err;
 
 	return mmu_interval_notifier_insert(&userptr->notifier, current->mm, start,
 					    range, &userptr_notifier_ops);
@@ -495,6 +524,7 @@ void xe_userptr_remove(struct xe_userptr_vma *uvma)
 	drm_gpusvm_free_pages(&xe_vma_vm(vma)->svm.gpusvm, &uvma->userptr.pages,
 			      xe_vma_size(vma) >> PAGE_SHIFT);
 	mmu_interval_notifier_remove(&uvma->userptr.notifier);
+	mutex_destroy(&uvma->userptr.finish_lock);
 }
 
 /**

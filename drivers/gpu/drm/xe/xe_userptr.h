@@ -41,9 +41,9 @@ struct xe_userptr_vm {
 /**
  * struct xe_userptr - The pages of a userptr
  *
- * @finish, @inval_batch, @finish_inuse and @tlb_inval_submitted belong to whoever
- * holds the notifier lock for writing, or for reading together with the VM's
- * reservation.
+ * @finish, @finish_inuse and @tlb_inval_submitted belong to whoever holds the
+ * notifier lock for writing, or for reading together with the VM's reservation; so does
+ * @inval_batch while it is not under way. It is waited for without the lock.
  */
 struct xe_userptr {
 	/** @invalidate_link: Links into &xe_userptr_vm.invalidated */
@@ -56,6 +56,8 @@ struct xe_userptr {
 	struct mmu_interval_notifier notifier;
 	/** @finish: The second pass of an invalidation, as the MM knows it */
 	struct mmu_interval_notifier_finish finish;
+	/** @finish_lock: Held during a second pass. The notifier lock is taken under it */
+	struct mutex finish_lock;
 	/** @inval_batch: The flush of the TLBs that the second pass waits for */
 	struct xe_tlb_inval_batch inval_batch;
 	/** @finish_inuse: @finish is with the MM; others do without a second pass */
