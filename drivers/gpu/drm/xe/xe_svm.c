@@ -66,7 +66,8 @@
  * The first one, under the notifier lock, takes the pages away from the ranges,
  * so that nobody can bind them, and notes in each range, and in the window's &struct
  * xe_svm_notifier, from where to where there is something to be zapped. If no job
- * is under way it zaps at once and sends the flush.
+ * is under way it zaps at once and sends the flush. Otherwise nothing of the range is
+ * bound until that was done.
  *
  * The second one does what is left, and waits without the notifier lock. Faults
  * and invalidations elsewhere in the address space go on meanwhile, and the
@@ -78,8 +79,31 @@
  * are ranges that the GPU has one entry for, page tables of 64 KiB pages, and what is
  * mapped for DMA in one piece.
  *
+ * The owner of a VM zaps as well: to write to what was bound for reading, and to
+ * collect garbage. It does not keep the notifier lock while it waits for the flush
+ * either. An invalidation that comes meanwhile finds nothing to be zapped, but waits
+ * for the flush before anything is unmapped.
+ *
  * A closed VM has no page table entries any more, and its TLBs are flushed. Then
  * the pages are unmapped, and that is all.
+ */
+
+/**
+ * DOC: Xe SVM binding
+ *
+ * What is mapped of a range is bound, and the rest of the entries are zero: pages
+ * behind the end of a file, pages that a write may not touch, and those that an
+ * invalidation has taken. Each segment of the mapping says whether it may be written to.
+ *
+ * The first bind on a tile is for all of a range, gaps included, since its entries
+ * are counted there. Later ones are for &xe_svm_range.hole, which holds all pages that
+ * lack an entry. A tile whose bit in &xe_svm_range.tile_invalidated is clear has
+ * entries for all that is mapped.
+ *
+ * A bind puts its entries together without the notifier lock. It is void if an
+ * invalidation has taken anything of the range before it is committed. Where that
+ * happens again and again, the bind is for one page, &xe_svm_range.window, and only
+ * that page has to be there still.
  */
 
 /**
@@ -108,6 +132,8 @@
  * @flushing: Tiles that @batch flushes; 0 if it can be used. Set under the
  *	      notifier lock, cleared by the only second pass that runs
  * @begin: When the first pass of what @batch flushes began
+ * @owner_flushing: The VM's owner waits for a flush of its own. Set under the
+ *		    notifier lock and the VM's, cleared under the latter
  */
 struct xe_svm_notifier {
 	struct drm_gpusvm_notifier base;
@@ -116,6 +142,7 @@ struct xe_svm_notifier {
 	struct xe_tlb_inval_batch batch;
 	u8 flushing;
 	ktime_t begin;
+	bool owner_flushing;
 };
 
 static struct xe_svm_notifier *to_xe_notifier(struct drm_gpusvm_notifier *notifier)
@@ -156,7 +183,7 @@ static bool range_in_vram(struct xe_svm_range *range)
 	return flags.has_devmem_pages;
 }
 
-/* Tiles that can reach all of the memory of the range. */
+/* Tiles that can reach all that is mapped of the range. */
 static u8 range_bound_tiles(struct xe_svm_range *range)
 {
 	return READ_ONCE(range->tile_present) & ~READ_ONCE(range->tile_invalidated);
@@ -212,8 +239,12 @@ static struct drm_gpusvm_range *xe_svm_range_alloc(struct drm_gpusvm *gpusvm)
 	if (!range)
 		return NULL;
 
-	drm_gpusvm_init_pages(&range->pages, &vm->xe->drm);
+	if (drm_gpusvm_init_pages(&range->pages, &vm->xe->drm)) {
+		kfree(range);
+		return NULL;
+	}
 	INIT_LIST_HEAD(&range->garbage_collector_link);
+	range->wanted = XE_SVM_ANY_PAGE;
 	xe_vm_get(vm);
 
 	return &range->base;
@@ -234,22 +265,35 @@ static void xe_svm_range_free(struct drm_gpusvm_range *base)
  * Zapping
  */
 
-/* Clear a tile's entries of a part of a range, or more. Returns whether there were any. */
-static bool range_zap_tile(struct xe_vm *vm, struct xe_tile *tile,
-			   struct xe_svm_range *range, u64 *start, u64 *end)
+/* Note where entries of a range are missing; as much as can be marked as one page. */
+static void range_add_hole_locked(struct xe_svm_range *range, u64 start, u64 end, bool anew)
+{
+	if (!anew) {
+		/* It may be missing anywhere already. */
+		if (range->hole.start >= range->hole.end)
+			return;
+		start = min(start, range->hole.start);
+		end = max(end, range->hole.end);
+	}
+	range->hole.start = start;
+	range->hole.end = end;
+}
+
+/* Note that a tile has lost some entries, or all. */
+static void range_note_zapped_locked(struct xe_svm_range *range, struct xe_tile *tile,
+				     u64 start, u64 end)
 {
 	u8 partial = range->tile_partial & ~BIT(tile->id);
 
-	if (!xe_pt_zap_ptes_range(tile, vm, range, start, end))
-		return false;
-
-	if (*start > xe_svm_range_start(range) || *end < xe_svm_range_end(range))
+	if (start > xe_svm_range_start(range) || end < xe_svm_range_end(range)) {
 		partial |= BIT(tile->id);
+	} else {
+		range->hole.start = 0;
+		range->hole.end = 0;
+	}
 	WRITE_ONCE(range->tile_partial, partial);
 	/* Is read without a lock by xe_vm_has_valid_gpu_mapping(). */
 	WRITE_ONCE(range->tile_invalidated, range->tile_invalidated | BIT(tile->id));
-
-	return true;
 }
 
 /*
@@ -265,8 +309,9 @@ static u8 range_zap(struct xe_vm *vm, struct xe_svm_range *range, u64 *start, u6
 	for_each_tile(tile, vm->xe, id) {
 		u64 tile_start = from, tile_end = to;
 
-		if (!range_zap_tile(vm, tile, range, &tile_start, &tile_end))
+		if (!xe_pt_zap_ptes_range(tile, vm, range, &tile_start, &tile_end))
 			continue;
+		range_note_zapped_locked(range, tile, tile_start, tile_end);
 		mask |= BIT(id);
 		*start = min(*start, tile_start);
 		*end = max(*end, tile_end);
@@ -320,15 +365,44 @@ static void binds_wait(struct xe_vm *vm)
 	XE_WARN_ON(left <= 0);
 }
 
-/*
- * Zap a range whose pages are mapped, outside of an invalidation. An invalidation
- * has nothing to do for a range that was zapped, so it may not find one in this
- * state before the TLBs are flushed.
- */
-static void range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range)
+/* The largest page that several entries can be marked as goes as one. */
+static void range_round(const struct xe_svm_range *range, u64 *start, u64 *end)
 {
-	struct xe_tlb_inval_batch batch;
+	*start = max(ALIGN_DOWN(*start, SZ_64K), range->base.itree.start);
+	*end = min(ALIGN(*end, SZ_64K), range->base.itree.last + 1);
+}
+
+/* Whether all that is mapped is bound where anything is. */
+static bool range_has_no_hole_locked(struct xe_svm_range *range)
+{
+	return xe_svm_range_pages_valid(range) &&
+	       !(range->tile_present & range->tile_invalidated);
+}
+
+/* Zap, and send the flush. Returns whether there is one to be waited for. */
+static bool range_zap_and_submit_locked(struct xe_vm *vm, struct xe_svm_range *range,
+					u64 start, u64 end,
+					struct xe_tlb_inval_batch *batch)
+{
+	bool anew = range_has_no_hole_locked(range);
 	u8 tiles;
+
+	range_round(range, &start, &end);
+	range_add_hole_locked(range, start, end, anew);
+	tiles = range_zap(vm, range, &start, &end);
+
+	return tiles && !WARN_ON_ONCE(flush_submit(vm, start, end, tiles, batch));
+}
+
+/*
+ * Zap a part of a range whose pages are mapped, outside of an invalidation. One that
+ * comes while the TLBs are flushed has nothing to zap, and waits for this flush.
+ */
+static void range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range,
+				u64 start, u64 end)
+{
+	struct xe_svm_notifier *xnotifier = to_xe_notifier(range->base.notifier);
+	struct xe_tlb_inval_batch batch;
 
 	lockdep_assert_held_write(&vm->lock);
 
@@ -336,12 +410,25 @@ static void range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range)
 	binds_wait(vm);
 
 	xe_svm_notifier_lock(vm);
-	tiles = range_zap_all(vm, range);
-	if (tiles && !WARN_ON_ONCE(flush_submit(vm, xe_svm_range_start(range),
-						xe_svm_range_end(range), tiles,
-						&batch)))
-		xe_tlb_inval_batch_wait(&batch);
+	if (range_zap_and_submit_locked(vm, range, start, end, &batch))
+		WRITE_ONCE(xnotifier->owner_flushing, true);
 	xe_svm_notifier_unlock(vm);
+
+	if (!xnotifier->owner_flushing)
+		return;
+
+	xe_tlb_inval_batch_wait(&batch);
+	/* Pairs with owner_flush_wait(). */
+	smp_store_release(&xnotifier->owner_flushing, false);
+	wake_up_var(&xnotifier->owner_flushing);
+}
+
+/* Wait for the flush of the owner, who waits for nothing else meanwhile. */
+static void owner_flush_wait(struct xe_svm_notifier *xnotifier)
+{
+	/* Pairs with range_zap_and_flush(). */
+	wait_var_event(&xnotifier->owner_flushing,
+		       !smp_load_acquire(&xnotifier->owner_flushing));
 }
 
 /**
@@ -394,7 +481,12 @@ static void zap_add_locked(struct xe_svm_notifier *xnotifier, unsigned long star
 	xnotifier->zap_end = end;
 }
 
-/* Zap what is pending. A range in between that wasn't hit has valid pages. */
+static bool range_zap_is_pending(const struct xe_svm_range *range)
+{
+	return range->zap.start < range->zap.end;
+}
+
+/* Zap what is pending. */
 static u8 zap_pending_ranges_locked(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
 {
 	const unsigned long first = xnotifier->zap_start, last = xnotifier->zap_end;
@@ -403,11 +495,13 @@ static u8 zap_pending_ranges_locked(struct xe_vm *vm, struct xe_svm_notifier *xn
 
 	drm_gpusvm_for_each_range(r, &xnotifier->base, first, last) {
 		struct xe_svm_range *range = to_xe_range(r);
-		u64 start = range->hole.start, end = range->hole.end;
+		u64 start = range->zap.start, end = range->zap.end;
 		u8 zapped;
 
-		if (xe_svm_range_pages_valid(range))
+		if (!range_zap_is_pending(range))
 			continue;
+		range->zap.start = 0;
+		range->zap.end = 0;
 		zapped = range_zap(vm, range, &start, &end);
 		if (zapped)
 			zap_add_locked(xnotifier, start, end);
@@ -467,24 +561,44 @@ static void garbage_add_locked(struct xe_vm *vm, struct xe_svm_range *range,
 			      &vm->svm.garbage_collector.range_list);
 	spin_unlock(&vm->svm.garbage_collector.lock);
 
-	queue_work(vm->xe->usm.pf_wq, &vm->svm.garbage_collector.work);
+	queue_work(vm->xe->usm.vm_wq, &vm->svm.garbage_collector.work);
+}
+
+/* Note what is to be zapped of a range. */
+static void range_add_zap_locked(struct xe_svm_notifier *xnotifier,
+				 struct xe_svm_range *range, u64 start, u64 end)
+{
+	if (range_zap_is_pending(range)) {
+		start = min(start, range->zap.start);
+		end = max(end, range->zap.end);
+	}
+	range->zap.start = start;
+	range->zap.end = end;
+	zap_add_locked(xnotifier, start, end);
 }
 
 /*
- * Note what was taken of a range. The hole begins anew if all that was taken before
- * is bound again.
+ * Take what is hit, which may be more than @start and @end tell: they are set to
+ * what it is. Returns whether there was anything left to take.
  */
-static void range_add_hole_locked(struct xe_svm_range *range, unsigned long start,
-				  unsigned long end, bool anew)
+static bool range_take_locked(struct xe_svm_notifier *xnotifier,
+			      struct xe_svm_range *range, u64 *start, u64 *end)
 {
-	start = max(ALIGN_DOWN(start, SZ_64K), xe_svm_range_start(range));
-	end = min(ALIGN(end, SZ_64K), xe_svm_range_end(range));
-	if (!anew && range->hole.start < range->hole.end) {
-		start = min(start, range->hole.start);
-		end = max(end, range->hole.end);
-	}
-	range->hole.start = start;
-	range->hole.end = end;
+	struct drm_gpusvm_pages *pages = &range->pages;
+	bool valid = xe_svm_range_pages_valid(range);
+	unsigned int missing = pages->nr_missing;
+	unsigned long first = *start, last = *end;
+
+	if (!drm_gpusvm_pages_mapped(pages))
+		return false;
+
+	drm_gpusvm_unmap_part_deferred(&xnotifier->base, pages,
+				       xe_svm_range_start(range), &first, &last);
+	*start = first;
+	*end = last;
+	range_round(range, start, end);
+
+	return valid || pages->nr_missing != missing || !drm_gpusvm_pages_mapped(pages);
 }
 
 /* First pass: what is hit is not valid any more, and the GPU has to forget it. */
@@ -492,23 +606,34 @@ static void range_invalidate(struct xe_vm *vm, struct xe_svm_notifier *xnotifier
 			     struct xe_svm_range *range,
 			     const struct mmu_notifier_range *mmu_range)
 {
-	unsigned long start = max(mmu_range->start, xe_svm_range_start(range));
-	unsigned long end = min(mmu_range->end, xe_svm_range_end(range));
-	bool anew = xe_svm_range_pages_valid(range) && !range->tile_partial;
+	u64 start = max(mmu_range->start, xe_svm_range_start(range));
+	u64 end = min(mmu_range->end, xe_svm_range_end(range));
+	bool anew = range_has_no_hole_locked(range);
+	bool taken;
 
 	xe_svm_range_debug(range, "NOTIFIER");
 
-	drm_gpusvm_unmap_part_deferred(&xnotifier->base, &range->pages,
-				       xe_svm_range_start(range), &start, &end);
-	range_add_hole_locked(range, start, end, anew);
+	taken = range_take_locked(xnotifier, range, &start, &end);
+	if (taken) {
+		range->changed = true;
+		range_add_hole_locked(range, start, end, anew);
+	}
 
 	if (xe_vm_is_closed(vm))
 		return;
 
-	if (range_live_tiles(range))
-		zap_add_locked(xnotifier, range->hole.start, range->hole.end);
+	/* What was taken before is zapped, or is going to be. */
+	if (taken && range_live_tiles(range))
+		range_add_zap_locked(xnotifier, range, start, end);
 	if (mmu_range->event == MMU_NOTIFY_UNMAP)
 		garbage_add_locked(vm, range, mmu_range);
+}
+
+/* Whether the second pass has more to do than the core knows of. */
+static bool notifier_needs_finish(struct xe_svm_notifier *xnotifier)
+{
+	return zap_is_pending(xnotifier) || READ_ONCE(xnotifier->flushing) ||
+	       READ_ONCE(xnotifier->owner_flushing);
 }
 
 static bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
@@ -533,7 +658,7 @@ static bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
 		zap_and_submit_locked(vm, xnotifier);
 	}
 
-	return zap_is_pending(xnotifier) || xnotifier->flushing;
+	return notifier_needs_finish(xnotifier);
 }
 
 /* The core lets only one second pass of a window run at a time. */
@@ -545,6 +670,7 @@ static void xe_svm_invalidate_finish(struct drm_gpusvm *gpusvm,
 	ktime_t begin = xe_gt_stats_ktime_get();
 	bool pending;
 
+	owner_flush_wait(xnotifier);
 	flush_wait(vm, xnotifier);
 
 	xe_svm_notifier_lock(vm);
@@ -554,8 +680,8 @@ static void xe_svm_invalidate_finish(struct drm_gpusvm *gpusvm,
 		return;
 
 	/*
-	 * Jobs that come after this can't be for the ranges in question: their
-	 * pages are not valid.
+	 * Jobs that come after this can't be for the ranges in question, which are
+	 * not bound before they were zapped.
 	 */
 	binds_wait(vm);
 
@@ -611,7 +737,8 @@ static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
 	 * unmapped the GPU must have forgotten them, whoever unmaps them.
 	 */
 	if (range_live_tiles(range))
-		range_zap_and_flush(vm, range);
+		range_zap_and_flush(vm, range, xe_svm_range_start(range),
+				    xe_svm_range_end(range));
 
 	xe_vm_lock(vm, false);
 	fence = xe_vm_range_unbind(vm, range);
@@ -720,18 +847,8 @@ static int reset_attributes(struct xe_vm *vm, u64 start, u64 end)
 	return err;
 }
 
-/**
- * xe_svm_range_collect() - Unbind, unmap and remove a range
- * @vm: The VM; its lock is held for writing
- * @range: The range; gone when the function returns 0 or -EAGAIN, unless the
- *	   caller has a reference
- *
- * If the range's memory is unmapped meanwhile, this is what the garbage collector
- * would have done, so memory attributes that go with the memory go, too.
- *
- * Return: 0, -EAGAIN if the VMAs have changed because of that, or another error.
- */
-int xe_svm_range_collect(struct xe_vm *vm, struct xe_svm_range *range)
+/* If the memory was unmapped meanwhile, do what the garbage collector would. */
+static int range_collect_and_reset(struct xe_vm *vm, struct xe_svm_range *range)
 {
 	u64 start = xe_svm_range_start(range), end = xe_svm_range_end(range);
 	bool unmapped;
@@ -743,6 +860,38 @@ int xe_svm_range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 	drm_gpusvm_range_put(&range->base);
 
 	return err || !unmapped ? err : reset_attributes(vm, start, end);
+}
+
+/**
+ * xe_svm_ranges_collect() - Unbind, unmap and remove all ranges in an interval
+ * @vm: The VM; its lock is held for writing
+ * @start: First address
+ * @end: Address behind the last one
+ *
+ * Memory attributes that go with the memory of a range go, too, if that was unmapped
+ * meanwhile.
+ *
+ * Return: 0, -EAGAIN if the VMAs have changed because of that, or another error.
+ */
+int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end)
+{
+	struct drm_gpusvm_notifier *notifier, *next_notifier;
+	struct drm_gpusvm_range *r, *next;
+	int err, ret = 0;
+
+	lockdep_assert_held_write(&vm->lock);
+
+	drm_gpusvm_for_each_notifier_safe(notifier, next_notifier, &vm->svm.gpusvm,
+					  start, end) {
+		drm_gpusvm_for_each_range_safe(r, next, notifier, start, end) {
+			err = range_collect_and_reset(vm, to_xe_range(r));
+			if (err && err != -EAGAIN)
+				return err;
+			ret = ret ?: err;
+		}
+	}
+
+	return ret;
 }
 
 /* A range that can't be unbound stays where it is, and the VM can't go on. */
@@ -925,6 +1074,10 @@ static int mirror_init(struct xe_vm *vm)
 	INIT_LIST_HEAD(&vm->svm.garbage_collector.range_list);
 	INIT_WORK(&vm->svm.garbage_collector.work, garbage_collector_work);
 
+	err = drm_gpusvm_check_device(&vm->xe->drm);
+	if (err)
+		return err;
+
 	err = xe_svm_acquire_owner(&vm->svm.peer, true);
 	if (err)
 		return err;
@@ -939,6 +1092,7 @@ static int mirror_init(struct xe_vm *vm)
 	if (err)
 		goto err_pagemaps;
 	drm_gpusvm_driver_set_lock(&vm->svm.gpusvm, &vm->lock);
+	drm_gpusvm_services_init(&vm->svm.services, current->mm);
 
 	return 0;
 
@@ -961,6 +1115,8 @@ int xe_svm_init(struct xe_vm *vm)
 {
 	if (vm->flags & XE_VM_FLAG_FAULT_MODE)
 		return mirror_init(vm);
+
+	drm_gpusvm_services_init(&vm->svm.services, NULL);
 
 	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0, NULL,
 			       NULL, 0);
@@ -1005,6 +1161,7 @@ void xe_svm_fini(struct xe_vm *vm)
 {
 	xe_assert(vm->xe, xe_vm_is_closed(vm));
 
+	drm_gpusvm_services_fini(&vm->svm.services);
 	unmap_all_ranges(vm);
 	drm_gpusvm_fini(&vm->svm.gpusvm);
 }
@@ -1087,7 +1244,26 @@ bool xe_svm_can_map_mixed(struct xe_device *xe)
 	return !(xe->info.vram_flags & XE_VRAM_FLAGS_NEED64K);
 }
 
-/* Whether the segments make up pages of 64K, each in one piece and one place. */
+/* Whether there is memory of a segment at the moment. */
+static bool addr_is_mapped(const struct drm_pagemap_addr *addr)
+{
+	return !addr->hole && !addr->taken;
+}
+
+static bool addr_is_vram(const struct drm_pagemap_addr *addr)
+{
+	return addr_is_mapped(addr) && addr->proto == XE_INTERCONNECT_VRAM;
+}
+
+/* Whether a segment of VRAM goes on where the one before it ends. */
+static bool addr_continues(const struct drm_pagemap_addr *last,
+			   const struct drm_pagemap_addr *addr)
+{
+	return last && addr_is_vram(last) && addr_is_vram(addr) &&
+	       last->addr + (PAGE_SIZE << last->order) == addr->addr;
+}
+
+/* Whether each 64K that have any VRAM are one piece of it. */
 static bool range_maps_64k_locked(struct xe_svm_range *range)
 {
 	const struct drm_pagemap_addr *addr = range->pages.dma_addr, *last = NULL;
@@ -1095,20 +1271,16 @@ static bool range_maps_64k_locked(struct xe_svm_range *range)
 	unsigned int i;
 
 	for (i = 0; i < range->pages.nr_addrs; i++, last = addr++) {
-		bool vram = addr->proto == XE_INTERCONNECT_VRAM;
-		size_t size = PAGE_SIZE << addr->order;
+		bool vram = addr_is_vram(addr) || (last && addr_is_vram(last));
 
-		if (vram && (addr->addr & (SZ_64K - 1)) != offset)
+		if (addr_is_vram(addr) && (addr->addr & (SZ_64K - 1)) != offset)
 			return false;
-		if (offset && (!last || last->proto != addr->proto))
+		if (offset && vram && !addr_continues(last, addr))
 			return false;
-		if (offset && vram &&
-		    last->addr + (PAGE_SIZE << last->order) != addr->addr)
-			return false;
-		offset = (offset + size) & (SZ_64K - 1);
+		offset = (offset + (PAGE_SIZE << addr->order)) & (SZ_64K - 1);
 	}
 
-	return !offset || !last || last->proto != XE_INTERCONNECT_VRAM;
+	return !offset || !last || !addr_is_vram(last);
 }
 
 /* Whether the device can map what was got for the range. */
@@ -1120,20 +1292,275 @@ static bool range_is_mappable(struct xe_vm *vm, struct xe_svm_range *range)
 		return true;
 
 	xe_svm_notifier_lock(vm);
-	/* Pages that are invalid again are found out by the bind. */
-	ret = !xe_svm_range_pages_valid(range) || range_maps_64k_locked(range);
+	/* What is gone again is found out by the bind. */
+	ret = !drm_gpusvm_pages_mapped(&range->pages) || range_maps_64k_locked(range);
 	xe_svm_notifier_unlock(vm);
 
 	return ret;
 }
 
-/* Zap what is bound for reading before the pages are got for writing. */
-static void range_zap_for_upgrade(struct xe_vm *vm, struct xe_svm_range *range,
-				  const struct drm_gpusvm_ctx *ctx)
+static bool range_maps_locked(struct xe_svm_range *range, unsigned long addr,
+			      unsigned long *start, unsigned long *end)
 {
-	if (!ctx->read_only && !xe_svm_range_writable(range) &&
-	    range_live_tiles(range))
-		range_zap_and_flush(vm, range);
+	return drm_gpusvm_pages_mapped_around(range->base.gpusvm, &range->pages,
+					      xe_svm_range_start(range), addr, start, end);
+}
+
+/* Whether a page is mapped for reading only; from where to where its like are. */
+static bool range_is_read_only_locked(struct xe_svm_range *range, unsigned long addr,
+				      unsigned long *start, unsigned long *end)
+{
+	return drm_gpusvm_pages_read_only_around(range->base.gpusvm, &range->pages,
+						 xe_svm_range_start(range), addr,
+						 start, end);
+}
+
+/* Whether a page is mapped as an access needs it. */
+static bool range_has_page_locked(struct xe_svm_range *range, unsigned long addr, bool write)
+{
+	unsigned long start, end;
+
+	return range_maps_locked(range, addr, &start, &end) &&
+	       !(write && range_is_read_only_locked(range, addr, &start, &end));
+}
+
+static bool range_has_page(struct xe_svm_range *range, unsigned long addr, bool write)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	bool ret;
+
+	xe_svm_notifier_lock(vm);
+	ret = range_has_page_locked(range, addr, write);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/**
+ * xe_svm_range_serves() - Whether a tile can access a page
+ * @range: The range
+ * @tile_id: The tile
+ * @addr: The address of the page
+ * @write: It is going to write, too
+ *
+ * Return: true if it could when the function looked.
+ */
+bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool write)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	bool ret;
+
+	xe_svm_notifier_lock(vm);
+	ret = range_bound_tiles(range) & BIT(tile_id) &&
+	      range_has_page_locked(range, addr, write);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/**
+ * xe_svm_range_begin_bind() - Say what the following binds are for
+ * @range: The range; the VM's lock is held for writing
+ * @start: First address that may be bound
+ * @end: Address behind the last one
+ * @wanted: Address of a page without which it is no use; or XE_SVM_ANY_PAGE
+ */
+void xe_svm_range_begin_bind(struct xe_svm_range *range, u64 start, u64 end,
+			     unsigned long wanted)
+{
+	struct xe_vm *vm = range_to_vm(range);
+
+	lockdep_assert_held_write(&vm->lock);
+
+	xe_svm_notifier_lock(vm);
+	range->window.start = max(start, xe_svm_range_start(range));
+	range->window.end = min(end, xe_svm_range_end(range));
+	range->wanted = wanted;
+	range->changed = false;
+	xe_svm_notifier_unlock(vm);
+}
+
+/**
+ * xe_svm_range_can_bind() - Whether to put entries together
+ * @range: The range
+ *
+ * Needs the notifier lock.
+ *
+ * Return: true if there is something to bind, and what has to be.
+ */
+bool xe_svm_range_can_bind(struct xe_svm_range *range)
+{
+	unsigned long start, end;
+
+	lockdep_assert_held(&range->base.gpusvm->notifier_lock);
+
+	if (!drm_gpusvm_pages_mapped(&range->pages) || range_zap_is_pending(range))
+		return false;
+
+	return range->wanted == XE_SVM_ANY_PAGE ||
+	       range_maps_locked(range, range->wanted, &start, &end);
+}
+
+/**
+ * xe_svm_range_can_commit() - Whether entries that were put together are good
+ * @range: The range
+ *
+ * Needs the notifier lock, until the entries are committed.
+ *
+ * Return: true if they are.
+ */
+bool xe_svm_range_can_commit(struct xe_svm_range *range)
+{
+	unsigned long start, end;
+
+	if (!xe_svm_range_can_bind(range))
+		return false;
+
+	return !range->changed ||
+	       (range_maps_locked(range, range->window.start, &start, &end) &&
+		start <= range->window.start && end >= range->window.end);
+}
+
+/**
+ * xe_svm_range_to_bind() - What entries have to be written
+ * @range: The range
+ * @tile_id: The tile
+ * @start: Set to the first address
+ * @end: Set to the address behind the last one
+ *
+ * Needs the notifier lock.
+ */
+void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u64 *end)
+{
+	bool part = range->tile_present & range->tile_partial & BIT(tile_id) &&
+		    range->hole.start < range->hole.end;
+
+	*start = part ? range->hole.start : xe_svm_range_start(range);
+	*end = part ? range->hole.end : xe_svm_range_end(range);
+}
+
+/**
+ * xe_svm_range_note_bound() - Note that a range is bound, as far as it may be
+ * @range: The range
+ * @tile_id: The tile
+ *
+ * Needs the notifier lock, and the VM's reservation.
+ */
+void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
+{
+	bool all = xe_svm_range_binds(range, xe_svm_range_start(range),
+				      xe_svm_range_end(range));
+	u8 bit = BIT(tile_id);
+
+	/* All WRITE_ONCE pair with READ_ONCE in xe_vm_has_valid_gpu_mapping() */
+	WRITE_ONCE(range->tile_present, range->tile_present | bit);
+	WRITE_ONCE(range->tile_partial, all ? range->tile_partial & ~bit :
+					      range->tile_partial | bit);
+	WRITE_ONCE(range->tile_invalidated, all ? range->tile_invalidated & ~bit :
+						  range->tile_invalidated | bit);
+}
+
+/* What was got is not bound yet. */
+static void range_note_got(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	u8 bound;
+
+	xe_svm_notifier_lock(vm);
+	bound = range_bound_tiles(range);
+	WRITE_ONCE(range->tile_partial, range->tile_partial | bound);
+	WRITE_ONCE(range->tile_invalidated, range->tile_invalidated | bound);
+	xe_svm_notifier_unlock(vm);
+}
+
+/* Take pages away, outside of an invalidation. */
+static void range_unmap_part(struct xe_vm *vm, struct xe_svm_range *range,
+			     unsigned long start, unsigned long end)
+{
+	if (range_live_tiles(range))
+		range_zap_and_flush(vm, range, start, end);
+	drm_gpusvm_unmap_part(&vm->svm.gpusvm, &range->pages, xe_svm_range_start(range),
+			      start, end);
+}
+
+/* Before pages are got for writing: give back those that were got for reading. */
+static void range_drop_read_only(struct xe_vm *vm, struct xe_svm_range *range,
+				 const struct drm_gpusvm_ctx *ctx)
+{
+	unsigned long start, end;
+	bool read_only;
+
+	xe_svm_notifier_lock(vm);
+	read_only = range_is_read_only_locked(range, ctx->fault_addr, &start, &end);
+	xe_svm_notifier_unlock(vm);
+
+	if (read_only)
+		range_unmap_part(vm, range, start, end);
+}
+
+static int range_get(struct xe_vm *vm, struct xe_svm_range *range,
+		     const struct drm_gpusvm_ctx *ctx)
+{
+	unsigned long start = xe_svm_range_start(range), end = xe_svm_range_end(range);
+	struct mmu_interval_notifier *mni = &range->base.notifier->notifier;
+	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
+	int err;
+
+	err = drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end, ctx);
+	range_note_got(vm, range);
+
+	return err;
+}
+
+/* One page is what it is about, and the rest is welcome. */
+static int range_get_page(struct xe_vm *vm, struct xe_svm_range *range,
+			  const struct drm_gpusvm_ctx *ctx)
+{
+	/* Its entry is missing for the sake of a neighbour: nothing to be got. */
+	if (range_has_page(range, ctx->fault_addr, !ctx->read_only))
+		return 0;
+
+	if (!ctx->read_only)
+		range_drop_read_only(vm, range, ctx);
+
+	return range_get(vm, range, ctx);
+}
+
+/* Whether all of the range is mapped, be it for a moment. */
+static bool range_is_mapped(struct xe_svm_range *range)
+{
+	struct drm_gpusvm_pages_flags flags = {
+		.__flags = READ_ONCE(range->pages.flags.__flags),
+	};
+
+	return flags.has_dma_mapping;
+}
+
+/*
+ * As much as can be had is to be there for any access: what may be written is got for
+ * writing, and the rest for reading.
+ */
+static int range_get_all(struct xe_vm *vm, struct xe_svm_range *range,
+			 const struct drm_gpusvm_ctx *ctx)
+{
+	struct drm_gpusvm_ctx get = *ctx;
+	int err;
+
+	get.partial = true;
+	get.fault_addr = xe_svm_range_start(range);
+	get.may_write = !get.read_only;
+
+	if (!get.read_only && drm_gpusvm_pages_mapped(&range->pages) &&
+	    !xe_svm_range_writable(range))
+		range_unmap_part(vm, range, xe_svm_range_start(range),
+				 xe_svm_range_end(range));
+
+	err = range_get(vm, range, &get);
+	if (!get.read_only && err != -EINTR && !range_is_mapped(range)) {
+		get.read_only = true;
+		err = range_get(vm, range, &get);
+	}
+
+	return drm_gpusvm_pages_mapped(&range->pages) ? 0 : err;
 }
 
 /**
@@ -1141,6 +1568,9 @@ static void range_zap_for_upgrade(struct xe_vm *vm, struct xe_svm_range *range,
  * @vm: The VM; its lock is held for writing
  * @range: The range
  * @ctx: How it is going to be used
+ *
+ * With &drm_gpusvm_ctx.partial it is about one page; otherwise as much is mapped as
+ * can be.
  *
  * Memory that can't be mapped as it is goes to RAM, so that the next attempt will
  * do better.
@@ -1151,23 +1581,22 @@ static void range_zap_for_upgrade(struct xe_vm *vm, struct xe_svm_range *range,
 int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
 			   struct drm_gpusvm_ctx *ctx)
 {
-	unsigned long start = xe_svm_range_start(range), end = xe_svm_range_end(range);
-	struct mmu_interval_notifier *mni = &range->base.notifier->notifier;
-	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
 	struct drm_gpusvm_ctx get = *ctx;
 	int err;
 
-	get.allow_mixed = xe_svm_can_map_mixed(vm->xe);
-	range_zap_for_upgrade(vm, range, &get);
+	lockdep_assert_held_write(&vm->lock);
 
-	err = drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end,
-				   &get);
+	get.allow_mixed = xe_svm_can_map_mixed(vm->xe);
+	err = get.partial ? range_get_page(vm, range, &get) :
+			    range_get_all(vm, range, &get);
 	if (!err && !range_is_mappable(vm, range))
 		err = -EOPNOTSUPP;
 	if (err == -EOPNOTSUPP) {
 		xe_svm_range_debug(range, "EVICT PAGES");
-		drm_gpusvm_range_evict(gpusvm, &range->base);
+		drm_gpusvm_range_evict(&vm->svm.gpusvm, &range->base);
 	}
+	xe_svm_range_begin_bind(range, xe_svm_range_start(range), xe_svm_range_end(range),
+				XE_SVM_ANY_PAGE);
 
 	return err;
 }
@@ -1175,7 +1604,7 @@ int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
 /* Whether a segment is memory of the pagemap; the pages have no other one. */
 static bool addr_is_devmem(const struct drm_pagemap_addr *addr)
 {
-	return addr->proto != DRM_INTERCONNECT_SYSTEM;
+	return addr_is_mapped(addr) && addr->proto != DRM_INTERCONNECT_SYSTEM;
 }
 
 static bool range_all_in_pagemap_locked(struct xe_svm_range *range,
@@ -1199,7 +1628,7 @@ static bool range_addr_in_pagemap_locked(struct xe_svm_range *range, u64 addr,
 	u64 end = xe_svm_range_start(range);
 	unsigned int i;
 
-	if (!xe_svm_range_pages_valid(range) || range->pages.dpagemap != dpagemap)
+	if (!drm_gpusvm_pages_mapped(&range->pages) || range->pages.dpagemap != dpagemap)
 		return false;
 
 	for (i = 0; i < range->pages.nr_addrs; i++) {
@@ -1232,15 +1661,22 @@ bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
 	return ret;
 }
 
+static bool range_vma_is_read_only(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	struct xe_vma *vma = xe_vm_find_vma_by_addr(vm, xe_svm_range_start(range));
+
+	return vma && xe_vma_read_only(vma);
+}
+
 /**
  * xe_svm_range_validate() - Whether a range is bound and where it should be
- * @vm: The VM
+ * @vm: The VM; its lock is held for writing
  * @range: The range
  * @tile_mask: Tiles that it has to be bound on
  * @dpagemap: Where it should be; NULL for RAM
  *
  * A range that is partly in the right device memory counts: the rest could not be
- * migrated.
+ * migrated. One that is bound for reading does only if nobody may write to it.
  *
  * Return: true if it is.
  */
@@ -1251,7 +1687,9 @@ bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
 
 	xe_svm_notifier_lock(vm);
 	ret = !(tile_mask & ~range_bound_tiles(range)) &&
-	      range->pages.dpagemap == dpagemap;
+	      xe_svm_range_pages_valid(range) &&
+	      range->pages.dpagemap == dpagemap &&
+	      (xe_svm_range_writable(range) || range_vma_is_read_only(vm, range));
 	xe_svm_notifier_unlock(vm);
 
 	return ret;

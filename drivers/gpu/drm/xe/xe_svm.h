@@ -12,6 +12,8 @@
 #ifndef _XE_SVM_H_
 #define _XE_SVM_H_
 
+#include <drm/drm_gpusvm_service.h>
+
 #if IS_ENABLED(CONFIG_DRM_XE_GPUSVM)
 
 #include <drm/drm_gpusvm.h>
@@ -49,23 +51,56 @@ struct xe_svm_range {
 	 */
 	u8 tile_present;
 	/**
-	 * @tile_invalidated: Those of them whose entries were zapped. Written
-	 * under the notifier lock.
+	 * @tile_invalidated: Those of them that may lack entries for pages which
+	 * are mapped. Written under the notifier lock.
 	 */
 	u8 tile_invalidated;
 	/**
-	 * @tile_partial: Those of them of which only @hole was zapped. Under the
-	 * notifier lock.
+	 * @tile_partial: Those of @tile_invalidated that have some entries. Under
+	 * the notifier lock.
 	 */
 	u8 tile_partial;
-	/** @hole: What invalidations have hit since all of the range was bound */
+	/**
+	 * @changed: An invalidation has taken pages since @window was set. Under
+	 * the notifier lock
+	 */
+	bool changed;
+	/**
+	 * @hole: Where all pages are that the tiles of @tile_partial may have no
+	 * entries for; if empty, they may be anywhere. Under the notifier lock
+	 */
 	struct {
 		/** @hole.start: First address */
 		unsigned long start;
 		/** @hole.end: Address behind the last one */
 		unsigned long end;
 	} hole;
+	/**
+	 * @zap: What the second pass of an invalidation has to zap yet. Nothing is
+	 * bound meanwhile. Under the notifier lock
+	 */
+	struct {
+		/** @zap.start: First address */
+		unsigned long start;
+		/** @zap.end: Address behind the last one */
+		unsigned long end;
+	} zap;
+	/** @window: What may be bound. Under the VM's lock */
+	struct {
+		/** @window.start: First address */
+		unsigned long start;
+		/** @window.end: Address behind the last one */
+		unsigned long end;
+	} window;
+	/**
+	 * @wanted: The page that has to be bound, or XE_SVM_ANY_PAGE. Under the
+	 * VM's lock
+	 */
+	unsigned long wanted;
 };
+
+/* Whatever there is of a range is bound. */
+#define XE_SVM_ANY_PAGE ULONG_MAX
 
 /**
  * struct xe_pagemap - A region of VRAM as memory of processes
@@ -111,6 +146,13 @@ int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
 			   struct drm_gpusvm_ctx *ctx);
 bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
 			   u8 tile_mask, const struct drm_pagemap *dpagemap);
+bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool write);
+void xe_svm_range_begin_bind(struct xe_svm_range *range, u64 start, u64 end,
+			     unsigned long wanted);
+bool xe_svm_range_can_bind(struct xe_svm_range *range);
+bool xe_svm_range_can_commit(struct xe_svm_range *range);
+void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u64 *end);
+void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id);
 bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vma *vma,
 					const struct drm_pagemap *dpagemap);
 bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
@@ -119,7 +161,7 @@ void xe_svm_range_migrate_to_smem(struct xe_vm *vm, struct xe_svm_range *range);
 void xe_svm_range_debug(struct xe_svm_range *range, const char *operation);
 
 bool xe_svm_can_map_mixed(struct xe_device *xe);
-int xe_svm_range_collect(struct xe_vm *vm, struct xe_svm_range *range);
+int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr);
 
 /* Page faults: xe_svm_fault.c */
@@ -273,21 +315,16 @@ static inline bool xe_svm_range_writable(struct xe_svm_range *range)
 }
 
 /**
- * xe_svm_range_to_bind() - What of a range has to be bound
+ * xe_svm_range_binds() - Whether all of an interval is to be bound
  * @range: The range
- * @tile_id: The tile
- * @start: Set to the first address
- * @end: Set to the address behind the last one
+ * @start: First address
+ * @end: Address behind the last one
  *
- * Needs the notifier lock.
+ * Return: true if it is, as far as there is memory.
  */
-static inline void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id,
-					u64 *start, u64 *end)
+static inline bool xe_svm_range_binds(const struct xe_svm_range *range, u64 start, u64 end)
 {
-	bool part = range->tile_present & range->tile_partial & BIT(tile_id);
-
-	*start = part ? range->hole.start : xe_svm_range_start(range);
-	*end = part ? range->hole.end : xe_svm_range_end(range);
+	return start >= range->window.start && end <= range->window.end;
 }
 
 #else /* CONFIG_DRM_XE_GPUSVM */
@@ -324,6 +361,7 @@ struct xe_svm_range {
 static inline int xe_svm_init(struct xe_vm *vm)
 {
 #if IS_ENABLED(CONFIG_DRM_GPUSVM)
+	drm_gpusvm_services_init(&vm->svm.services, NULL);
 	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0,
 			       NULL, NULL, 0);
 #else
@@ -335,6 +373,7 @@ static inline void xe_svm_fini(struct xe_vm *vm)
 {
 #if IS_ENABLED(CONFIG_DRM_GPUSVM)
 	xe_assert(vm->xe, xe_vm_is_closed(vm));
+	drm_gpusvm_services_fini(&vm->svm.services);
 	drm_gpusvm_fini(&vm->svm.gpusvm);
 #endif
 }
@@ -468,12 +507,17 @@ static inline unsigned long xe_svm_range_size(struct xe_svm_range *range)
 	return 0;
 }
 
-static inline bool xe_svm_range_pages_valid(struct xe_svm_range *range)
+static inline bool xe_svm_range_binds(const struct xe_svm_range *range, u64 start, u64 end)
 {
 	return false;
 }
 
-static inline bool xe_svm_range_writable(struct xe_svm_range *range)
+static inline bool xe_svm_range_can_bind(struct xe_svm_range *range)
+{
+	return false;
+}
+
+static inline bool xe_svm_range_can_commit(struct xe_svm_range *range)
 {
 	return false;
 }
@@ -483,7 +527,9 @@ static inline void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id,
 {
 }
 
-#define xe_svm_range_has_dma_mapping(...) false
+static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
+{
+}
 
 #endif /* CONFIG_DRM_XE_GPUSVM */
 
@@ -515,6 +561,17 @@ static inline void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id,
 #define xe_svm_notifier_unlock(vm__) \
 	drm_gpusvm_notifier_unlock(&(vm__)->svm.gpusvm)
 
+/* Around what a worker does for the process of a VM; see drm_gpusvm_service.c */
+
+#define xe_svm_service_begin(vm__, service__) \
+	drm_gpusvm_service_begin(&(vm__)->svm.services, service__)
+
+#define xe_svm_service_end(vm__, service__) \
+	drm_gpusvm_service_end(&(vm__)->svm.services, service__)
+
+#define xe_svm_cancel(vm__) \
+	drm_gpusvm_services_cancel(&(vm__)->svm.services)
+
 #else /* CONFIG_DRM_GPUSVM */
 
 #define xe_svm_assert_in_notifier(...) do {} while (0)
@@ -533,6 +590,21 @@ static inline int xe_svm_notifier_lock_interruptible(struct xe_vm *vm)
 }
 
 static inline void xe_svm_notifier_unlock(struct xe_vm *vm)
+{
+}
+
+static inline int xe_svm_service_begin(struct xe_vm *vm,
+				       struct drm_gpusvm_service *service)
+{
+	return 0;
+}
+
+static inline void xe_svm_service_end(struct xe_vm *vm,
+				      struct drm_gpusvm_service *service)
+{
+}
+
+static inline void xe_svm_cancel(struct xe_vm *vm)
 {
 }
 

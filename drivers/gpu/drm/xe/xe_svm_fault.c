@@ -34,15 +34,20 @@
  * served from RAM, and then it is the page of the fault that counts, not its
  * neighbours in the range.
  *
+ * What counts is the page of the fault. Neighbours that can't be had, such as a page
+ * behind the end of a file, are left out. If the CPU changes neighbours all the time,
+ * the page is bound alone.
+ *
  * The CPU can get in between any two of these steps. Then the fault starts over,
- * for as long as XE_SVM_FAULT_TIMEOUT says. If a neighbour of the page can't be
- * had, such as a page behind the end of a file, or if the CPU changes neighbours all
- * the time, the range gives way to one for the page alone. Everything else is an
- * error, which is what the fault is answered with.
+ * for as long as XE_SVM_FAULT_TIMEOUT says, and after that when others have had the
+ * VM. An error that will not go away is what the fault is answered with.
  */
 
-/* How long a fault may lose against the CPU. Each loss takes far less. */
-#define XE_SVM_FAULT_TIMEOUT		(5 * HZ)
+/*
+ * How long a fault may lose against the CPU, until it has to let others have the VM.
+ * Each loss takes far less.
+ */
+#define XE_SVM_FAULT_TIMEOUT		(HZ / 5)
 
 /* How often it may lose its pages before they are bound, until it goes for one page. */
 #define XE_SVM_FAULT_LOSSES		8
@@ -66,7 +71,8 @@
  * @dpagemap: Where the memory should be; NULL for RAM
  * @range: The range
  * @need_vram: The page has to be in VRAM
- * @one_page: The range has to be a page
+ * @one_page: No more than the page is to be bound
+ * @widened: Smaller ranges have given way to one that can be in VRAM
  * @losses: How often pages were invalid when they were to be bound
  * @remapped: @vma may be stale
  * @migrations: Attempts to migrate so far
@@ -85,6 +91,7 @@ struct xe_svm_fault {
 	struct xe_svm_range *range;
 	bool need_vram;
 	bool one_page;
+	bool widened;
 	unsigned int losses;
 	bool remapped;
 	unsigned int migrations;
@@ -174,8 +181,12 @@ static int fault_set_policy(struct xe_svm_fault *fault)
 
 	ctx->read_only = xe_vma_read_only(fault->vma) ||
 			 fault->access == XE_PAGEFAULT_ACCESS_TYPE_READ;
+	ctx->may_write = !xe_vma_read_only(fault->vma);
+	ctx->partial = true;
+	ctx->fault_addr = ALIGN_DOWN(fault->addr, PAGE_SIZE);
 	ctx->devmem_possible = vram;
-	ctx->check_pages_threshold = vram ? SZ_64K : 0;
+	/* A page that has to be in VRAM may need neighbours that aren't there yet. */
+	ctx->check_pages_threshold = vram && !fault->need_vram ? SZ_64K : 0;
 	ctx->device_private_page_owner =
 		xe_svm_private_page_owner(fault->vm, !fault->dpagemap);
 	ctx->timeslice_ms = fault->need_vram ?
@@ -184,25 +195,28 @@ static int fault_set_policy(struct xe_svm_fault *fault)
 	return 0;
 }
 
-/* A range for the page of the fault, in place of one for more. */
-static struct xe_svm_range *fault_narrow_range(struct xe_svm_fault *fault,
-					       struct xe_svm_range *range)
+/* Whether the range is large enough to be where it has to be. */
+static bool fault_fits_vram(const struct xe_svm_fault *fault)
 {
-	u64 start = ALIGN_DOWN(fault->addr, PAGE_SIZE);
-	struct drm_gpusvm_range *r;
+	return !fault->need_vram || xe_svm_can_map_mixed(fault->vm->xe) ||
+	       xe_svm_range_size(fault->range) >= SZ_64K;
+}
+
+/* Have small ranges give way to one that can be in VRAM, if there can be one. */
+static int fault_widen_range(struct xe_svm_fault *fault)
+{
+	u64 start = ALIGN_DOWN(fault->addr, SZ_64K);
 	int err;
 
-	xe_svm_range_debug(range, "PAGE FAULT - ONE PAGE");
-	err = xe_svm_range_collect(fault->vm, range);
-	if (err) {
+	if (fault->widened)
+		return -EACCES;
+
+	fault->widened = true;
+	err = xe_svm_ranges_collect(fault->vm, start, start + SZ_64K);
+	if (err)
 		fault->remapped = true;
-		return ERR_PTR(err);
-	}
 
-	r = drm_gpusvm_range_find_or_insert(&fault->vm->svm.gpusvm, fault->addr,
-					    start, start + PAGE_SIZE, &fault->ctx);
-
-	return IS_ERR(r) ? ERR_CAST(r) : to_xe_range(r);
+	return err ?: -EAGAIN;
 }
 
 static int fault_find_range(struct xe_svm_fault *fault)
@@ -211,15 +225,16 @@ static int fault_find_range(struct xe_svm_fault *fault)
 
 	range = xe_svm_range_find_or_insert(fault->vm, fault->addr, fault->vma,
 					    &fault->ctx);
-	if (!IS_ERR(range) && fault->one_page && xe_svm_range_size(range) > PAGE_SIZE)
-		range = fault_narrow_range(fault, range);
 	if (IS_ERR(range))
 		return PTR_ERR(range);
 
 	fault->range = range;
 	fault_stat(fault, &stat_faults, 1);
 
-	return fault->need_vram && !range->base.flags.migrate_devmem ? -EACCES : 0;
+	if (fault->need_vram && !range->base.flags.migrate_devmem)
+		return -EACCES;
+
+	return fault_fits_vram(fault) ? 0 : fault_widen_range(fault);
 }
 
 /* The page is where it has to be. */
@@ -233,11 +248,8 @@ static bool fault_is_placed(struct xe_svm_fault *fault)
 /* Another fault was faster. A guess, but if it is wrong the GPU faults again. */
 static bool fault_is_served(struct xe_svm_fault *fault)
 {
-	struct xe_svm_range *range = fault->range;
-
-	return xe_vm_has_valid_gpu_mapping(fault->tile, range->tile_present,
-					   range->tile_invalidated) &&
-	       (fault->ctx.read_only || xe_svm_range_writable(range)) &&
+	return xe_svm_range_serves(fault->range, fault->tile->id, fault->addr,
+				   !fault->ctx.read_only) &&
 	       fault_is_placed(fault);
 }
 
@@ -247,6 +259,11 @@ static int fault_migrate(struct xe_svm_fault *fault)
 						XE_SVM_MIGRATE_TRIES_WANTED;
 	ktime_t begin;
 	int err;
+
+	/* Whatever its neighbours are: they are not asked for. */
+	if (fault->dpagemap &&
+	    xe_svm_range_addr_in_pagemap(fault->range, fault->addr, fault->dpagemap))
+		return 0;
 
 	if (fault->migrations >= tries ||
 	    !xe_svm_range_needs_migrate_to_vram(fault->range, fault->vma,
@@ -265,7 +282,11 @@ static int fault_migrate(struct xe_svm_fault *fault)
 		fault->vm->usm.asid, ERR_PTR(err));
 
 	/* What has to be in VRAM may still get there the next time. */
-	return fault->need_vram && fault->migrations == tries ? err : 0;
+	if (!fault->need_vram || fault->migrations < tries)
+		return 0;
+
+	/* What is in use for so long may be for ever. */
+	return err == -EBUSY ? -EACCES : err;
 }
 
 /* What a failure to get pages means for the fault. */
@@ -281,13 +302,8 @@ static int fault_judge_pages(struct xe_svm_fault *fault, int err)
 
 	switch (err) {
 	case -EOPNOTSUPP:	/* A mix, which was moved to RAM */
-	case -EPERM:		/* The access was allowed a moment ago */
-		return -EAGAIN;
-	case -EFAULT:		/* Some page can't be had, but is it the one? */
-	case -EBUSY:		/* Too many invalidations for so many pages */
-		if (fault->one_page || xe_svm_range_size(fault->range) <= PAGE_SIZE)
-			return err;
-		fault->one_page = true;
+	case -EROFS:		/* The page was got for reading meanwhile */
+	case -ESTALE:		/* The range is gone; is there another one? */
 		return -EAGAIN;
 	default:
 		return err;
@@ -311,14 +327,30 @@ static int fault_get_pages(struct xe_svm_fault *fault)
 	if (fault_is_placed(fault))
 		return 0;
 
-	return fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED ? -EAGAIN : -EBUSY;
+	return fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED ? -EAGAIN : -EACCES;
 }
 
 /* The CPU was faster. If it is so again and again, is it with the page of the fault? */
 static void fault_lose(struct xe_svm_fault *fault)
 {
-	if (++fault->losses >= XE_SVM_FAULT_LOSSES && !fault->need_vram)
+	if (++fault->losses >= XE_SVM_FAULT_LOSSES)
 		fault->one_page = true;
+}
+
+/* What of the range to bind. */
+static void fault_begin_bind(struct xe_svm_fault *fault)
+{
+	u64 start = xe_svm_range_start(fault->range), end = xe_svm_range_end(fault->range);
+	u64 addr = ALIGN_DOWN(fault->addr, PAGE_SIZE);
+
+	if (fault->one_page) {
+		u64 size = xe_svm_can_map_mixed(fault->vm->xe) ? PAGE_SIZE : SZ_64K;
+
+		start = ALIGN_DOWN(addr, size);
+		end = start + size;
+	}
+
+	xe_svm_range_begin_bind(fault->range, start, end, addr);
 }
 
 /* Write the page tables of the tile that has faulted. */
@@ -332,6 +364,7 @@ static int fault_bind(struct xe_svm_fault *fault)
 	int err = 0;
 
 	xe_svm_range_debug(fault->range, "PAGE FAULT - BIND");
+	fault_begin_bind(fault);
 
 	xe_validation_guard(&vctx, &vm->xe->val, &exec, (struct xe_val_flags) {}, err) {
 		err = xe_vm_drm_exec_lock(vm, &exec);
@@ -412,7 +445,8 @@ static int fault_try(struct xe_svm_fault *fault)
  *
  * Return: 0 if the access can be repeated; -EACCES or -EPERM if it is not allowed;
  * -EFAULT, -ENOENT, -EINVAL or -EIO if there is nothing to be mapped; -EBUSY or
- * -EAGAIN if the CPU did not leave enough time; or another error.
+ * -EAGAIN if the CPU did not leave enough time, so that it is worth another attempt;
+ * or another error.
  */
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,

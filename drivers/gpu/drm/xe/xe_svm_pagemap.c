@@ -405,22 +405,34 @@ static int bo_get_fence(struct xe_bo *bo, struct dma_fence **fence)
 	return err;
 }
 
-/* Without waiting, neither others that evict nor other objects are disturbed. */
-static struct xe_bo *bo_create(struct xe_vram_region *vr, size_t size, bool may_wait,
-			       struct dma_fence **fence)
+/*
+ * As soon as a new object is unlocked it may be evicted, and has to be an allocation by
+ * then. One whose memory is not used yet can't be, which is what an eviction finds out.
+ */
+static int bo_make_devmem(struct xe_bo *bo, struct drm_pagemap *dpagemap,
+			  struct mm_struct *mm, size_t size)
 {
+	drm_pagemap_devmem_init(&bo->devmem_allocation, dpagemap->drm->dev, mm,
+				&xe_devmem_ops, dpagemap, size, NULL);
+
+	return bo_get_fence(bo, &bo->devmem_allocation.pre_migrate_fence);
+}
+
+/* Without waiting, neither others that evict nor other objects are disturbed. */
+static struct xe_bo *bo_create(struct drm_pagemap *dpagemap, struct mm_struct *mm,
+			       size_t size, bool may_wait)
+{
+	struct xe_vram_region *vr = to_xe_pagemap(dpagemap)->vr;
 	const struct xe_val_flags flags = { .no_block = !may_wait };
 	struct xe_device *xe = vr->xe;
+	size_t bo_size = xe_svm_can_map_mixed(xe) ? size : ALIGN(size, SZ_64K);
 	struct xe_validation_ctx vctx;
 	struct drm_exec exec;
 	struct xe_bo *bo = NULL;
 	int err = 0;
 
-	if (!xe_svm_can_map_mixed(xe))
-		size = ALIGN(size, SZ_64K);
-
 	xe_validation_guard(&vctx, &xe->val, &exec, flags, err) {
-		bo = xe_bo_create_locked(xe, NULL, NULL, size, ttm_bo_type_device,
+		bo = xe_bo_create_locked(xe, NULL, NULL, bo_size, ttm_bo_type_device,
 					 XE_BO_FLAG_VRAM(vr) | XE_BO_FLAG_CPU_ADDR_MIRROR |
 					 (may_wait ? 0 : XE_BO_FLAG_NO_EVICT), &exec);
 		drm_exec_retry_on_contention(&exec);
@@ -430,7 +442,7 @@ static struct xe_bo *bo_create(struct xe_vram_region *vr, size_t size, bool may_
 				xe_validation_retry_on_oom(&vctx, &err);
 			break;
 		}
-		err = bo_get_fence(bo, fence);
+		err = bo_make_devmem(bo, dpagemap, mm, size);
 		xe_bo_unlock(bo);
 		if (err)
 			xe_bo_put(bo);
@@ -453,15 +465,13 @@ static struct drm_pagemap_devmem *
 xe_pagemap_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 			size_t size, bool may_wait)
 {
-	struct xe_vram_region *vr = to_xe_pagemap(dpagemap)->vr;
-	struct xe_device *xe = vr->xe;
-	struct dma_fence *fence;
+	struct xe_device *xe = to_xe_pagemap(dpagemap)->vr->xe;
 	struct xe_bo *bo;
 
 	if (!devmem_get_power(xe, may_wait))
 		return ERR_PTR(-EBUSY);
 
-	bo = bo_create(vr, size, may_wait, &fence);
+	bo = bo_create(dpagemap, mm, size, may_wait);
 	if (IS_ERR(bo)) {
 		xe_pm_runtime_put(xe);
 		if (!may_wait)
@@ -469,9 +479,6 @@ xe_pagemap_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 		/* TTM calls it memory, too, if there is no VRAM. */
 		return bo == ERR_PTR(-ENOMEM) ? ERR_PTR(-ENOSPC) : ERR_CAST(bo);
 	}
-
-	drm_pagemap_devmem_init(&bo->devmem_allocation, xe->drm.dev, mm,
-				&xe_devmem_ops, dpagemap, size, fence);
 
 	return &bo->devmem_allocation;
 }
@@ -494,22 +501,49 @@ int xe_svm_bo_evict(struct xe_bo *bo)
 /* A page that is busy now may not be the next time. */
 #define XE_SVM_POPULATE_TRIES	2
 
+/* Find the segments without memory around an address. There may be none. */
+static void range_find_gap_locked(struct xe_svm_range *range, unsigned long addr,
+				  unsigned long *start, unsigned long *end)
+{
+	unsigned long at = xe_svm_range_start(range);
+	unsigned int i;
+
+	*start = at;
+	for (i = 0; i < range->pages.nr_addrs; i++) {
+		const struct drm_pagemap_addr *a = &range->pages.dma_addr[i];
+		bool gap = a->hole || a->taken;
+
+		if (!gap && at > addr)
+			break;
+		at += PAGE_SIZE << a->order;
+		if (!gap)
+			*start = at;
+	}
+	*end = at;
+}
+
 /*
- * What of a range has to be migrated: all of it, or a hole in what is mapped from
- * that memory. The rest was there, or could not be migrated, when it was mapped; asking
- * for it again would take it from the GPU.
+ * What of a range has to be migrated: all of it, or the gap at the fault in what is
+ * mapped from that memory. The rest was there, or could not be migrated, when it was
+ * mapped; asking for it again would take it from the GPU.
  */
-static void range_to_migrate(struct xe_svm_range *range,
+static void range_to_migrate(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
 			     const struct drm_pagemap *dpagemap,
 			     unsigned long *start, unsigned long *end)
 {
+	unsigned long first, last;
+
 	*start = xe_svm_range_start(range);
 	*end = xe_svm_range_end(range);
 
 	drm_gpusvm_notifier_lock(range->base.gpusvm);
-	if (range->pages.flags.has_holes && range->pages.dpagemap == dpagemap) {
-		*start = range->hole.start;
-		*end = range->hole.end;
+	if (ctx->partial && range->pages.flags.has_holes &&
+	    range->pages.dpagemap == dpagemap) {
+		range_find_gap_locked(range, ctx->fault_addr, &first, &last);
+		if (first <= ctx->fault_addr && ctx->fault_addr < last) {
+			*start = first;
+			*end = last;
+		}
 	}
 	drm_gpusvm_notifier_unlock(range->base.gpusvm);
 }
@@ -542,7 +576,7 @@ int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *c
 	}
 	vm_dbg(&vm->xe->drm, "Migrate to memory of \"%s\"\n", dpagemap->drm->unique);
 
-	range_to_migrate(range, dpagemap, &start, &end);
+	range_to_migrate(range, ctx, dpagemap, &start, &end);
 	do {
 		err = drm_pagemap_populate_mm(dpagemap, start, end, gpusvm->mm,
 					      ctx->timeslice_ms);

@@ -3,6 +3,7 @@
  * Tests of xe_svm_fault.c: what a fault is answered, and what is there then.
  */
 
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 
@@ -151,27 +152,69 @@ static void nothing_is_mapped(struct kunit *test)
 }
 
 /*
- * Behind the end of a file there is no memory. The pages before it are served, by
- * ranges of their own, and the others refused, neither after many attempts.
+ * Behind the end of a file there is no memory. The pages before it are served, by the
+ * range that is for all of it, and the others refused, neither after many attempts.
+ * What comes there later is served.
  */
 static void end_of_a_file(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_svm_range *range;
+	unsigned int binds;
+	struct file *file;
 
-	xsvm_map_file(test, SVM_BASE, SZ_64K, 2 * PAGE_SIZE);
+	file = xsvm_map_file(test, SVM_BASE, SZ_64K, 2 * PAGE_SIZE);
 	xsvm_touch(test, SVM_BASE, 2 * PAGE_SIZE);
 
 	expect_served(test, SVM_BASE, GPU_READ);
 	range = xsvm_range_at(test, SVM_BASE);
 	KUNIT_ASSERT_NOT_NULL(test, range);
-	KUNIT_EXPECT_EQ(test, xe_svm_range_size(range), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xe_svm_range_size(range), SZ_64K);
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE),
 			SVM_BASE + PAGE_SIZE);
+	binds = svm->gpu.binds;
 
 	expect_failed(test, SVM_BASE + 2 * PAGE_SIZE, GPU_READ, -EFAULT);
 	expect_failed(test, SVM_BASE + SZ_32K, GPU_WRITE, -EFAULT);
-	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 2);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, binds);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+
+	/* Faults of others on a page that is there have nothing to do. */
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_READ), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, binds);
+
+	KUNIT_ASSERT_EQ(test, 0, vfs_truncate(&file->f_path, SZ_64K));
+	xsvm_gpu_write(test, SVM_BASE + SZ_32K, 1);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE + SZ_32K), 1);
+	KUNIT_EXPECT_PTR_EQ(test, xsvm_range_at(test, SVM_BASE), range);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 0);
+}
+
+/* Half of it is there for reading only, since a write has to make a copy first. */
+static void memory_that_is_partly_for_reading(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	const u64 zeroes = SVM_BASE + SZ_1M;
+	u64 i;
+
+	xsvm_map(test, SVM_BASE, SZ_2M, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_1M);
+	for (i = zeroes; i < SVM_BASE + SZ_2M; i += PAGE_SIZE)
+		KUNIT_ASSERT_EQ(test, xsvm_read(test, i), 0);
+
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, zeroes), 0);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_pte(test, zeroes) & GPU_PTE_WRITE);
+
+	xsvm_gpu_write(test, SVM_BASE, 1);
+	xsvm_gpu_write(test, zeroes + PAGE_SIZE, 2);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), 1);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, zeroes + PAGE_SIZE), 2);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE),
+			SVM_BASE + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, zeroes + 2 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, svm->vm->faults.len, 0);
 }
 
 static void binding_fails(struct kunit *test)
@@ -316,7 +359,7 @@ static void start_race(struct kunit *test, struct test_race *race, int left)
 	race->file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
 	race->left = left;
 	race->times = 0;
-	xsvm_touch(test, SVM_BASE, SZ_64K);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_64K);
 	svm->arg = race;
 	svm->before_bind = race_bind;
 }
@@ -331,14 +374,48 @@ static void cpu_is_faster_at_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
 }
 
-/* A fault that always loses ends at last, and is not said to be served. */
-static void cpu_is_faster_forever(struct kunit *test)
+static void race_bind_for_long(struct kunit *test, struct xe_svm_range *range)
+{
+	/* Somebody else can have the VM now and then. */
+	if (to_svm(test)->rounds < 3)
+		race_bind(test, range);
+}
+
+/*
+ * A fault that loses all the time is not answered as one that can't be served. It goes
+ * back, and others have the VM's lock. When the CPU leaves it alone it is served.
+ */
+static void cpu_is_faster_for_long(struct kunit *test)
 {
 	struct test_race race;
 
 	start_race(test, &race, -1);
-	expect_failed(test, SVM_BASE, GPU_WRITE, -EAGAIN);
-	KUNIT_EXPECT_GT(test, race.times, 1);
+	to_svm(test)->before_bind = race_bind_for_long;
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_GE(test, to_svm(test)->rounds, 3);
+	KUNIT_EXPECT_GT(test, race.times, 3);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+}
+
+/* It is not tried for ever on behalf of a VM that is closed. */
+static void cpu_is_faster_until_the_end(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct test_race race;
+
+	start_race(test, &race, -1);
+	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+	KUNIT_EXPECT_GT(test, race.times, 0);
+
+	down_write(&svm->vm->lock);
+	svm->vm->size = 0;
+	up_write(&svm->vm->lock);
+	while (xsvm_serve_once(test))
+		;
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, -ENOENT);
 }
 
 static void race_beside_bind(struct kunit *test, struct xe_svm_range *range)
@@ -349,16 +426,26 @@ static void race_beside_bind(struct kunit *test, struct xe_svm_range *range)
 	xsvm_zap(race->file, PAGE_SIZE, SZ_64K - PAGE_SIZE);
 }
 
-/* Each attempt loses other pages than that of the fault, which is served alone then. */
+/* Each attempt loses other pages than that of the fault, which is bound alone then. */
 static void cpu_changes_neighbours_forever(struct kunit *test)
 {
+	struct xe_svm_fixture *svm = to_svm(test);
 	struct test_race race;
 
 	start_race(test, &race, -1);
-	to_svm(test)->before_bind = race_beside_bind;
+	svm->before_bind = NULL;
+	svm->before_commit = race_beside_bind;
 	expect_served(test, SVM_BASE, GPU_WRITE);
 	KUNIT_EXPECT_GT(test, race.times, 1);
-	KUNIT_EXPECT_EQ(test, xe_svm_range_size(xsvm_range_at(test, SVM_BASE)), PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + PAGE_SIZE,
+						  SVM_BASE + SZ_64K));
+
+	/* The others come when they are asked for. */
+	svm->before_commit = NULL;
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE),
+			SVM_BASE + PAGE_SIZE);
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_64K - PAGE_SIZE,
+						 SVM_BASE + SZ_64K));
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
 }
 
@@ -526,20 +613,19 @@ static void unmap_before_unbind(struct kunit *test, struct xe_svm_range *range)
 	xsvm_meanwhile(test, unmap_advised);
 }
 
-/* A fault removes the range for one of a page, and the memory goes at that moment. */
+/* A range goes so that there can be a larger one, and the memory goes at that moment. */
 static void range_is_unmapped_while_it_goes(struct kunit *test)
 {
 	const u64 start = SVM_BASE + SZ_2M, end = start + SZ_64K;
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *range;
 
 	add_advised_mirrors(test, start, end);
 	xsvm_map(test, start, SZ_64K, PROT_RW);
-	range = xsvm_gpu_touch(test, start, GPU_WRITE);
+	xsvm_gpu_touch(test, start, GPU_WRITE);
 	svm->before_unbind = unmap_before_unbind;
 
 	down_write(&svm->vm->lock);
-	KUNIT_EXPECT_EQ(test, xe_svm_range_collect(svm->vm, range), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, xe_svm_ranges_collect(svm->vm, start, end), -EAGAIN);
 	up_write(&svm->vm->lock);
 	KUNIT_EXPECT_NULL(test, xsvm_range_at(test, start));
 	KUNIT_EXPECT_TRUE(test, xe_vma_has_default_mem_attrs(vma_at(test, start)));
@@ -569,11 +655,13 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(fault_that_was_served_already),
 	KUNIT_CASE(nothing_is_mapped),
 	KUNIT_CASE(end_of_a_file),
+	KUNIT_CASE(memory_that_is_partly_for_reading),
 	KUNIT_CASE(binding_fails),
 	KUNIT_CASE(vm_is_banned),
 	KUNIT_CASE(memory_is_short),
 	KUNIT_CASE(cpu_is_faster_at_first),
-	KUNIT_CASE_SLOW(cpu_is_faster_forever),
+	KUNIT_CASE(cpu_is_faster_for_long),
+	KUNIT_CASE(cpu_is_faster_until_the_end),
 	KUNIT_CASE(cpu_changes_neighbours_forever),
 	KUNIT_CASE(memory_is_replaced_meanwhile),
 	KUNIT_CASE(memory_is_unmapped_meanwhile),

@@ -171,26 +171,68 @@ u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr, u64 start, u64 end,
 	for (i = 0; i < pages->nr_addrs; i++) {
 		const struct drm_pagemap_addr *a = &pages->dma_addr[i];
 		u64 vram = a->proto == XE_INTERCONNECT_VRAM ? GPU_PTE_VRAM : 0;
+		u64 write = a->dir == DMA_TO_DEVICE ? 0 : flags;
 
-		KUNIT_EXPECT_FALSE(test, a->hole || a->taken);
-		for (offset = 0; offset < PAGE_SIZE << a->order; offset += PAGE_SIZE)
-			if (addr + offset >= start && addr + offset < end)
+		for (offset = 0; offset < PAGE_SIZE << a->order; offset += PAGE_SIZE) {
+			if (addr + offset < start || addr + offset >= end)
+				continue;
+			if (a->hole || a->taken)
+				entries_clear(&current_svm->gpu.ptes, addr + offset,
+					      addr + offset + PAGE_SIZE);
+			else
 				entries_set(test, &current_svm->gpu.ptes, addr + offset,
-					    (a->addr + offset) | flags | vram);
+					    (a->addr + offset) | write | vram);
+		}
 		addr += offset;
 	}
 
 	return addr;
 }
 
-/* As xe_pt.c does it: look, write and note in one go, or not at all. */
+/* What xe_pt.c puts together. Returns whether there is anything to be written. */
+static bool gpu_stage_range(struct xe_vm *vm, struct xe_svm_range *range,
+			    u64 *start, u64 *end)
+{
+	bool ok;
+
+	xe_svm_notifier_lock(vm);
+	ok = xe_svm_range_can_bind(range);
+	if (ok)
+		xe_svm_range_to_bind(range, 0, start, end);
+	xe_svm_notifier_unlock(vm);
+
+	return ok;
+}
+
+/* And how it writes that: look, write and note in one go, or not at all. */
+static bool gpu_commit_range(struct kunit *test, struct xe_vm *vm, struct xe_vma *vma,
+			     struct xe_svm_range *range, u64 start, u64 end)
+{
+	struct xe_svm_gpu *gpu = &current_svm->gpu;
+	bool ok;
+
+	xe_svm_notifier_lock(vm);
+	ok = xe_svm_range_can_commit(range);
+	if (ok) {
+		entries_clear(&gpu->ptes, start, end);
+		xsvm_gpu_write_ptes(test, xe_svm_range_start(range),
+				    max_t(u64, start, range->window.start),
+				    min_t(u64, end, range->window.end), &range->pages,
+				    xe_vma_read_only(vma) ? 0 : GPU_PTE_WRITE);
+		xe_svm_range_note_bound(range, 0);
+		gpu->bound = end - start;
+	}
+	xe_svm_notifier_unlock(vm);
+
+	return ok;
+}
+
 static struct dma_fence *gpu_bind_range(struct xe_vm *vm, struct xe_vma *vma,
 					struct xe_svm_range *range, u8 tile_mask)
 {
 	struct kunit *test = kunit_get_current_test();
 	struct xe_svm_fixture *svm = current_svm;
-	u64 start, end, flags = 0;
-	bool valid;
+	u64 start, end;
 
 	if (svm->before_bind)
 		svm->before_bind(test, range);
@@ -198,22 +240,11 @@ static struct dma_fence *gpu_bind_range(struct xe_vm *vm, struct xe_vma *vma,
 		return ERR_PTR(svm->gpu.bind_err);
 
 	KUNIT_EXPECT_FALSE(test, range->base.flags.removed);
-	xe_svm_notifier_lock(vm);
-	valid = xe_svm_range_pages_valid(range);
-	if (valid) {
-		if (xe_svm_range_writable(range) && !xe_vma_read_only(vma))
-			flags = GPU_PTE_WRITE;
-		xe_svm_range_to_bind(range, 0, &start, &end);
-		KUNIT_EXPECT_EQ(test, xe_svm_range_end(range),
-				xsvm_gpu_write_ptes(test, xe_svm_range_start(range), start,
-						    end, &range->pages, flags));
-		WRITE_ONCE(range->tile_present, range->tile_present | tile_mask);
-		WRITE_ONCE(range->tile_invalidated, range->tile_invalidated & ~tile_mask);
-		range->tile_partial &= ~tile_mask;
-		svm->gpu.bound = end - start;
-	}
-	xe_svm_notifier_unlock(vm);
-	if (!valid)
+	if (!gpu_stage_range(vm, range, &start, &end))
+		return ERR_PTR(-EAGAIN);
+	if (svm->before_commit)
+		svm->before_commit(test, range);
+	if (!gpu_commit_range(test, vm, vma, range, start, end))
 		return ERR_PTR(-EAGAIN);
 	svm->gpu.binds++;
 
@@ -383,8 +414,8 @@ static bool run_work(struct work_struct *work)
 	return true;
 }
 
-/* Raise a fault. Returns the answer. */
-int xsvm_fault(struct kunit *test, u64 addr, u8 access)
+/* Raise a fault. It is with its VM then, and not answered. */
+void xsvm_raise_fault(struct kunit *test, u64 addr, u8 access)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_pagefault_queue *queue =
@@ -402,10 +433,27 @@ int xsvm_fault(struct kunit *test, u64 addr, u8 access)
 			.ops = &gpu_fault_ops,
 		},
 	};
-	unsigned int acks = svm->acks;
 
 	KUNIT_ASSERT_EQ(test, 0, xe_pagefault_handler(svm->xe, &pf));
 	KUNIT_ASSERT_TRUE(test, run_work(&queue->worker));
+}
+
+/* Let the worker of the VM run, if it is to. */
+bool xsvm_serve_once(struct kunit *test)
+{
+	return run_work(&to_svm(test)->vm->usm.fault_work);
+}
+
+/* Raise a fault, and have it served. Returns the answer. */
+int xsvm_fault(struct kunit *test, u64 addr, u8 access)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	unsigned int acks = svm->acks;
+
+	xsvm_raise_fault(test, addr, access);
+	svm->rounds = 0;
+	while (xsvm_serve_once(test))
+		svm->rounds++;
 	KUNIT_ASSERT_EQ(test, svm->acks, acks + 1);
 
 	return svm->ack;
@@ -539,8 +587,19 @@ static bool gpu_job_end(struct dma_fence *fence)
 	job->under_lock = rwsem_is_locked(&svm->vm->svm.gpusvm.notifier_lock);
 	job->zaps = svm->gpu.zaps;
 	job->mapped = xsvm_stat(svm, gets) - xsvm_stat(svm, unmaps);
+	if (job->end_later)
+		schedule_work(&job->end_work);
 
-	return false;
+	return job->end_later;
+}
+
+/* Whoever has asked now waits for the end, and should not keep others from going on. */
+static void gpu_job_end_work(struct work_struct *work)
+{
+	struct xe_svm_job *job = container_of(work, struct xe_svm_job, end_work);
+
+	job->wait_under_lock = !gpu_can_lock(&job->svm->vm->svm.gpusvm.notifier_lock);
+	dma_fence_signal(&job->fence);
 }
 
 /* The memory is the test's. */
@@ -564,6 +623,7 @@ struct xe_svm_job *xsvm_start_job(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, job);
 	job->svm = to_svm(test);
 	spin_lock_init(&job->lock);
+	INIT_WORK(&job->end_work, gpu_job_end_work);
 	dma_fence_init(&job->fence, &gpu_job_ops, &job->lock, dma_fence_context_alloc(1), 1);
 
 	xe_vm_lock(vm, false);
@@ -659,12 +719,8 @@ static int test_thread(void *data)
 	return 0;
 }
 
-/*
- * What another thread does right now, on a CPU of its own. It may take locks that
- * come before those that the caller has: of the real threads, none waits for the
- * other.
- */
-void xsvm_meanwhile(struct kunit *test, void (*fn)(struct kunit *test))
+/* What another thread does from now on. */
+void xsvm_start_meanwhile(struct kunit *test, void (*fn)(struct kunit *test))
 {
 	struct test_thread *thread = kunit_kzalloc(test, sizeof(*thread), GFP_KERNEL);
 
@@ -673,8 +729,25 @@ void xsvm_meanwhile(struct kunit *test, void (*fn)(struct kunit *test))
 	thread->mm = current->mm;
 	thread->fn = fn;
 	init_completion(&thread->done);
+	to_svm(test)->meanwhile = thread;
 	KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(test_thread, thread, "xe_svm_test")));
-	KUNIT_ASSERT_NE(test, 0, wait_for_completion_timeout(&thread->done, SVM_PATIENCE));
+}
+
+void xsvm_wait_meanwhile(struct kunit *test)
+{
+	KUNIT_ASSERT_NE(test, 0, wait_for_completion_timeout(&to_svm(test)->meanwhile->done,
+							     SVM_PATIENCE));
+}
+
+/*
+ * What another thread does right now, on a CPU of its own. It may take locks that
+ * come before those that the caller has: of the real threads, none waits for the
+ * other.
+ */
+void xsvm_meanwhile(struct kunit *test, void (*fn)(struct kunit *test))
+{
+	xsvm_start_meanwhile(test, fn);
+	xsvm_wait_meanwhile(test);
 }
 
 /* Write to each page, its address. */
@@ -684,6 +757,20 @@ void xsvm_touch(struct kunit *test, u64 addr, u64 len)
 
 	for (; addr < end; addr += PAGE_SIZE)
 		xsvm_write(test, addr, addr);
+}
+
+/*
+ * Write to pages in an order that keeps neighbours from having memory in a row, which
+ * would be mapped, and taken, in one piece.
+ */
+void xsvm_touch_scattered(struct kunit *test, u64 addr, u64 len)
+{
+	u64 offset;
+
+	for (offset = 0; offset < len; offset += 2 * PAGE_SIZE)
+		xsvm_write(test, addr + offset, addr + offset);
+	for (offset = PAGE_SIZE; offset < len; offset += 2 * PAGE_SIZE)
+		xsvm_write(test, addr + offset, addr + offset);
 }
 
 /* ------------------------------------------------------------------------
@@ -799,7 +886,15 @@ void xsvm_close_vm(struct kunit *test)
 
 static void be_busy(struct work_struct *work)
 {
-	wait_for_completion(&container_of(work, struct xe_svm_fixture, busy)->go_on);
+	wait_for_completion(&current_svm->go_on);
+}
+
+/* The only work of a queue that runs. */
+static void keep_busy(struct workqueue_struct *wq, struct work_struct *work)
+{
+	INIT_WORK(work, be_busy);
+	workqueue_set_max_active(wq, 1);
+	queue_work(wq, work);
 }
 
 /* What is read from the hardware, as far as faults and flushes need it. */
@@ -893,9 +988,8 @@ int xe_svm_fixture_init_on(struct kunit *test, const struct xe_pci_fake_data *da
 	current_svm = svm;
 
 	init_completion(&svm->go_on);
-	INIT_WORK(&svm->busy, be_busy);
-	workqueue_set_max_active(svm->xe->usm.pf_wq, 1);
-	queue_work(svm->xe->usm.pf_wq, &svm->busy);
+	keep_busy(svm->xe->usm.pf_wq, &svm->busy);
+	keep_busy(svm->xe->usm.vm_wq, &svm->vm_busy);
 
 	if (init_vram)
 		init_vram(test);
@@ -940,6 +1034,7 @@ void xe_svm_fixture_exit(struct kunit *test)
 
 	test->priv = svm;
 	svm->before_bind = NULL;
+	svm->before_commit = NULL;
 	svm->before_unbind = NULL;
 	svm->before_flush = NULL;
 	flush_work(&svm->gpu.flush_work);
@@ -954,6 +1049,7 @@ void xe_svm_fixture_exit(struct kunit *test)
 	drm_dev_unplug(&svm->xe->drm);
 	complete_all(&svm->go_on);
 	flush_work(&svm->busy);
+	flush_work(&svm->vm_busy);
 	xa_destroy(&svm->gpu.ptes);
 	xa_destroy(&svm->gpu.tlb);
 	current_svm = NULL;

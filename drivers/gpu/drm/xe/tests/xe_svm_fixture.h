@@ -15,6 +15,7 @@
 
 struct drm_gpusvm_pages;
 struct file;
+struct test_thread;
 struct xe_device;
 struct xe_gt;
 struct xe_pci_fake_data;
@@ -105,6 +106,9 @@ struct xe_svm_gpu {
  * @lock: Of the fence
  * @svm: The fixture
  * @asked: Somebody has asked for its end
+ * @end_later: It takes until somebody could take the notifier lock
+ * @end_work: Ends it
+ * @wait_under_lock: Nobody could
  * @under_lock: And somebody held the notifier lock then
  * @zaps: What was zapped before that
  * @mapped: Pages objects that were mapped then
@@ -114,6 +118,9 @@ struct xe_svm_job {
 	spinlock_t lock;	/* of the fence */
 	struct xe_svm_fixture *svm;
 	bool asked;
+	bool end_later;
+	struct work_struct end_work;
+	bool wait_under_lock;
 	bool under_lock;
 	unsigned int zaps;
 	long mapped;
@@ -128,13 +135,17 @@ struct xe_svm_job {
  * @vm: A VM in fault mode that mirrors &current->mm, unless it was closed
  * @mirror: The mirror in it
  * @gpu: The GPU
- * @before_bind: Called before a range is bound
+ * @before_bind: Called before entries for a range are put together
+ * @before_commit: Called before they are written
  * @before_unbind: Called before a range is unbound
  * @before_flush: Called when a flush is asked for
  * @arg: For the test's hooks
  * @ack: The answer to the last fault
  * @acks: Number of answers
+ * @rounds: How often the worker of a VM ran for the last fault
+ * @meanwhile: What another thread does
  * @busy: Keeps the workers of the device from running
+ * @vm_busy: Keeps those of VMs from running
  * @go_on: Lets them run
  * @vm_destroy: What frees a VM
  * @vm_gone: @vm is freed
@@ -147,12 +158,16 @@ struct xe_svm_fixture {
 	struct xe_vma *mirror;
 	struct xe_svm_gpu gpu;
 	void (*before_bind)(struct kunit *test, struct xe_svm_range *range);
+	void (*before_commit)(struct kunit *test, struct xe_svm_range *range);
 	void (*before_unbind)(struct kunit *test, struct xe_svm_range *range);
 	void (*before_flush)(struct kunit *test, u64 start, u64 end);
 	void *arg;
 	int ack;
 	unsigned int acks;
+	unsigned int rounds;
+	struct test_thread *meanwhile;
 	struct work_struct busy;
+	struct work_struct vm_busy;
 	struct completion go_on;
 	work_func_t vm_destroy;
 	struct completion vm_gone;
@@ -183,6 +198,8 @@ void xsvm_run_collector(struct kunit *test);
 
 /* The GPU */
 
+void xsvm_raise_fault(struct kunit *test, u64 addr, u8 access);
+bool xsvm_serve_once(struct kunit *test);
 int xsvm_fault(struct kunit *test, u64 addr, u8 access);
 int xsvm_gpu_access(struct kunit *test, u64 addr, u8 access);
 u64 xsvm_gpu_read(struct kunit *test, u64 addr);
@@ -202,11 +219,14 @@ struct file *xsvm_map_file(struct kunit *test, u64 addr, u64 len, u64 file_size)
 void xsvm_map_file_at(struct kunit *test, struct file *file, u64 addr, u64 len,
 		      unsigned long prot);
 void xsvm_unmap(struct kunit *test, u64 addr, u64 len);
+void xsvm_start_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));
+void xsvm_wait_meanwhile(struct kunit *test);
 void xsvm_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));
 void xsvm_zap(struct file *file, u64 offset, u64 len);
 void xsvm_write(struct kunit *test, u64 addr, u64 value);
 u64 xsvm_read(struct kunit *test, u64 addr);
 void xsvm_touch(struct kunit *test, u64 addr, u64 len);
+void xsvm_touch_scattered(struct kunit *test, u64 addr, u64 len);
 
 /* Allocations */
 

@@ -741,6 +741,74 @@ static void partial_unmap_of_large_pages(struct kunit *test)
 	expect_contents(test, SVM_BASE + PAGE_SIZE, SZ_64K - PAGE_SIZE);
 }
 
+/* An eviction takes the first chance that it has. It finds an allocation without pages. */
+static void evict_as_soon_as_unlocked(struct xe_bo *bo)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	dma_resv_unlock(bo->ttm.base.resv);
+	if (!(bo->flags & XE_BO_FLAG_CPU_ADDR_MIRROR))
+		return;
+
+	to_svm(test)->rounds++;
+	KUNIT_ASSERT_NOT_NULL(test, bo->devmem_allocation.ops);
+	kunit_deactivate_static_stub(test, xe_bo_unlock);
+	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(bo), -EBUSY);
+}
+
+static void new_memory_is_evicted(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	kunit_activate_static_stub(test, xe_bo_unlock, evict_as_soon_as_unlocked);
+	svm->rounds = 0;
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, SVM_BASE, GPU_WRITE), 0);
+	KUNIT_EXPECT_TRUE(test, in_vram(test, SVM_BASE));
+	expect_contents(test, SVM_BASE, SZ_64K);
+}
+
+/*
+ * VRAM comes in 64K, and the CPU has used one page. An atomic gets a range of 64K, also
+ * where there was a smaller one.
+ */
+static void atomic_on_a_small_range(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+
+	svm->xe->info.vram_flags |= XE_VRAM_FLAGS_NEED64K;
+	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
+	svm->mirror->attr.preferred_loc.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_SYSTEM;
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_write(test, SVM_BASE, 1);
+	range = xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
+	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_4K);
+	KUNIT_ASSERT_FALSE(test, in_vram(test, SVM_BASE));
+
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
+	KUNIT_EXPECT_TRUE(test, in_vram(test, SVM_BASE));
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), 1);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + SZ_32K), 0);
+	KUNIT_EXPECT_EQ(test, xe_svm_range_size(xsvm_range_at(test, SVM_BASE)), SZ_64K);
+}
+
+/* Where there can't be one, the fault is answered so, at once. */
+static void atomic_on_a_small_mapping(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	svm->xe->info.vram_flags |= XE_VRAM_FLAGS_NEED64K;
+	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
+	xsvm_map(test, SVM_BASE, SZ_4K, PROT_RW);
+	xsvm_write(test, SVM_BASE, 1);
+
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), -EACCES);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), 0);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), 1);
+}
+
 static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(vm_has_the_memory_of_its_device),
 	KUNIT_CASE(pagemap_is_cached),
@@ -752,6 +820,9 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(copies_leave_out),
 	KUNIT_CASE(pieces_are_copied_one_by_one),
 	KUNIT_CASE(copies_fail),
+	KUNIT_CASE_SLOW(new_memory_is_evicted),
+	KUNIT_CASE(atomic_on_a_small_range),
+	KUNIT_CASE(atomic_on_a_small_mapping),
 	KUNIT_CASE(there_and_back),
 	KUNIT_CASE(part_there_and_back),
 	KUNIT_CASE(holes_are_zero),

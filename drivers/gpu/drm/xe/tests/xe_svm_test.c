@@ -3,6 +3,7 @@
  * Tests of xe_svm.c: the life of ranges, invalidations, and the garbage collector.
  */
 
+#include <linux/mm.h>
 #include <linux/mman.h>
 
 #include <kunit/resource.h>
@@ -230,20 +231,6 @@ static void flush_covers_all_ranges_that_are_hit(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + 3 * SZ_64K));
 }
 
-/*
- * Write to pages in an order that keeps neighbours from having memory in a row, which
- * would be mapped, and taken, in one piece.
- */
-static void touch_scattered(struct kunit *test, u64 addr, u64 len)
-{
-	u64 offset;
-
-	for (offset = 0; offset < len; offset += 2 * PAGE_SIZE)
-		xsvm_write(test, addr + offset, addr + offset);
-	for (offset = PAGE_SIZE; offset < len; offset += 2 * PAGE_SIZE)
-		xsvm_write(test, addr + offset, addr + offset);
-}
-
 /* How many pages are mapped in one piece with an address; one, most likely. */
 static long segment_npages(struct kunit *test, struct xe_svm_range *range, u64 addr)
 {
@@ -270,7 +257,7 @@ static void small_invalidation_takes_little(struct kunit *test)
 	unsigned int faults;
 	long pages, npages;
 
-	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
 	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
 	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_2M);
 	KUNIT_ASSERT_EQ(test, svm->gpu.bound, SZ_2M);
@@ -309,21 +296,27 @@ static void holes_grow(struct kunit *test)
 	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
 	struct xe_svm_range *range;
 
-	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
 	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
 
 	xsvm_zap(file, SZ_64K, PAGE_SIZE);
 	xsvm_zap(file, 3 * SZ_64K, SZ_64K);
 	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 2);
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_64K,
+						  SVM_BASE + 2 * SZ_64K));
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + 3 * SZ_64K,
 						  SVM_BASE + 4 * SZ_64K));
 	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 2 * SZ_64K,
+						 SVM_BASE + 3 * SZ_64K));
 	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 4 * SZ_64K,
 						 SVM_BASE + SZ_2M));
 
 	/* Bound again from the first to the last. */
 	xsvm_gpu_touch(test, SVM_BASE + SZ_64K, GPU_WRITE);
 	KUNIT_EXPECT_EQ(test, svm->gpu.bound, 3 * SZ_64K);
+	xsvm_gpu_touch(test, SVM_BASE + 3 * SZ_64K, GPU_WRITE);
+	KUNIT_ASSERT_TRUE(test, xsvm_pages_valid(test, range));
 	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 3 * SZ_64K,
 						 SVM_BASE + 4 * SZ_64K));
 
@@ -337,7 +330,7 @@ static void holes_grow(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_2M));
 	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
-	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
 	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
 	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
 }
@@ -350,7 +343,7 @@ static void large_entries_go_as_a_whole(struct kunit *test)
 	struct xe_svm_range *range;
 	long pages, npages;
 
-	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
 	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
 	pages = xsvm_stat(svm, pages);
 	npages = segment_npages(test, range, SVM_BASE + SZ_1M);
@@ -361,7 +354,7 @@ static void large_entries_go_as_a_whole(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE, SVM_BASE + SZ_2M));
 	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
 
-	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	xsvm_gpu_touch(test, SVM_BASE + SZ_1M, GPU_WRITE);
 	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, pages), pages + npages);
 }
@@ -373,7 +366,7 @@ static void small_invalidation_waits_for_jobs(struct kunit *test)
 	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
 	struct xe_svm_job *job;
 
-	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
 	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
 	job = xsvm_start_job(test);
 
@@ -388,23 +381,53 @@ static void small_invalidation_waits_for_jobs(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_1M));
 }
 
-/* Writing to what was got for reading, with a hole in it: all entries go. */
+/*
+ * Writing to what was got for reading, with a hole in it: the entries for reading go,
+ * and are there again afterwards.
+ */
 static void upgrade_of_holes(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
 	struct xe_svm_range *range;
 
-	touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
 	range = xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
 	KUNIT_ASSERT_FALSE(test, xe_svm_range_writable(range));
 
-	xsvm_zap(file, SZ_1M, PAGE_SIZE);
-	xsvm_gpu_write(test, SVM_BASE + SZ_1M, 1);
-	KUNIT_EXPECT_TRUE(test, xe_svm_range_writable(range));
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE, SVM_BASE + SZ_2M));
-	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
-	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE + SZ_1M), 1);
+	xsvm_write(test, SVM_BASE + PAGE_SIZE, 1);
+	xsvm_gpu_write(test, SVM_BASE + PAGE_SIZE, 2);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE + PAGE_SIZE), 2);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), 0);
+	xsvm_gpu_write(test, SVM_BASE, 3);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), 3);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 2);
+	KUNIT_EXPECT_EQ(test, svm->vm->faults.len, 0);
+}
+
+/*
+ * What was taken before is zapped and flushed. Taking it again does neither, and leaves
+ * no flush behind that nobody waits for.
+ */
+static void invalidation_inside_of_a_hole(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+
+	xsvm_zap(file, SZ_1M, SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+
+	/* What is sent now is finished only once somebody waits for it. */
+	svm->gpu.hold_flushes = 2;
+	xsvm_touch(test, SVM_BASE + SZ_1M, PAGE_SIZE);
+	xsvm_zap(file, SZ_1M, SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
+	KUNIT_EXPECT_TRUE(test, list_empty(&svm->gt->tlb_inval.pending_fences));
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_1M));
+	svm->gpu.hold_flushes = 0;
 }
 
 static void expect_still_mapped(struct kunit *test, u64 start, u64 end)
@@ -480,20 +503,21 @@ static void zap_waits_for_jobs(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
 }
 
-/* Writing to what was got for reading: entries of the other pages must not stay. */
+/* Writing to what was got for reading: the entries go first, with the lock free. */
 static void upgrade_zaps_first(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_svm_range *range;
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	xsvm_touch(test, SVM_BASE, SZ_64K);
 	range = xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
 	KUNIT_EXPECT_FALSE(test, xe_svm_range_writable(range));
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_pte(test, SVM_BASE) & GPU_PTE_WRITE);
 
 	svm->before_flush = expect_still_mapped;
+	svm->gpu.hold_flushes = 1;
 	xsvm_gpu_write(test, SVM_BASE, 1);
+	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
 	KUNIT_EXPECT_TRUE(test, xe_svm_range_writable(range));
 	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
 	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, xe_svm_range_start(range),
@@ -503,6 +527,47 @@ static void upgrade_zaps_first(struct kunit *test)
 	/* Reading what may be written takes nothing. */
 	KUNIT_EXPECT_EQ(test, get_pages(test, range, true), 0);
 	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+}
+
+/* Once the flush is under way, write to a page that was there for reading. */
+static void write_meanwhile(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	u64 pte;
+
+	wait_for_completion(svm->arg);
+	xsvm_write(test, SVM_BASE + PAGE_SIZE, 1);
+	/* The GPU may have the new page by now, but not the old one. */
+	pte = xsvm_gpu_pte(test, SVM_BASE + PAGE_SIZE);
+	KUNIT_EXPECT_FALSE(test, pte && is_zero_pfn(PHYS_PFN(pte)));
+}
+
+static void let_write(struct kunit *test, u64 start, u64 end)
+{
+	complete_all(to_svm(test)->arg);
+}
+
+/*
+ * An invalidation while the owner of a VM flushes has nothing to zap any more. It has
+ * to wait nevertheless: the GPU may still use what it takes.
+ */
+static void invalidation_waits_for_the_owner(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	DECLARE_COMPLETION_ONSTACK(flushing);
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
+	/* All of it is in the TLB. */
+	KUNIT_ASSERT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 0);
+
+	svm->arg = &flushing;
+	xsvm_start_meanwhile(test, write_meanwhile);
+	svm->gpu.hold_flushes = 1;
+	svm->before_flush = let_write;
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_WRITE), 0);
+	xsvm_wait_meanwhile(test);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 1);
 }
 
 /* ------------------------------------------------------------------------
@@ -635,7 +700,7 @@ static void collector_keeps_the_order(struct kunit *test)
 	svm->before_flush = expect_still_mapped;
 	svm->before_unbind = expect_zapped_and_mapped;
 	down_write(&svm->vm->lock);
-	KUNIT_EXPECT_EQ(test, xe_svm_range_collect(svm->vm, range), 0);
+	KUNIT_EXPECT_EQ(test, xe_svm_ranges_collect(svm->vm, SVM_BASE, SVM_BASE + SZ_64K), 0);
 	up_write(&svm->vm->lock);
 
 	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
@@ -847,16 +912,22 @@ static void questions_about_ranges(struct kunit *test)
 						    svm->mirror), ULONG_MAX);
 
 	/* Bound is what has entries that nobody has zapped, on all of the tiles. */
+	down_write(&vm->lock);
 	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0), NULL));
+	up_write(&vm->lock);
 	xsvm_gpu_touch(test, SVM_BASE + SZ_64K, GPU_READ);
+	down_write(&vm->lock);
 	KUNIT_EXPECT_TRUE(test, xe_svm_range_validate(vm, range, BIT(0), NULL));
 	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0) | BIT(1), NULL));
 	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0), (void *)1ul));
 	KUNIT_EXPECT_FALSE(test, xe_svm_range_needs_migrate_to_vram(range, svm->mirror,
 								    NULL));
 
+	up_write(&vm->lock);
 	xsvm_unmap(test, SVM_BASE + SZ_64K, SZ_64K);
+	down_write(&vm->lock);
 	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(vm, range, BIT(0), NULL));
+	up_write(&vm->lock);
 }
 
 /* Attributes change: the entries have to go, the pages may stay. */
@@ -876,7 +947,7 @@ static void zap_an_interval(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xe_svm_ranges_zap_ptes_in_range(vm, SVM_BASE, SVM_BORDER), 0);
 	KUNIT_EXPECT_EQ(test, in->tile_invalidated, BIT(0));
 	KUNIT_EXPECT_EQ(test, out->tile_invalidated, 0);
-	KUNIT_EXPECT_TRUE(test, xe_svm_range_has_dma_mapping(in));
+	KUNIT_EXPECT_TRUE(test, xe_svm_range_pages_valid(in));
 	xe_svm_notifier_unlock(vm);
 	up_write(&vm->lock);
 	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
@@ -896,10 +967,12 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(large_entries_go_as_a_whole),
 	KUNIT_CASE(small_invalidation_waits_for_jobs),
 	KUNIT_CASE(upgrade_of_holes),
+	KUNIT_CASE(invalidation_inside_of_a_hole),
 	KUNIT_CASE(unmapped_after_the_flush),
 	KUNIT_CASE(flushes_of_windows_overlap),
 	KUNIT_CASE(zap_waits_for_jobs),
 	KUNIT_CASE(upgrade_zaps_first),
+	KUNIT_CASE(invalidation_waits_for_the_owner),
 	KUNIT_CASE(unmap_hands_over_once),
 	KUNIT_CASE(garbage_that_was_never_bound),
 	KUNIT_CASE(collector_keeps_the_order),

@@ -249,6 +249,7 @@ static void invalidation_with_faults(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
 	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, GPU_ADDR, GPU_ADDR + SZ_64K));
 	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
 	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
 	KUNIT_EXPECT_FALSE(test, uvma->userptr.finish_inuse);
 	KUNIT_EXPECT_FALSE(test, uvma->userptr.tlb_inval_submitted);
@@ -349,6 +350,7 @@ static void invalidation_during_another(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, notify(uvma, MMU_NOTIFIER_RANGE_BLOCKABLE, &second));
 	KUNIT_EXPECT_NULL(test, second);
+	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
 	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
 	KUNIT_EXPECT_TRUE(test, uvma->userptr.finish_inuse);
@@ -386,9 +388,39 @@ static void second_pass_waits_for_jobs(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
 }
 
+/* Take memory away while a job is under way. The rest of the VM goes on meanwhile. */
+static void expect_lock_is_free(struct kunit *test)
+{
+	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
+	struct xe_userptr_vma *uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	struct xe_svm_job *job;
+
+	bind(test, uvma);
+	job = xsvm_start_job(test);
+	job->end_later = true;
+
+	xsvm_zap(file, 0, SZ_64K);
+	flush_work(&job->end_work);
+	KUNIT_EXPECT_TRUE(test, job->asked);
+	KUNIT_EXPECT_FALSE(test, job->wait_under_lock);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+}
+
+static void jobs_are_waited_for_without_the_lock(struct kunit *test)
+{
+	expect_lock_is_free(test);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+}
+
 /* ------------------------------------------------------------------------
  * Without faults
  */
+
+static void preemption_is_waited_for_without_the_lock(struct kunit *test)
+{
+	use_vm_without_faults(test);
+	expect_lock_is_free(test);
+}
 
 static void invalidation_without_faults(struct kunit *test)
 {
@@ -582,6 +614,8 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(nothing_without_blocking),
 	KUNIT_CASE(invalidation_during_another),
 	KUNIT_CASE(second_pass_waits_for_jobs),
+	KUNIT_CASE(jobs_are_waited_for_without_the_lock),
+	KUNIT_CASE(preemption_is_waited_for_without_the_lock),
 	KUNIT_CASE(invalidation_without_faults),
 	KUNIT_CASE(invalidated_again),
 	KUNIT_CASE(memory_is_gone),
