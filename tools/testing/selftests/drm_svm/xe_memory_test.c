@@ -1,0 +1,645 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Kinds of memory that a process shares with a GPU that has the xe driver: what the
+ * GPU writes is never lost, pages that can't be had are in nobody's way, and neither
+ * is a process that doesn't answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/falloc.h>
+#include <linux/userfaultfd.h>
+
+#include "kselftest_harness.h"
+#include "svm_mem.h"
+#include "xe_lib.h"
+
+#ifndef MADV_FREE
+#define MADV_FREE	8
+#endif
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
+
+/* One range of the driver's */
+#define LEN	SVM_PMD_SIZE
+/* Few enough to be paged out at once */
+#define SMALL	(256UL << 10)
+#define RW	(PROT_READ | PROT_WRITE)
+#define TEST_SECONDS	120
+
+FIXTURE(memory)
+{
+	struct xe_gpu gpu;
+	struct xe_queue *copy, *compute;
+	char *seen;
+	size_t page;
+};
+
+FIXTURE_SETUP(memory)
+{
+	int err = xe_open(&self->gpu);
+
+	if (err == -ENODEV)
+		SKIP(return, "%s", svm_why());
+	ASSERT_EQ(0, err) TH_LOG("%s", svm_why());
+	self->copy = &self->gpu.queue[XE_COPY];
+	self->compute = &self->gpu.queue[XE_COMPUTE];
+	self->page = svm_page_size();
+	self->seen = svm_map_aligned(LEN, LEN);
+	ASSERT_NE(NULL, self->seen);
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	munmap(self->seen, LEN);
+	xe_close(&self->gpu);
+}
+
+#define MEMORY_TEST(name)	TEST_F_TIMEOUT(memory, name, TEST_SECONDS)
+
+#define GPU_FILLS(mem, byte, len) do {					\
+	xe_emit_fill(self->copy, mem, byte, len);			\
+	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());	\
+} while (0)
+
+/* The GPU reads; what it sees is in self->seen */
+#define GPU_READS(mem, len) do {					\
+	xe_emit_copy(self->copy, self->seen, mem, len);			\
+	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());	\
+} while (0)
+
+static uint64_t word_of(uint8_t byte)
+{
+	return 0x0101010101010101 * byte;
+}
+
+#define IS_FILLED(mem, byte, len) \
+	ASSERT_EQ(-1, svm_value_check(mem, len, word_of(byte)))
+
+#define GPU_SEES(mem, byte, len) do {					\
+	GPU_READS(mem, len);						\
+	IS_FILLED(self->seen, byte, len);				\
+} while (0)
+
+static char *map_shared(int fd, size_t len)
+{
+	char *mem = mmap(NULL, len, RW, MAP_SHARED, fd, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+static int memory_file(size_t len)
+{
+	int fd = memfd_create("xe_memory", MFD_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, len)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Aligned so that all of it may be one range */
+static char *map_file_aligned(int fd)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+
+	if (!mem)
+		return NULL;
+	mem = mmap(mem, LEN, RW, MAP_SHARED | MAP_FIXED, fd, 0);
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/*
+ * What the GPU wrote is there after reclaim, whoever used the memory before
+ */
+
+/* First the CPU or the GPU reads, so that nothing looks as if it were written to */
+static int read_first(struct xe_queue *copy, char *seen, char *mem, bool cpu)
+{
+	for (size_t i = 0; cpu && i < SMALL; i += 512)
+		*(volatile char *)(mem + i);
+	xe_emit_copy(copy, seen, mem, SMALL);
+	return xe_run(copy);
+}
+
+static void page_out(char *mem, size_t len)
+{
+	for (int i = 0; i < 3; i++)
+		madvise(mem, len, MADV_PAGEOUT);
+}
+
+MEMORY_TEST(shared_memory_is_paged_out)
+{
+	if (!svm_want_swap())
+		SKIP(return, "no swap");
+	for (int cpu = 0; cpu < 2; cpu++) {
+		int fd = memory_file(SMALL);
+		char *mem = map_shared(fd, SMALL);
+
+		ASSERT_NE(NULL, mem);
+		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, cpu));
+		GPU_FILLS(mem, 7, SMALL);
+		page_out(mem, SMALL);
+		IS_FILLED(mem, 7, SMALL);
+		/* It comes back for reading, and is written to again */
+		page_out(mem, SMALL);
+		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, cpu));
+		IS_FILLED(self->seen, 7, SMALL);
+		GPU_FILLS(mem, 8, SMALL);
+		page_out(mem, SMALL);
+		IS_FILLED(mem, 8, SMALL);
+		munmap(mem, SMALL);
+		close(fd);
+	}
+}
+
+MEMORY_TEST(anonymous_memory_is_paged_out)
+{
+	char *mem = svm_map(SMALL, RW);
+
+	if (!svm_want_swap())
+		SKIP(return, "no swap");
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, xe_prefer(&self->gpu, mem, SMALL, self->gpu.system));
+	for (uint8_t i = 1; i < 5; i++) {
+		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, i & 1));
+		GPU_FILLS(mem, i, SMALL);
+		page_out(mem, SMALL);
+		IS_FILLED(mem, i, SMALL);
+		page_out(mem, SMALL);
+	}
+}
+
+/* Memory that the CPU has no use for any more, and the GPU writes to */
+MEMORY_TEST(freed_memory_is_written_to)
+{
+	char *mem = svm_map(SMALL, RW);
+
+	if (!svm_want_swap())
+		SKIP(return, "no swap");
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, xe_prefer(&self->gpu, mem, SMALL, self->gpu.system));
+	for (int gpu_first = 0; gpu_first < 2; gpu_first++) {
+		memset(mem, 1, SMALL);
+		if (gpu_first)
+			GPU_SEES(mem, 1, SMALL);
+		ASSERT_EQ(0, madvise(mem, SMALL, MADV_FREE));
+		GPU_FILLS(mem, 7, SMALL);
+		page_out(mem, SMALL);
+		IS_FILLED(mem, 7, SMALL);
+	}
+}
+
+static int file_on_disk(size_t len)
+{
+	char name[256];
+	const char *dir = getenv("SVM_DISK");
+	int fd;
+
+	if (!dir)
+		return -ENOENT;
+	snprintf(name, sizeof(name), "%s/xe_memory_XXXXXX", dir);
+	fd = mkstemp(name);
+	if (fd < 0)
+		return -errno;
+	unlink(name);
+	for (size_t i = 0; i < len; i += 4096) {
+		char block[4096];
+
+		memset(block, 1, sizeof(block));
+		if (pwrite(fd, block, sizeof(block), i) != sizeof(block))
+			return -EIO;
+	}
+	return fsync(fd) ? -errno : fd;
+}
+
+/* The file system has to learn of the write, else the disk does not */
+MEMORY_TEST(file_reaches_the_disk)
+{
+	int fd = file_on_disk(SMALL);
+	char *mem, *disk;
+
+	if (fd == -ENOENT)
+		SKIP(return, "no SVM_DISK");
+	ASSERT_LE(0, fd);
+	mem = map_shared(fd, SMALL);
+	ASSERT_NE(NULL, mem);
+	disk = svm_map(SMALL, RW);
+	for (uint8_t i = 2; i < 6; i++) {
+		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, i & 1));
+		IS_FILLED(self->seen, i - 1, SMALL);
+		GPU_FILLS(mem, i, SMALL);
+		ASSERT_EQ(0, msync(mem, SMALL, MS_SYNC));
+		/* Not dirty and not mapped: what is read comes from the disk */
+		ASSERT_EQ(0, madvise(mem, SMALL, MADV_DONTNEED));
+		ASSERT_EQ(0, posix_fadvise(fd, 0, SMALL, POSIX_FADV_DONTNEED));
+		ASSERT_EQ(SMALL, pread(fd, disk, SMALL, 0));
+		IS_FILLED(disk, i, SMALL);
+	}
+	close(fd);
+}
+
+/*
+ * Pages that can't be had
+ */
+
+MEMORY_TEST(write_beside_memory_for_reading)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, LEN);
+	for (int part = 0; part < 2; part++) {
+		char *write = mem + !part * LEN / 2, *read = mem + part * LEN / 2;
+
+		GPU_FILLS(mem, 3, LEN);
+		ASSERT_EQ(0, mprotect(read, LEN / 2, PROT_READ));
+		GPU_FILLS(write, 4, LEN / 2);
+		GPU_SEES(read, 3, LEN / 2);
+		IS_FILLED(write, 4, LEN / 2);
+		ASSERT_EQ(0, mprotect(read, LEN / 2, RW));
+		GPU_FILLS(read, 5, LEN / 2);
+		IS_FILLED(read, 5, LEN / 2);
+	}
+}
+
+/* Each second page can only be read, within all sizes that entries can have */
+MEMORY_TEST(pages_for_reading_in_between)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+	const size_t n = 64;
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, LEN);
+	GPU_FILLS(mem, 2, LEN);
+	for (size_t i = 0; i < n; i += 2)
+		ASSERT_EQ(0, mprotect(mem + i * self->page, self->page, PROT_READ));
+	for (size_t i = 1; i < n; i += 2)
+		GPU_FILLS(mem + i * self->page, 3, self->page);
+	GPU_READS(mem, n * self->page);
+	for (size_t i = 0; i < n; i++)
+		IS_FILLED(self->seen + i * self->page, i & 1 ? 3 : 2, self->page);
+	GPU_SEES(mem + n * self->page, 2, LEN - n * self->page);
+	GPU_FILLS(mem + n * self->page, 4, LEN - n * self->page);
+}
+
+/* In a process of its own, whose queue is lost */
+static int child_fails(char *mem, size_t len)
+{
+	struct xe_gpu gpu;
+	int err = xe_open(&gpu);
+
+	if (err)
+		return 2;
+	xe_emit_fill(&gpu.queue[XE_COPY], mem, 9, len);
+	return xe_run(&gpu.queue[XE_COPY]) ? 0 : 1;
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ?
+	       WEXITSTATUS(status) : -1;
+}
+
+/* A write that is not allowed fails, and changes nothing, on either side of one that is */
+MEMORY_TEST(write_to_memory_for_reading)
+{
+	int fd = memory_file(LEN);
+	char *mem = map_file_aligned(fd);
+	pid_t pid;
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, LEN);
+	ASSERT_EQ(0, mprotect(mem, LEN / 2, PROT_READ));
+	pid = fork();
+	if (!pid)
+		_exit(child_fails(mem + LEN / 4, self->page));
+	ASSERT_EQ(0, status_of(pid));
+	GPU_FILLS(mem + LEN / 2, 2, LEN / 2);
+	IS_FILLED(mem, 1, LEN / 2);
+	IS_FILLED(mem + LEN / 2, 2, LEN / 2);
+}
+
+MEMORY_TEST(end_of_a_file)
+{
+	int fd = memory_file(3 * self->page);
+	char *mem = map_file_aligned(fd);
+	pid_t pid;
+
+	ASSERT_NE(NULL, mem);
+	GPU_FILLS(mem, 1, 3 * self->page);
+	IS_FILLED(mem, 1, 3 * self->page);
+	pid = fork();
+	if (!pid)
+		_exit(child_fails(mem + 4 * self->page, self->page));
+	ASSERT_EQ(0, status_of(pid));
+	GPU_FILLS(mem, 2, 3 * self->page);
+
+	/* It grows, shrinks and grows again */
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	GPU_FILLS(mem, 3, LEN);
+	ASSERT_EQ(0, ftruncate(fd, 5 * self->page));
+	GPU_SEES(mem, 3, 5 * self->page);
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	GPU_SEES(mem + 5 * self->page, 0, LEN - 5 * self->page);
+	GPU_FILLS(mem, 4, LEN);
+	IS_FILLED(mem, 4, LEN);
+}
+
+MEMORY_TEST(holes_are_punched)
+{
+	int fd = memory_file(LEN);
+	char *mem = map_file_aligned(fd);
+	const size_t at = 100 * self->page, len = 40 * self->page;
+
+	ASSERT_NE(NULL, mem);
+	for (uint8_t i = 1; i < 4; i++) {
+		GPU_FILLS(mem, i, LEN);
+		ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				       at, len));
+		GPU_SEES(mem + at, 0, len);
+		IS_FILLED(mem, i, at);
+		IS_FILLED(mem + at + len, i, LEN - at - len);
+		GPU_FILLS(mem + at, 10, len);
+		IS_FILLED(mem + at, 10, len);
+	}
+}
+
+/* Each process writes to its own copy, the parent by the GPU */
+MEMORY_TEST(copies_after_fork)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+	int go[2];
+	char byte;
+	pid_t pid;
+
+	ASSERT_NE(NULL, mem);
+	GPU_FILLS(mem, 1, LEN);
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	if (!pid) {
+		close(go[1]);
+		if (read(go[0], &byte, 1) != 1 ||
+		    svm_value_check(mem, LEN, word_of(1)) != -1)
+			_exit(1);
+		memset(mem, 3, LEN);
+		_exit(0);
+	}
+	close(go[0]);
+	GPU_SEES(mem, 1, LEN);
+	GPU_FILLS(mem, 2, LEN / 2);
+	ASSERT_EQ(1, write(go[1], "x", 1));
+	ASSERT_EQ(0, status_of(pid));
+	IS_FILLED(mem, 2, LEN / 2);
+	GPU_SEES(mem + LEN / 2, 1, LEN / 2);
+	GPU_FILLS(mem, 4, LEN);
+	IS_FILLED(mem, 4, LEN);
+}
+
+/*
+ * A read of what may be written is no reason for a second fault
+ */
+MEMORY_TEST(read_then_write_faults_once)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+	struct xe_stats before, after;
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, xe_prefer(&self->gpu, mem, LEN, self->gpu.system));
+	memset(mem, 1, LEN);
+	/* Its own memory comes first */
+	xe_emit_add(self->compute, (uint64_t *)self->seen, 1);
+	ASSERT_EQ(0, xe_run(self->compute));
+
+	ASSERT_EQ(0, xe_stats(&self->gpu, &before));
+	xe_emit_add(self->compute, (uint64_t *)mem, 5);
+	ASSERT_EQ(0, xe_run(self->compute)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
+	xe_stats_sub(&after, &before);
+	EXPECT_GE(1, after.faults);
+	EXPECT_EQ(0, after.tlb_invalidations);
+	ASSERT_EQ(word_of(1) + 5, *(uint64_t *)mem);
+}
+
+/* What was read and then prefetched is there for writing */
+MEMORY_TEST(prefetch_after_read)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+	struct xe_stats before, after;
+
+	ASSERT_NE(NULL, mem);
+	/* Zero pages: the first write has to make room */
+	GPU_SEES(mem, 0, LEN);
+	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, LEN, self->gpu.system));
+	ASSERT_EQ(0, xe_stats(&self->gpu, &before));
+	GPU_FILLS(mem, 5, LEN);
+	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
+	EXPECT_EQ(before.faults, after.faults);
+	IS_FILLED(mem, 5, LEN);
+
+	/* Beside what may only be read it fetches as much as it can */
+	ASSERT_EQ(0, mprotect(mem, LEN / 2, PROT_READ));
+	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, LEN, self->gpu.system));
+	ASSERT_EQ(0, xe_stats(&self->gpu, &before));
+	GPU_FILLS(mem + LEN / 2, 6, LEN / 2);
+	GPU_SEES(mem, 5, LEN / 2);
+	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
+	EXPECT_EQ(before.faults, after.faults);
+}
+
+/*
+ * Memory that another thread has to provide, sooner or later or never
+ */
+
+static int watch_missing(char *mem, size_t len)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)mem, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+/* Wait until somebody needs a page. The address, or 0 */
+static uint64_t missing_page(int uffd)
+{
+	struct pollfd pfd = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	if (poll(&pfd, 1, TEST_SECONDS * 500) != 1 ||
+	    read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return 0;
+	return msg.arg.pagefault.address;
+}
+
+static int provide_zeroes(int uffd, uint64_t addr, size_t len)
+{
+	struct uffdio_zeropage zero = { .range = { addr & -len, len } };
+
+	return ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
+}
+
+struct provider {
+	int uffd;
+	size_t page;
+	const bool *may_provide;
+	bool asked, provided;
+};
+
+/* Provides nothing before it may */
+static void *provide_late(void *arg)
+{
+	struct provider *provider = arg;
+	uint64_t addr = missing_page(provider->uffd);
+
+	__atomic_store_n(&provider->asked, !!addr, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(provider->may_provide, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	provider->provided = !provide_zeroes(provider->uffd, addr, provider->page);
+	return NULL;
+}
+
+/* The rest of a range does not wait for a page that takes its time */
+MEMORY_TEST(slow_page)
+{
+	char *mem = svm_map_aligned(LEN, LEN), *slow;
+	struct provider provider = { .page = self->page };
+	bool may_provide = false;
+	pthread_t thread;
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, madvise(mem, LEN, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, xe_prefer(&self->gpu, mem, LEN, self->gpu.system));
+	memset(mem, 1, LEN);
+	slow = mem + 200 * self->page;
+	ASSERT_EQ(0, madvise(slow, self->page, MADV_DONTNEED));
+	provider.uffd = watch_missing(mem, LEN);
+	if (provider.uffd == -EPERM || provider.uffd == -ENOSYS)
+		SKIP(return, "no userfaultfd");
+	ASSERT_LE(0, provider.uffd);
+	provider.may_provide = &may_provide;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, provide_late, &provider));
+
+	/* On both sides, near and far */
+	GPU_FILLS(mem, 2, 200 * self->page);
+	GPU_FILLS(slow + self->page, 3, LEN - 201 * self->page);
+	GPU_FILLS(slow - self->page, 4, self->page);
+
+	xe_emit_fill(self->copy, slow, 5, self->page);
+	ASSERT_EQ(0, xe_submit(self->copy));
+	while (!__atomic_load_n(&provider.asked, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	__atomic_store_n(&may_provide, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(0, xe_wait(self->copy)) TH_LOG("%s", svm_why());
+	pthread_join(thread, NULL);
+	ASSERT_TRUE(provider.provided);
+	IS_FILLED(slow, 5, self->page);
+	IS_FILLED(mem, 2, 199 * self->page);
+	close(provider.uffd);
+}
+
+/* A process whose job waits for memory that never comes; @ready tells when it does */
+static void be_silent(int ready, int keep)
+{
+	struct xe_gpu gpu;
+	char *mem = svm_map(4096, RW);
+	int uffd = mem ? watch_missing(mem, 4096) : -1;
+
+	if (uffd < 0 || xe_open(&gpu))
+		_exit(2);
+	xe_emit_fill(&gpu.queue[XE_COPY], mem, 1, 4096);
+	if (xe_submit(&gpu.queue[XE_COPY]) || !missing_page(uffd))
+		_exit(3);
+	/* Somebody else has the userfaultfd as well, so its end does not help */
+	if (!fork()) {
+		close(ready);
+		if (read(keep, &gpu, 1) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	if (write(ready, "x", 1) != 1)
+		_exit(4);
+	for (;;)
+		pause();
+}
+
+static int others_work(size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct xe_gpu gpu;
+		char *mem = svm_map(4096, RW);
+		int err = mem ? xe_open(&gpu) : -ENOMEM;
+
+		if (err)
+			return err;
+		xe_emit_fill(&gpu.queue[XE_COPY], mem, 1, 4096);
+		err = xe_run(&gpu.queue[XE_COPY]);
+		xe_close(&gpu);
+		munmap(mem, 4096);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Nobody answers the page faults of some processes. The jobs of others go on, whatever
+ * queue of the driver their address spaces have, and the silent ones can be killed.
+ */
+MEMORY_TEST(silent_processes)
+{
+	int ready[2], keep[2];
+	pid_t silent[5];
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(keep));
+	for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
+		silent[i] = fork();
+		if (!silent[i]) {
+			close(keep[1]);
+			be_silent(ready[1], keep[0]);
+		}
+		ASSERT_EQ(1, read(ready[0], &byte, 1));
+	}
+
+	ASSERT_EQ(0, others_work(8)) TH_LOG("%s", svm_why());
+	GPU_FILLS(self->seen, 1, self->page);
+
+	for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
+		uint64_t begin = svm_now_ns();
+		int status;
+
+		ASSERT_EQ(0, kill(silent[i], SIGKILL));
+		ASSERT_EQ(silent[i], waitpid(silent[i], &status, 0));
+		TH_LOG("gone after %llu ms",
+		       (unsigned long long)(svm_now_ns() - begin) / 1000000);
+	}
+	ASSERT_EQ(0, others_work(8)) TH_LOG("%s", svm_why());
+	close(keep[1]);
+}
+
+TEST_HARNESS_MAIN
