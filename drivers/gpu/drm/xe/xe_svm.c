@@ -661,6 +661,26 @@ static bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
 	return notifier_needs_finish(xnotifier);
 }
 
+/* Zap what a first pass could not, since a job was under way. */
+static void finish_zap(struct xe_vm *vm, struct xe_svm_notifier *xnotifier, ktime_t begin)
+{
+	struct rw_semaphore *lock = &vm->svm.gpusvm.notifier_lock;
+
+	/*
+	 * Jobs that come after this can't be for the ranges in question, which are
+	 * not bound before they were zapped.
+	 */
+	binds_wait(vm);
+
+	down_write(lock);
+	/* A first pass may have been faster, with a flush that covers it all. */
+	if (!xnotifier->flushing) {
+		xnotifier->begin = begin;
+		zap_and_submit_locked(vm, xnotifier);
+	}
+	up_write(lock);
+}
+
 /* The core lets only one second pass of a window run at a time. */
 static void xe_svm_invalidate_finish(struct drm_gpusvm *gpusvm,
 				     struct drm_gpusvm_notifier *notifier)
@@ -670,29 +690,19 @@ static void xe_svm_invalidate_finish(struct drm_gpusvm *gpusvm,
 	ktime_t begin = xe_gt_stats_ktime_get();
 	bool pending;
 
-	owner_flush_wait(xnotifier);
 	flush_wait(vm, xnotifier);
 
 	xe_svm_notifier_lock(vm);
 	pending = zap_is_pending(xnotifier);
 	xe_svm_notifier_unlock(vm);
-	if (!pending)
-		return;
+	if (pending)
+		finish_zap(vm, xnotifier, begin);
 
 	/*
-	 * Jobs that come after this can't be for the ranges in question, which are
-	 * not bound before they were zapped.
+	 * Whoever else has zapped what was pending, the owner or another first pass,
+	 * had sent the flush when the lock was free for us.
 	 */
-	binds_wait(vm);
-
-	down_write(&gpusvm->notifier_lock);
-	/* A first pass may have been faster, with a flush that covers it all. */
-	if (!xnotifier->flushing) {
-		xnotifier->begin = begin;
-		zap_and_submit_locked(vm, xnotifier);
-	}
-	up_write(&gpusvm->notifier_lock);
-
+	owner_flush_wait(xnotifier);
 	flush_wait(vm, xnotifier);
 }
 
@@ -1560,7 +1570,11 @@ static int range_get_all(struct xe_vm *vm, struct xe_svm_range *range,
 		err = range_get(vm, range, &get);
 	}
 
-	return drm_gpusvm_pages_mapped(&range->pages) ? 0 : err;
+	if (drm_gpusvm_pages_mapped(&range->pages))
+		return 0;
+
+	/* To a prefetch, memory that is gone is memory that can't be had. */
+	return err == -ESTALE ? -EFAULT : err;
 }
 
 /**

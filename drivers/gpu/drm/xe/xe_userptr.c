@@ -156,6 +156,9 @@ static bool request_fences(struct xe_vm *vm)
 	return signaled;
 }
 
+/* How often an invalidation lets jobs pass it while it waits. */
+#define XE_USERPTR_WAITS	8
+
 static void wait_fences(struct xe_vm *vm)
 {
 	long left = dma_resv_wait_timeout(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP,
@@ -187,17 +190,22 @@ static bool submit_flush_locked(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 
 /*
  * Take the notifier lock when no job of the VM is under way. Those that come meanwhile
- * are not for a userptr that is being invalidated: its pages are not valid.
+ * are not for a userptr that is being invalidated: its pages are not valid. If there is
+ * always another one, the last of them are waited for under the lock, where none is added.
  */
 static void lock_without_jobs(struct xe_vm *vm)
 {
-	for (;;) {
+	int tries;
+
+	for (tries = 0; tries < XE_USERPTR_WAITS; tries++) {
 		wait_fences(vm);
 		down_write(&vm->svm.gpusvm.notifier_lock);
 		if (dma_resv_test_signaled(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP))
 			return;
 		up_write(&vm->svm.gpusvm.notifier_lock);
 	}
+	down_write(&vm->svm.gpusvm.notifier_lock);
+	wait_fences(vm);
 }
 
 /* Stage 2 where the first pass had to leave it; returns as stage 2 does. */
