@@ -1,0 +1,1237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel's memory management does to memory of a process that is in the
+ * memory of a device, seen from user space, on the virtual SVM device.
+ *
+ * Each test runs on small and on huge pages, and on memory that is in RAM as well:
+ * what is expected is what happens there. The one difference that may be seen is
+ * where the memory is.
+ *
+ * In this order: who reads and writes the memory of a process; what changes the
+ * mapping; the reports in /proc; tracking of writes by soft-dirty bits and by
+ * userfaultfd; what moves and merges pages; what has to survive a move.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+#include <linux/futex.h>
+#include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
+
+#include "svm_harness.h"
+
+#define TEST_SET	"drm_svm_walkers"
+#define RAM		DRM_VSVM_LOCATION_SYSTEM
+#define DEV		DRM_VSVM_LOCATION_DEVICE(0)
+
+/* What tests work on, a huge page; and a part of it in the middle */
+#define LEN		SVM_PMD_SIZE
+#define PART		(LEN / 4)
+#define PART_LEN	(5 * svm_page_size())
+
+#define PM_SOFT_DIRTY	(1ULL << 55)
+#define PM_UFFD_WP	(1ULL << 57)
+
+/* Later than the headers of some C libraries */
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
+
+FIXTURE(walk)
+{
+	struct svm svm;
+	struct svm_queue *q;
+	size_t page;
+	uint32_t place;
+	char *mem;
+};
+
+FIXTURE_VARIANT(walk)
+{
+	bool huge, ram;
+};
+
+FIXTURE_VARIANT_ADD(walk, small) { };
+FIXTURE_VARIANT_ADD(walk, huge) { .huge = true };
+FIXTURE_VARIANT_ADD(walk, ram_small) { .ram = true };
+FIXTURE_VARIANT_ADD(walk, ram_huge) { .huge = true, .ram = true };
+
+/* It takes a while to make the device: all tests share it */
+static struct shared {
+	pid_t owner;
+	bool made;
+} *shared;
+
+static void __attribute__((constructor)) begin(void)
+{
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		abort();
+	shared->owner = getpid();
+}
+
+static void __attribute__((destructor)) end(void)
+{
+	if (getpid() == shared->owner)
+		svm_set_remove(TEST_SET);
+}
+
+static uint64_t mem_used(struct __test_metadata *_metadata, struct svm *svm)
+{
+	struct drm_vsvm_device_stats stats;
+
+	ASSERT_EQ(0, svm_stats(svm, &stats)) TH_LOG("%s", svm_why());
+	return stats.mem_used;
+}
+
+static char *map_len(struct __test_metadata *_metadata, size_t len, bool huge)
+{
+	char *mem = svm_map_aligned(len, SVM_PMD_SIZE);
+
+	ASSERT_NE(NULL, mem);
+	madvise(mem, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	return mem;
+}
+
+FIXTURE_SETUP(walk)
+{
+	static const char *const settings[] = {
+		"mem_size=8M", "policy=advice", NULL
+	};
+
+	self->svm.fd = -1;
+	if (!shared->made) {
+		svm_set_remove(TEST_SET);
+		ASSERT_EQ(0, svm_set_make(TEST_SET, settings))
+			TH_LOG("%s", svm_why());
+		shared->made = true;
+	}
+	ASSERT_EQ(0, svm_open_set(&self->svm, TEST_SET, 1))
+		TH_LOG("%s", svm_why());
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
+	self->q = &self->svm.queue[0];
+	self->page = svm_page_size();
+	self->place = variant->ram ? RAM : DEV;
+	self->mem = map_len(_metadata, LEN, variant->huge);
+}
+
+FIXTURE_TEARDOWN(walk)
+{
+	check_stale(_metadata, &self->svm);
+	svm_close(&self->svm);
+}
+
+/* So many pages of [mem, mem + len) must be there */
+#define COUNT_AT(num, location, mem, len) \
+	ASSERT_EQ((long)(num), svm_count_at(&self->svm, mem, len, location)) \
+		TH_LOG("location %u", (unsigned int)(location))
+
+/* Pages stay where they are while they are in a batch of some CPU's for the LRU lists */
+static void put_all(struct svm *svm, const void *mem, size_t len, uint32_t place)
+{
+	for (int i = 0; i < 5; i++) {
+		svm_prefetch(svm, mem, len, place, NULL);
+		if (svm_count_at(svm, mem, len, place) ==
+		    (long)(len / svm_page_size()))
+			return;
+
+		/* This empties them all */
+		svm_write_file("/proc/sys/vm/drop_caches", "1");
+	}
+}
+
+/* Bring memory to where the variant has it; all of it, or what can be moved */
+#define TRY_PUT(mem, len) \
+	ASSERT_EQ(0, svm_prefetch(&self->svm, mem, len, self->place, NULL)) \
+		TH_LOG("%s", svm_why())
+#define PUT(mem, len) do {						\
+	put_all(&self->svm, mem, len, self->place);			\
+	COUNT_AT((len) / self->page, self->place, mem, len);		\
+} while (0)
+#define TAKE_BACK(mem, len) do {					\
+	ASSERT_EQ(0, svm_prefetch(&self->svm, mem, len, RAM, NULL))	\
+		TH_LOG("%s", svm_why());				\
+	COUNT_AT(0, DEV, mem, len);					\
+} while (0)
+
+/* Fill what the test works on, and move it there */
+#define FILL_AND_PUT(seed) do {						\
+	svm_pattern_fill(self->mem, LEN, seed);				\
+	PUT(self->mem, LEN);						\
+} while (0)
+
+static bool child_is_content(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+/* What is behind an address may be a signal */
+static sigjmp_buf no_access;
+static int no_access_signal;
+
+static void on_no_access(int sig)
+{
+	no_access_signal = sig;
+	siglongjmp(no_access, 1);
+}
+
+static void read_it(volatile char *at)
+{
+	(void)*at;
+}
+
+static void write_it(volatile char *at)
+{
+	char c = *at;
+
+	*at = c;
+}
+
+static void poison_it(volatile char *at)
+{
+	madvise((void *)at, svm_page_size(), MADV_HWPOISON);
+}
+
+/* The signal of an access, or 0 */
+static int signal_of(void (*access)(volatile char *at), volatile char *at)
+{
+	struct sigaction new = { .sa_handler = on_no_access }, segv, bus;
+
+	sigaction(SIGSEGV, &new, &segv);
+	sigaction(SIGBUS, &new, &bus);
+	no_access_signal = 0;
+	if (!sigsetjmp(no_access, 1))
+		access(at);
+	sigaction(SIGSEGV, &segv, NULL);
+	sigaction(SIGBUS, &bus, NULL);
+	return no_access_signal;
+}
+
+/*
+ * Who reads and writes the memory of a process
+ */
+
+static bool core_has(const char *path, const void *mem, size_t len, uint64_t seed)
+{
+	uint64_t addr = svm_addr(mem);
+	char *data = malloc(len);
+	bool found = false;
+	Elf64_Ehdr head;
+	Elf64_Phdr part;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (data && fd >= 0 && pread(fd, &head, sizeof(head), 0) == sizeof(head))
+		for (int i = 0; !found && i < head.e_phnum; i++)
+			found = pread(fd, &part, sizeof(part), head.e_phoff +
+				      i * sizeof(part)) == sizeof(part) &&
+				part.p_type == PT_LOAD && addr >= part.p_vaddr &&
+				addr + len <= part.p_vaddr + part.p_filesz &&
+				pread(fd, data, len, part.p_offset + addr -
+				      part.p_vaddr) == (ssize_t)len &&
+				svm_pattern_check(data, len, seed) < 0;
+	close(fd);
+	free(data);
+	return found;
+}
+
+static bool read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	close(fd);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return true;
+}
+
+/* It dies of this; the memory is a copy of its parent's, in the device */
+static void dump_core(const char *dir)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (chdir(dir) || setrlimit(RLIMIT_CORE, &limit))
+		_exit(1);
+	prctl(PR_SET_DUMPABLE, 1);
+	signal(SIGABRT, SIG_DFL);
+	abort();
+}
+
+SVM_TEST(walk, core_file)
+{
+	static const char pattern_file[] = "/proc/sys/kernel/core_pattern";
+	char dir[] = "/tmp/svm_core.XXXXXX", path[64], before[256];
+	int status;
+	pid_t pid;
+
+	FILL_AND_PUT(1);
+	ASSERT_NE(NULL, mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/core", dir);
+	ASSERT_TRUE(read_text(pattern_file, before, sizeof(before)));
+	ASSERT_TRUE(svm_write_file(pattern_file, path));
+	pid = fork();
+	if (!pid)
+		dump_core(dir);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	svm_write_file(pattern_file, before);
+	EXPECT_TRUE(WIFSIGNALED(status) && WCOREDUMP(status));
+	if (access(path, R_OK)) {
+		/* kernel.core_uses_pid */
+		snprintf(path, sizeof(path), "%s/core.%d", dir, pid);
+	}
+	EXPECT_TRUE(core_has(path, self->mem, LEN, 1));
+	unlink(path);
+	rmdir(dir);
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
+SVM_TEST(walk, proc_mem)
+{
+	uint64_t word = 0, value = 42;
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	FILL_AND_PUT(1);
+	ASSERT_EQ(8, pread(fd, &word, 8, svm_addr(self->mem + PART)));
+	ASSERT_EQ(svm_pattern_word(1, PART / 8), word);
+	PUT(self->mem, LEN);
+	ASSERT_EQ(8, pwrite(fd, &value, 8, svm_addr(self->mem + PART)));
+	SUMS_TO(pattern_sum(LEN, 1) - word + value, self->q, self->mem, LEN);
+	close(fd);
+}
+
+SVM_TEST(walk, process_vm)
+{
+	char *copy = map_len(_metadata, LEN, false);
+	struct iovec local = { copy, LEN }, remote = { self->mem, LEN };
+
+	FILL_AND_PUT(1);
+	ASSERT_EQ((ssize_t)LEN,
+		  process_vm_readv(getpid(), &local, 1, &remote, 1, 0));
+	IS_PATTERN(copy, LEN, 1);
+	svm_pattern_fill(copy, LEN, 2);
+	PUT(self->mem, LEN);
+	ASSERT_EQ((ssize_t)LEN,
+		  process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
+	SUMS_TO(pattern_sum(LEN, 2), self->q, self->mem, LEN);
+	IS_PATTERN(self->mem, LEN, 2);
+}
+
+SVM_TEST(walk, ptrace_pokes)
+{
+	uint64_t *word = (uint64_t *)(self->mem + PART);
+	int status;
+	pid_t pid;
+
+	FILL_AND_PUT(1);
+	pid = fork();
+	if (!pid) {
+		/* For a debugger, what is read-only can be written */
+		mprotect(self->mem, LEN, PROT_READ);
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(*word != 42);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	errno = 0;
+	ASSERT_EQ((long)svm_pattern_word(1, PART / 8),
+		  ptrace(PTRACE_PEEKDATA, pid, word, NULL));
+	ASSERT_EQ(0, errno);
+	ASSERT_EQ(0, ptrace(PTRACE_POKEDATA, pid, word, 42L));
+	ASSERT_EQ(0, ptrace(PTRACE_CONT, pid, NULL, NULL));
+	ASSERT_TRUE(child_is_content(pid));
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
+SVM_TEST(walk, pin)
+{
+	int pin;
+
+	FILL_AND_PUT(1);
+	pin = svm_pin(self->mem + PART, PART_LEN);
+	ASSERT_LE(0, pin) TH_LOG("%s", strerror(-pin));
+	COUNT_AT(PART_LEN / self->page, RAM, self->mem + PART, PART_LEN);
+	ASSERT_EQ(0, svm_prefetch(&self->svm, self->mem, LEN, self->place, NULL));
+	COUNT_AT(PART_LEN / self->page, RAM, self->mem + PART, PART_LEN);
+	svm_unpin(pin);
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
+static void *wake_later(void *arg)
+{
+	uint32_t *word = arg;
+
+	__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
+	while (syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0) != 1)
+		sched_yield();
+	return NULL;
+}
+
+SVM_TEST(walk, futex)
+{
+	uint32_t *word = (uint32_t *)(self->mem + PART);
+	pthread_t thread;
+
+	memset(self->mem, 0, LEN);
+	PUT(self->mem, LEN);
+	ASSERT_EQ(-1, syscall(SYS_futex, word, FUTEX_WAIT, 7, NULL, NULL, 0));
+	ASSERT_EQ(EAGAIN, errno);
+	PUT(self->mem, LEN);
+	*word = 1;
+	PUT(self->mem, LEN);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wake_later, word));
+	ASSERT_EQ(0, syscall(SYS_futex, word, FUTEX_WAIT, 1, NULL, NULL, 0))
+		TH_LOG("%s", strerror(errno));
+	pthread_join(thread, NULL);
+	ASSERT_EQ(1, *word);
+}
+
+/*
+ * What changes the mapping
+ */
+
+SVM_TEST(walk, advice_keeps_contents)
+{
+	static const int advice[] = {
+		MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_POPULATE_READ,
+		MADV_POPULATE_WRITE, MADV_SOFT_OFFLINE, MADV_DONTFORK,
+		MADV_DOFORK, MADV_GUARD_REMOVE,
+	};
+	char *mem = self->mem;
+
+	svm_want_swap();
+	for (size_t i = 0; i < ARRAY_SIZE(advice); i++) {
+		/* A part, which splits a huge page, and then all of it */
+		FILL_AND_PUT(i);
+		EXPECT_EQ(0, madvise(mem + PART, PART_LEN, advice[i]))
+			TH_LOG("%d: %s", advice[i], strerror(errno));
+		IS_PATTERN(mem, LEN, i);
+
+		/* But don't take that many pages offline */
+		FILL_AND_PUT(i + 1);
+		if (advice[i] != MADV_SOFT_OFFLINE)
+			EXPECT_EQ(0, madvise(mem, LEN, advice[i]))
+				TH_LOG("%d: %s", advice[i], strerror(errno));
+		RUN(self->q, svm_add(mem, LEN, 0));
+		IS_PATTERN(mem, LEN, i + 1);
+	}
+}
+
+SVM_TEST(walk, discarding_a_part)
+{
+	static const int advice[] = { MADV_DONTNEED, MADV_GUARD_INSTALL };
+	char *part = self->mem + PART;
+
+	for (size_t i = 0; i < ARRAY_SIZE(advice); i++) {
+		FILL_AND_PUT(i);
+		ASSERT_EQ(0, madvise(part, PART_LEN, advice[i]));
+		if (advice[i] == MADV_GUARD_INSTALL) {
+			RUN_FAILS(-EFAULT, part, self->q, svm_sum(part, self->page));
+			ASSERT_EQ(SIGSEGV, signal_of(read_it, part));
+			/* All around it moves, and it stays what it is */
+			TRY_PUT(self->mem, LEN);
+			ASSERT_EQ(SIGSEGV, signal_of(read_it, part));
+			ASSERT_EQ(0, madvise(self->mem, LEN, MADV_GUARD_REMOVE));
+		}
+		IS_VALUE(part, PART_LEN, 0);
+		IS_PATTERN(self->mem, PART, i);
+		for (size_t w = (PART + PART_LEN) / 8; w < LEN / 8; w++)
+			ASSERT_EQ(svm_pattern_word(i, w), ((uint64_t *)self->mem)[w]);
+	}
+
+	/* Of a whole one, too */
+	FILL_AND_PUT(3);
+	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_GUARD_INSTALL));
+	RUN_FAILS(-EFAULT, self->mem, self->q, svm_sum(self->mem, LEN));
+	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_GUARD_REMOVE));
+	IS_VALUE(self->mem, LEN, 0);
+}
+
+SVM_TEST(walk, poison_of_a_page)
+{
+	char *part = self->mem + PART;
+
+	FILL_AND_PUT(1);
+	/* Who uses it just now learns it at once */
+	ASSERT_EQ(SIGBUS, signal_of(poison_it, part));
+	TRY_PUT(self->mem, LEN);
+	RUN_FAILS(-EFAULT, part, self->q, svm_sum(part, self->page));
+	ASSERT_EQ(SIGBUS, signal_of(read_it, part));
+	IS_PATTERN(self->mem, PART, 1);
+	ASSERT_EQ(svm_pattern_word(1, (PART + self->page) / 8),
+		  *(uint64_t *)(part + self->page));
+}
+
+SVM_TEST(walk, mprotect_and_back)
+{
+	static const int prots[] = { PROT_NONE, PROT_READ };
+
+	for (size_t i = 0; i < ARRAY_SIZE(prots); i++) {
+		size_t len = i % 2 ? LEN : PART_LEN;
+		char *part = self->mem + (i % 2 ? 0 : PART);
+
+		FILL_AND_PUT(i);
+		ASSERT_EQ(0, mprotect(part, len, prots[i]));
+		TRY_PUT(self->mem, LEN);
+		ASSERT_EQ(SIGSEGV, signal_of(write_it, part));
+		ASSERT_EQ(-EPERM, svm_run(self->q, svm_fill(part, 8, 0), NULL));
+		ASSERT_EQ(0, mprotect(part, len, PROT_READ | PROT_WRITE));
+		TRY_PUT(self->mem, LEN);
+		ASSERT_EQ(0, signal_of(write_it, part));
+		RUN(self->q, svm_add(self->mem, LEN, 0));
+		IS_PATTERN(self->mem, LEN, i);
+	}
+}
+
+SVM_TEST(walk, mremap)
+{
+	char *to = map_len(_metadata, LEN, variant->huge);
+	char *at = self->mem + PART;
+
+	/* The whole, then a part of it to where it isn't aligned the same */
+	FILL_AND_PUT(1);
+	ASSERT_EQ(to, mremap(self->mem, LEN, LEN, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     to));
+	COUNT_AT(LEN / self->page, self->place, to, LEN);
+	SUMS_TO(pattern_sum(LEN, 1), self->q, to, LEN);
+	ASSERT_EQ(at, mremap(to + self->page, PART_LEN, PART_LEN,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, at));
+	COUNT_AT(PART_LEN / self->page, self->place, at, PART_LEN);
+	for (size_t w = 0; w < PART_LEN / 8; w++)
+		ASSERT_EQ(svm_pattern_word(1, w + self->page / 8),
+			  ((uint64_t *)at)[w]);
+	IS_PATTERN(to, self->page, 1);
+}
+
+SVM_TEST(walk, fork_and_unmap)
+{
+	char *mem = self->mem;
+	pid_t pid;
+
+	FILL_AND_PUT(1);
+	pid = fork();
+	if (!pid) {
+		bool right = svm_pattern_check(mem, LEN, 1) < 0;
+
+		memset(mem, 3, PART);
+		right &= !munmap(mem + PART, PART_LEN) && mem[PART - 1] == 3;
+		_exit(!right);
+	}
+	RUN(self->q, svm_add(mem + LEN / 2, LEN / 2, 0));
+	ASSERT_TRUE(child_is_content(pid));
+	IS_PATTERN(mem, LEN, 1);
+
+	/* With parts that only one of them still has */
+	PUT(mem, LEN);
+	ASSERT_EQ(0, munmap(mem + PART, PART_LEN));
+	IS_PATTERN(mem, PART, 1);
+	ASSERT_EQ(0, munmap(mem, LEN));
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
+}
+
+/*
+ * Reports
+ */
+
+SVM_TEST(walk, mincore)
+{
+	unsigned char in_core[LEN / svm_page_size()];
+
+	FILL_AND_PUT(1);
+	ASSERT_EQ(0, mincore(self->mem, LEN, in_core));
+	for (size_t i = 0; i < LEN / self->page; i++)
+		ASSERT_EQ(1, in_core[i] & 1);
+	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+}
+
+SVM_TEST(walk, smaps)
+{
+	const void *mem = self->mem;
+	long kb = LEN / 1024;
+
+	FILL_AND_PUT(1);
+	ASSERT_EQ(kb, svm_smaps_kb(mem, "Rss"));
+	EXPECT_EQ(kb, svm_smaps_kb(mem, "Pss"));
+	EXPECT_EQ(kb, svm_smaps_kb(mem, "Anonymous"));
+	EXPECT_EQ(variant->huge ? kb : 0, svm_smaps_kb(mem, "AnonHugePages"));
+	EXPECT_EQ(0, svm_smaps_kb(mem, "Swap"));
+	EXPECT_EQ(0, svm_smaps_kb(mem, "LazyFree"));
+	EXPECT_EQ(0, svm_smaps_kb(mem, "Shared_Clean"));
+	EXPECT_EQ(0, svm_smaps_kb(mem, "Shared_Dirty"));
+	EXPECT_EQ(0, svm_smaps_kb(mem, "Private_Clean"));
+	EXPECT_EQ(kb, svm_smaps_kb(mem, "Private_Dirty"));
+	COUNT_AT(LEN / self->page, self->place, mem, LEN);
+}
+
+SVM_TEST(walk, reports_disturb_nothing)
+{
+	static const char *const files[] = {
+		"maps", "smaps", "smaps_rollup", "numa_maps", "status", "statm",
+	};
+	char text[4096], path[64];
+
+	FILL_AND_PUT(1);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		ssize_t n;
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		ASSERT_LE(0, fd) TH_LOG("%s", path);
+		while ((n = read(fd, text, sizeof(text))) > 0)
+			;
+		EXPECT_EQ(0, n);
+		close(fd);
+	}
+	for (char c = '1'; c <= '3'; c++)
+		ASSERT_TRUE(svm_write_file("/proc/self/clear_refs",
+					   (char []){ c, '\0' }));
+	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
+SVM_TEST(walk, numa_calls)
+{
+	unsigned long node = 1;
+	void *page = self->mem + PART;
+	int status = -1;
+
+	FILL_AND_PUT(1);
+	ASSERT_EQ(0, syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0));
+	ASSERT_EQ(0, syscall(SYS_mbind, self->mem, LEN, MPOL_BIND, &node, 8UL,
+			     MPOL_MF_MOVE | MPOL_MF_STRICT))
+		TH_LOG("%s", strerror(errno));
+	ASSERT_EQ(0, syscall(SYS_migrate_pages, 0, 8UL, &node, &node));
+	RUN(self->q, svm_add(self->mem, LEN, 0));
+	IS_PATTERN(self->mem, LEN, 1);
+	status = -1;
+	ASSERT_EQ(0, syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0));
+	ASSERT_EQ(0, status);
+}
+
+/*
+ * Tracking of writes
+ */
+
+static uint64_t pagemap_bits(struct __test_metadata *_metadata, const void *mem,
+			     uint64_t bits)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(8, pread(fd, &entry, 8, svm_addr(mem) / svm_page_size() * 8));
+	close(fd);
+	return entry & bits;
+}
+
+/* The pages of [mem, mem + len) whose soft-dirty bits are set */
+static size_t soft_dirty(struct __test_metadata *_metadata, const char *mem,
+			 size_t len)
+{
+	size_t page = svm_page_size(), count = 0;
+
+	for (size_t at = 0; at < len; at += page)
+		count += !!pagemap_bits(_metadata, mem + at, PM_SOFT_DIRTY);
+	return count;
+}
+
+#define NEED_SOFT_DIRTY() do {						\
+	self->mem[0] = 1;						\
+	if (!pagemap_bits(_metadata, self->mem, PM_SOFT_DIRTY))		\
+		SKIP(return, "needs CONFIG_MEM_SOFT_DIRTY");		\
+} while (0)
+
+/* As a checkpoint does: forget what was written so far */
+#define CLEAR_SOFT_DIRTY() \
+	ASSERT_TRUE(svm_write_file("/proc/self/clear_refs", "4"))
+#define SOFT_DIRTY(num, mem, len) \
+	ASSERT_EQ(num, soft_dirty(_metadata, mem, len))
+
+SVM_TEST(walk, soft_dirty_tells_of_writes)
+{
+	char *part = self->mem + PART;
+
+	NEED_SOFT_DIRTY();
+	FILL_AND_PUT(1);
+	SOFT_DIRTY(LEN / self->page, self->mem, LEN);
+	CLEAR_SOFT_DIRTY();
+	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+	SOFT_DIRTY(0, self->mem, LEN);
+
+	/* Reading is not writing */
+	SUMS_TO(pattern_sum(LEN, 1), self->q, self->mem, LEN);
+	SOFT_DIRTY(0, self->mem, LEN);
+
+	/* By the device, which had it for writing before */
+	RUN(self->q, svm_add(part, self->page, 1));
+	EXPECT_TRUE(soft_dirty(_metadata, part, self->page));
+
+	/* By the CPU */
+	TRY_PUT(self->mem, LEN);
+	CLEAR_SOFT_DIRTY();
+	part[0]++;
+	EXPECT_TRUE(soft_dirty(_metadata, part, self->page));
+	TRY_PUT(self->mem, LEN);
+	EXPECT_TRUE(soft_dirty(_metadata, part, self->page));
+}
+
+SVM_TEST(walk, soft_dirty_survives)
+{
+	char *to = map_len(_metadata, LEN, variant->huge);
+	size_t all = LEN / self->page, len;
+	pid_t pid;
+
+	NEED_SOFT_DIRTY();
+	FILL_AND_PUT(1);
+	RUN(self->q, svm_add(self->mem, LEN, 1));
+	CLEAR_SOFT_DIRTY();
+	RUN(self->q, svm_add(self->mem, LEN, 1));
+	TRY_PUT(self->mem, LEN);
+
+	ASSERT_EQ(0, mprotect(self->mem, LEN, PROT_READ));
+	SOFT_DIRTY(all, self->mem, LEN);
+	ASSERT_EQ(0, mprotect(self->mem, LEN, PROT_READ | PROT_WRITE));
+	SOFT_DIRTY(all, self->mem, LEN);
+
+	RUN(self->q, svm_add(self->mem, LEN, 1));
+	TRY_PUT(self->mem, LEN);
+	pid = fork();
+	if (!pid)
+		_exit(soft_dirty(_metadata, self->mem, LEN) != all);
+	ASSERT_TRUE(child_is_content(pid));
+	SOFT_DIRTY(all, self->mem, LEN);
+
+	/* A move is a change of what is there, unless whole page tables move */
+	TRY_PUT(self->mem, LEN);
+	CLEAR_SOFT_DIRTY();
+	len = variant->huge ? LEN : LEN / 2;
+	ASSERT_EQ(to, mremap(self->mem, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     to));
+	SOFT_DIRTY(len / self->page, to, len);
+}
+
+/* What the device had first is no less new than what the CPU had */
+SVM_TEST(walk, soft_dirty_of_holes)
+{
+	NEED_SOFT_DIRTY();
+	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_DONTNEED));
+	CLEAR_SOFT_DIRTY();
+	SOFT_DIRTY(0, self->mem, LEN);
+	TRY_PUT(self->mem, LEN);
+	RUN(self->q, svm_fill(self->mem, LEN, 3));
+	SOFT_DIRTY(LEN / self->page, self->mem, LEN);
+	IS_VALUE(self->mem, LEN, 3);
+	SOFT_DIRTY(LEN / self->page, self->mem, LEN);
+}
+
+static int uffd_open(uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+#define UFFD(uffd, features, mem, len, modes) do {			\
+	struct uffdio_register reg_ = {					\
+		.range = { svm_addr(mem), len },			\
+		.mode = modes,						\
+	};								\
+									\
+	uffd = uffd_open(features);					\
+	if (uffd < 0)							\
+		SKIP(return, "no such userfaultfd: %s", strerror(errno)); \
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg_))		\
+		TH_LOG("%s", strerror(errno));				\
+} while (0)
+
+static int uffd_protect(int uffd, void *mem, size_t len, bool on)
+{
+	struct uffdio_writeprotect arg = {
+		.range = { svm_addr(mem), len },
+		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return ioctl(uffd, UFFDIO_WRITEPROTECT, &arg);
+}
+
+/* The pages that were written since the last scan, which protects them anew */
+static long scan_written(void *mem, size_t len)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	struct page_region regions[64];
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		.start = svm_addr(mem),
+		.end = svm_addr(mem) + len,
+		.vec = svm_addr(regions),
+		.vec_len = ARRAY_SIZE(regions),
+		.category_mask = PAGE_IS_WRITTEN,
+		.return_mask = PAGE_IS_WRITTEN,
+	};
+	long n = ioctl(fd, PAGEMAP_SCAN, &arg), count = 0;
+
+	close(fd);
+	for (long i = 0; i < n; i++)
+		count += (regions[i].end - regions[i].start) / svm_page_size();
+	return n < 0 ? -errno : count;
+}
+
+SVM_TEST(walk, pagemap_scan_tells_of_writes)
+{
+	char *part = self->mem + PART;
+	int uffd;
+
+	UFFD(uffd, UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED, self->mem,
+	     LEN, UFFDIO_REGISTER_MODE_WP);
+	FILL_AND_PUT(1);
+	RUN(self->q, svm_add(self->mem, LEN, 0));
+	ASSERT_EQ(LEN / self->page, scan_written(self->mem, LEN));
+	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+	ASSERT_EQ(0, scan_written(self->mem, LEN));
+	SUMS_TO(pattern_sum(LEN, 1), self->q, self->mem, LEN);
+	ASSERT_EQ(0, scan_written(self->mem, LEN));
+
+	RUN(self->q, svm_add(part, 8, 1));
+	EXPECT_LT(0, scan_written(self->mem, LEN));
+	TRY_PUT(self->mem, LEN);
+	ASSERT_EQ(0, scan_written(self->mem, LEN));
+	part[0]++;
+	EXPECT_LT(0, scan_written(self->mem, LEN));
+
+	/* Protected in part */
+	TRY_PUT(self->mem, LEN);
+	scan_written(self->mem, LEN);
+	RUN(self->q, svm_add(self->mem, LEN, 0));
+	TRY_PUT(self->mem, LEN);
+	ASSERT_EQ(PART_LEN / self->page, scan_written(part, PART_LEN));
+	ASSERT_EQ((LEN - PART_LEN) / self->page, scan_written(self->mem, LEN));
+	close(uffd);
+}
+
+/*
+ * The event that the handler gets of an access. A device may access more than it
+ * was told to, so the address is somewhere in the test's memory.
+ */
+#define GETS_EVENT(uffd, flag) do {				\
+	struct pollfd poll_ = { .fd = uffd, .events = POLLIN };		\
+	struct uffd_msg msg_;						\
+									\
+	ASSERT_EQ(1, poll(&poll_, 1, SVM_WAIT_MS));			\
+	ASSERT_EQ(sizeof(msg_), read(uffd, &msg_, sizeof(msg_)));	\
+	ASSERT_EQ(UFFD_EVENT_PAGEFAULT, msg_.event);			\
+	ASSERT_TRUE(msg_.arg.pagefault.flags & (flag));			\
+	ASSERT_GT(LEN, msg_.arg.pagefault.address - svm_addr(self->mem)); \
+} while (0)
+
+static void *write_byte(void *arg)
+{
+	(*(volatile char *)arg)++;
+	return NULL;
+}
+
+/* As a snapshot does: each page is saved before it is written */
+SVM_TEST(walk, userfaultfd_sees_writes)
+{
+	char *part = self->mem + PART;
+	struct drm_vsvm_op op = svm_add(part, self->page, 1);
+	uint64_t seqno, word;
+	pthread_t thread;
+	int uffd;
+
+	UFFD(uffd, UFFD_FEATURE_PAGEFAULT_FLAG_WP, self->mem, LEN,
+	     UFFDIO_REGISTER_MODE_WP);
+	FILL_AND_PUT(1);
+	RUN(self->q, svm_add(self->mem, LEN, 0));
+	ASSERT_EQ(0, uffd_protect(uffd, self->mem, LEN, true));
+	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+	ASSERT_TRUE(pagemap_bits(_metadata, part, PM_UFFD_WP));
+
+	ASSERT_EQ(0, svm_submit(self->q, &op, 1, &seqno));
+	GETS_EVENT(uffd, UFFD_PAGEFAULT_FLAG_WP);
+	word = *(uint64_t *)part;
+	EXPECT_EQ(svm_pattern_word(1, PART / 8), word);
+	ASSERT_EQ(0, uffd_protect(uffd, self->mem, LEN, false));
+	ASSERT_EQ(0, svm_wait(self->q, seqno, NULL)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(word + 1, *(uint64_t *)part);
+
+	ASSERT_EQ(0, uffd_protect(uffd, self->mem, LEN, true));
+	TRY_PUT(self->mem, LEN);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, write_byte, part));
+	GETS_EVENT(uffd, UFFD_PAGEFAULT_FLAG_WP);
+	ASSERT_EQ(0, uffd_protect(uffd, part, self->page, false));
+	pthread_join(thread, NULL);
+	close(uffd);
+}
+
+/* Also of memory that nobody has written yet */
+SVM_TEST(walk, userfaultfd_sees_writes_to_zero_pages)
+{
+	struct drm_vsvm_op op = svm_fill(self->mem + PART, 8, 5);
+	uint64_t seqno;
+	int uffd;
+
+	UFFD(uffd, UFFD_FEATURE_PAGEFAULT_FLAG_WP, self->mem, LEN,
+	     UFFDIO_REGISTER_MODE_WP);
+	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_POPULATE_READ));
+	ASSERT_EQ(0, uffd_protect(uffd, self->mem, LEN, true));
+	TRY_PUT(self->mem, LEN);
+	ASSERT_EQ(0, svm_submit(self->q, &op, 1, &seqno));
+	GETS_EVENT(uffd, UFFD_PAGEFAULT_FLAG_WP);
+	ASSERT_EQ(0, uffd_protect(uffd, self->mem, LEN, false));
+	ASSERT_EQ(0, svm_wait(self->q, seqno, NULL)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(5, *(uint64_t *)(self->mem + PART));
+	close(uffd);
+}
+
+#ifdef UFFD_FEATURE_RWP
+static int uffd_hide(int uffd, void *mem, size_t len, bool on)
+{
+	struct uffdio_rwprotect arg = {
+		.range = { svm_addr(mem), len },
+		.mode = on ? UFFDIO_RWPROTECT_MODE_RWP : 0,
+	};
+
+	return ioctl(uffd, UFFDIO_RWPROTECT, &arg);
+}
+
+SVM_TEST(walk, userfaultfd_sees_reads)
+{
+	char *part = self->mem + PART;
+	struct drm_vsvm_op op = svm_sum(part, self->page);
+	uint64_t seqno;
+	int uffd;
+
+	UFFD(uffd, UFFD_FEATURE_RWP, self->mem, LEN, UFFDIO_REGISTER_MODE_RWP);
+	FILL_AND_PUT(1);
+	RUN(self->q, svm_add(self->mem, LEN, 0));
+	ASSERT_EQ(0, uffd_hide(uffd, self->mem, LEN, true));
+	ASSERT_EQ(0, svm_submit(self->q, &op, 1, &seqno));
+	GETS_EVENT(uffd, UFFD_PAGEFAULT_FLAG_RWP);
+	ASSERT_EQ(0, uffd_hide(uffd, self->mem, LEN, false));
+	ASSERT_EQ(0, svm_wait(self->q, seqno, NULL)) TH_LOG("%s", svm_why());
+	IS_PATTERN(self->mem, LEN, 1);
+	close(uffd);
+}
+#endif
+
+static int64_t uffd_move(int uffd, void *to, void *from, size_t len)
+{
+	struct uffdio_move arg = {
+		.dst = svm_addr(to), .src = svm_addr(from), .len = len,
+	};
+
+	return ioctl(uffd, UFFDIO_MOVE, &arg) ? -errno : arg.move;
+}
+
+SVM_TEST(walk, userfaultfd_moves_pages)
+{
+	char *to = map_len(_metadata, LEN, variant->huge);
+	char *mem = self->mem;
+	int uffd;
+
+	UFFD(uffd, UFFD_FEATURE_MOVE, to, LEN, UFFDIO_REGISTER_MODE_MISSING);
+	FILL_AND_PUT(1);
+	ASSERT_EQ(LEN, uffd_move(uffd, to, mem, LEN));
+	COUNT_AT(LEN / self->page, self->place, to, LEN);
+	RUN(self->q, svm_add(to, LEN, 0));
+	IS_PATTERN(to, LEN, 1);
+	IS_VALUE(mem, LEN, 0);
+
+	/* A part, which splits a huge page; its pages go to where there are none */
+	ASSERT_EQ(0, madvise(to, LEN, MADV_DONTNEED));
+	ASSERT_EQ(0, madvise(mem, LEN, MADV_DONTNEED));
+	FILL_AND_PUT(2);
+	ASSERT_EQ(PART_LEN, uffd_move(uffd, to + PART, mem + PART, PART_LEN));
+	COUNT_AT(PART_LEN / self->page, self->place, to + PART, PART_LEN);
+	close(uffd);
+	for (size_t w = 0; w < PART_LEN / 8; w++)
+		ASSERT_EQ(svm_pattern_word(2, PART / 8 + w),
+			  ((uint64_t *)(to + PART))[w]);
+	IS_VALUE(mem + PART, PART_LEN, 0);
+	IS_PATTERN(mem, PART, 2);
+}
+
+/* What has a page is not missing any */
+SVM_TEST(walk, userfaultfd_fills_no_pages)
+{
+	char *other = map_len(_metadata, LEN, variant->huge);
+	struct uffdio_copy copy = {
+		.dst = svm_addr(self->mem + PART), .src = svm_addr(other),
+		.len = self->page,
+	};
+	struct uffdio_zeropage zero = {
+		.range = { svm_addr(self->mem + PART), self->page },
+	};
+	int uffd;
+
+	svm_pattern_fill(other, LEN, 2);
+	FILL_AND_PUT(1);
+	UFFD(uffd, UFFD_FEATURE_MOVE, self->mem, LEN,
+	     UFFDIO_REGISTER_MODE_MISSING);
+	ASSERT_EQ(-1, ioctl(uffd, UFFDIO_COPY, &copy));
+	EXPECT_EQ(EEXIST, errno);
+	ASSERT_EQ(-1, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+	EXPECT_EQ(EEXIST, errno);
+	EXPECT_EQ(-EEXIST, uffd_move(uffd, self->mem, other, LEN));
+	EXPECT_EQ(-EEXIST, uffd_move(uffd, self->mem + PART, other, self->page));
+	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+	IS_PATTERN(self->mem, LEN, 1);
+	IS_PATTERN(other, LEN, 2);
+	close(uffd);
+}
+
+/*
+ * What moves and merges pages
+ */
+
+SVM_TEST(walk, collapse)
+{
+	FILL_AND_PUT(1);
+	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_HUGEPAGE));
+	/* What has just come back may be in use still */
+	WAIT_FOR(!madvise(self->mem, LEN, MADV_COLLAPSE) || errno != EAGAIN);
+	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_COLLAPSE))
+		TH_LOG("%s", strerror(errno));
+	ASSERT_EQ(LEN / 1024, svm_smaps_kb(self->mem, "AnonHugePages"));
+	if (variant->huge)
+		COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
+static long proc_number(const char *path)
+{
+	char text[32] = "-1";
+
+	read_text(path, text, sizeof(text));
+	return atol(text);
+}
+
+#define KSM(file) "/sys/kernel/mm/ksm/" file
+
+/* KSM has been around so many times more */
+#define KSM_SCANS(num) do {						\
+	long until_ = proc_number(KSM("full_scans")) + (num);		\
+									\
+	WAIT_FOR(proc_number(KSM("full_scans")) >= until_);		\
+} while (0)
+
+SVM_TEST(walk, merged_pages)
+{
+	char *more = map_len(_metadata, LEN, false);
+	char *mem = map_len(_metadata, LEN, false);
+	long run = proc_number(KSM("run"));
+	char old[16];
+
+	snprintf(old, sizeof(old), "%ld", run);
+	if (!svm_write_file(KSM("run"), "1") ||
+	    !svm_write_file(KSM("pages_to_scan"), "4096") ||
+	    !svm_write_file(KSM("sleep_millisecs"), "1"))
+		SKIP(return, "needs CONFIG_KSM and root");
+	memset(mem, 5, LEN);
+	ASSERT_EQ(0, madvise(mem, LEN, MADV_MERGEABLE));
+	KSM_SCANS(3);
+
+	/* Whether merged or not: it reads them, and compares others with them */
+	TRY_PUT(mem, LEN);
+	memset(more, 5, LEN);
+	ASSERT_EQ(0, madvise(more, LEN, MADV_MERGEABLE));
+	KSM_SCANS(3);
+	TRY_PUT(more, LEN / 2);
+	KSM_SCANS(2);
+	IS_VALUE(mem, LEN, 0x0505050505050505);
+	RUN(self->q, svm_add(mem, LEN, 1));
+	IS_VALUE(mem, LEN, 0x0505050505050506);
+	IS_VALUE(more, LEN, 0x0505050505050505);
+	TRY_PUT(more, LEN);
+	EXPECT_EQ(0, madvise(more, LEN, MADV_UNMERGEABLE));
+	IS_VALUE(more, LEN, 0x0505050505050505);
+	svm_write_file(KSM("run"), old);
+}
+
+SVM_TEST(walk, swapoff)
+{
+	char *other = map_len(_metadata, LEN, false);
+
+	if (!svm_want_swap())
+		SKIP(return, "no swap");
+	svm_pattern_fill(other, LEN, 2);
+	FILL_AND_PUT(1);
+	madvise(other, LEN, MADV_PAGEOUT);
+	EXPECT_LT(0, svm_smaps_kb(other, "Swap"));
+	ASSERT_EQ(0, swapoff("/dev/zram0")) TH_LOG("%s", strerror(errno));
+	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
+	EXPECT_EQ(0, swapon("/dev/zram0", 0));
+	IS_PATTERN(self->mem, LEN, 1);
+	IS_PATTERN(other, LEN, 2);
+}
+
+/*
+ * What has to survive a move
+ */
+
+/* Reclaim all that can be, as often as it takes for LRU lists to come round */
+static void page_out(void *mem, size_t len)
+{
+	for (int i = 0; i < 3; i++)
+		madvise(mem, len, MADV_PAGEOUT);
+}
+
+/* Once it is written, what was to be freed lazily isn't any more */
+SVM_TEST(walk, lazily_freed)
+{
+	if (!svm_want_swap())
+		SKIP(return, "no swap");
+	svm_pattern_fill(self->mem, LEN, 1);
+	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_FREE));
+	PUT(self->mem, LEN);
+	if (variant->ram)
+		svm_pattern_fill(self->mem, LEN, 1);
+	else
+		RUN(self->q, svm_add(self->mem, LEN, 0));
+	TAKE_BACK(self->mem, LEN);
+	page_out(self->mem, LEN);
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
+SVM_TEST(walk, swap_cache)
+{
+	if (!svm_want_swap())
+		SKIP(return, "no swap");
+	svm_pattern_fill(self->mem, LEN, 1);
+	page_out(self->mem, LEN);
+	IS_PATTERN(self->mem, LEN, 1);
+	TRY_PUT(self->mem, LEN);
+	RUN(self->q, svm_add(self->mem, LEN, 1));
+	TAKE_BACK(self->mem, LEN);
+	page_out(self->mem, LEN);
+	RUN(self->q, svm_add(self->mem, LEN, -1ULL));
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
+SVM_TEST(walk, mlock)
+{
+	long before = svm_proc_field("/proc/meminfo", "Mlocked");
+	char *mem = self->mem;
+
+	FILL_AND_PUT(1);
+	ASSERT_EQ(0, mlock(mem + PART, PART_LEN));
+	IS_PATTERN(mem, LEN, 1);
+	ASSERT_EQ(0, munlock(mem + PART, PART_LEN));
+	ASSERT_EQ(0, mlock(mem, LEN));
+	EXPECT_EQ(LEN / 1024, svm_smaps_kb(mem, "Locked"));
+
+	/* It moves nevertheless, and back; on the way it is unlocked and gone */
+	TRY_PUT(mem, LEN);
+	TAKE_BACK(mem, LEN);
+	EXPECT_EQ(LEN / 1024, svm_smaps_kb(mem, "Locked"));
+	TRY_PUT(mem, LEN);
+	RUN(self->q, svm_add(mem, LEN, 0));
+	ASSERT_EQ(0, munlock(mem, LEN));
+	IS_PATTERN(mem, LEN / 2, 1);
+	munmap(mem, LEN);
+	WAIT_FOR(svm_proc_field("/proc/meminfo", "Mlocked") <= before);
+	WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
+}
+
+/* Pages of the device that were one process's say nothing about another's */
+SVM_TEST(walk, second_life_of_pages)
+{
+	for (int i = 0; i < 4; i++) {
+		char *mem = map_len(_metadata, LEN, variant->huge);
+
+		svm_pattern_fill(mem, LEN, i);
+		if (i % 2)
+			ASSERT_EQ(0, mlock(mem, LEN));
+		TRY_PUT(mem, LEN);
+		RUN(self->q, svm_add(mem, LEN, 0));
+		TAKE_BACK(mem, LEN);
+		IS_PATTERN(mem, LEN, i);
+		TRY_PUT(mem, LEN);
+		munmap(mem, LEN);
+		WAIT_FOR(mem_used(_metadata, &self->svm) == 0);
+	}
+}
+
+#define CGROUP "/sys/fs/cgroup/svm_walkers"
+
+/* Whoever pays for memory pays for it where it is, and once */
+SVM_TEST(walk, memory_cgroup)
+{
+	long empty, full, moved, back;
+	pid_t pid;
+
+	svm_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	if ((mkdir(CGROUP, 0755) && errno != EEXIST) ||
+	    access(CGROUP "/memory.current", R_OK))
+		SKIP(return, "needs cgroup2 with memory");
+	pid = fork();
+	if (!pid) {
+		char *mem;
+
+		if (!svm_write_file(CGROUP "/cgroup.procs", "0"))
+			_exit(1);
+		svm_close(&self->svm);
+		if (svm_open_set(&self->svm, TEST_SET, 1))
+			_exit(2);
+		mem = map_len(_metadata, LEN, variant->huge);
+		empty = proc_number(CGROUP "/memory.current");
+		svm_pattern_fill(mem, LEN, 1);
+		full = proc_number(CGROUP "/memory.current");
+		svm_prefetch(&self->svm, mem, LEN, self->place, NULL);
+		moved = proc_number(CGROUP "/memory.current");
+		svm_prefetch(&self->svm, mem, LEN, RAM, NULL);
+		back = proc_number(CGROUP "/memory.current");
+		svm_prefetch(&self->svm, mem, LEN, self->place, NULL);
+		munmap(mem, LEN);
+		fprintf(stderr, "# %ld %ld %ld %ld %ld\n", empty, full, moved, back,
+			proc_number(CGROUP "/memory.current"));
+		_exit((full - empty < (long)LEN / 2) |
+		      (labs(moved - full) > (long)LEN / 2) << 1 |
+		      (labs(back - full) > (long)LEN / 2) << 2 |
+		      (proc_number(CGROUP "/memory.current") - empty >
+		       (long)LEN / 2) << 3);
+	}
+	EXPECT_TRUE(child_is_content(pid));
+	WAIT_FOR(!rmdir(CGROUP) || errno == ENOENT);
+}
+
+TEST_HARNESS_MAIN
