@@ -41,7 +41,8 @@ enum drm_interconnect_protocol {
  * @addr: address, in the address space that @proto names
  * @taken: the segment was taken from the device and is about to be unmapped; never
  *	   set in what a driver may bind
- * @hole: the segment is not mapped; never set in what a driver may bind
+ * @hole: the segment is not mapped; never set in what a driver may bind. For the copy
+ *	  ops: there is no source, whatever @addr is; the pages have to read as zeroes
  * @proto: &enum drm_interconnect_protocol, or a driver's own value
  * @order: the segment is PAGE_SIZE << @order bytes long
  * @dir: &enum dma_data_direction it was mapped with
@@ -247,11 +248,13 @@ struct drm_pagemap {
  *
  * The copy and submit ops of a direction take the same arguments. Entry i of
  * @pages is a device page, entry i of @pagemap_addr the other side of its copy.
- * An entry with an order stands for the whole segment: the entries behind it
- * are not filled, and the device pages of the segment are contiguous. Entries
- * without a page are skipped. To devmem, an entry with a page but with address
- * 0 has no source: the page has to read as zeroes afterwards (nothing to do
- * where allocations are handed out zeroed).
+ * An entry with an order stands for the whole segment, whose device pages are
+ * contiguous. The entries behind it, and those of pages that stay, mean nothing:
+ * there is neither a page nor an address, so the ops may as well step through
+ * the entries one by one and skip these. To devmem, an entry with a page and with
+ * &drm_pagemap_addr.hole has no source: the page has to read as zeroes afterwards
+ * (nothing to do where allocations are handed out zeroed). Its address is 0, but
+ * others may have that as well.
  */
 struct drm_pagemap_devmem_ops {
 	/**
@@ -372,7 +375,8 @@ struct drm_pagemap_zdd {
  *             ask &drm_pagemap_devmem_ops.populate_devmem_pfn. The driver may
  *             set it after drm_pagemap_devmem_init()
  * @timeslice_expiration: CPU faults wait until then, in jiffies
- * @pre_migrate_fence: fence before the first copy, or NULL
+ * @pre_migrate_fence: fence before the first copy, or NULL; if it signals an error,
+ *                     the memory is not used
  * @zdd: what the pages point to
  * @fault_window: bytes that one CPU fault brings back at least, a power of two;
  *                the driver may change it after drm_pagemap_devmem_init()

@@ -338,7 +338,7 @@ static noinline unsigned int entry_compound_order(unsigned long mpfn)
 	if (page)
 		return folio_order(page_folio(page));
 
-	return entry_wanted(mpfn) ? HPAGE_PMD_ORDER : 0;
+	return entry_wanted(mpfn) ? PMD_ORDER : 0;
 }
 
 /* Asked several times for each page: small pages must cost next to nothing. */
@@ -864,45 +864,48 @@ static int map_peer(struct drm_pagemap_copy *copy, struct page *page,
 	return dma_mapping_error(copy->dev, addr->addr) ? -EFAULT : 0;
 }
 
-/*
- * An entry without a source: the device page is to read as zeroes. Ops that go by
- * the address alone step through the pages of the segment, so these are cleared.
- */
-static void map_nothing(struct drm_pagemap_migration *m, unsigned long i,
-			unsigned int order)
+/* An entry without a source: the device page is to read as zeroes. */
+static void map_nothing(struct drm_pagemap_addr *addr, unsigned int order)
 {
-	unsigned long nr = 1UL << order;
-
-	memset(&m->addr[i], 0, nr * sizeof(*m->addr));
-	memset(&m->pages[i + 1], 0, (nr - 1) * sizeof(*m->pages));
-	m->addr[i].order = order;
-	m->addr[i].dir = DMA_TO_DEVICE;
+	*addr = (struct drm_pagemap_addr) {
+		.hole = 1,
+		.order = order,
+		.dir = DMA_TO_DEVICE,
+	};
 }
 
 /*
  * Map the side of an entry that isn't the engine's own memory. @src is the source
- * page, or NULL. On an error, &drm_pagemap_addr.addr stays 0.
+ * page, or NULL.
  */
 static int map_entry(struct drm_pagemap_migration *m, struct drm_pagemap_copy *copy,
 		     unsigned long i, unsigned int order, struct page *src)
 {
 	struct page *other = copy->push ? migrate_pfn_to_page(m->mv.dst[i]) : src;
-	int err;
 
 	if (!other) {
-		map_nothing(m, i, order);
+		map_nothing(&m->addr[i], order);
 		return 0;
 	}
 
-	err = copy->peer ? map_peer(copy, other, order, &m->addr[i]) :
-			   map_ram(copy, other, order, &m->addr[i]);
-	if (err)
-		m->addr[i] = (struct drm_pagemap_addr) {};
-
-	return err;
+	return copy->peer ? map_peer(copy, other, order, &m->addr[i]) :
+			    map_ram(copy, other, order, &m->addr[i]);
 }
 
-/* Map all of a run; what isn't mapped has address 0. */
+/*
+ * What stays has neither a page nor an address, and what lies behind the first page
+ * of a segment hasn't either: a provider may step through the pages one by one, and
+ * goes by either array. Both have been used for other things.
+ */
+static void clear_entries(struct drm_pagemap_migration *m, unsigned long i,
+			  unsigned long nr)
+{
+	memset_l((unsigned long *)&m->addr[i], 0,
+		 nr * sizeof(*m->addr) / sizeof(long));
+	memset_p((void **)&m->pages[i], NULL, nr);
+}
+
+/* Map all of a run; it ends before what can't be mapped. */
 static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *copy)
 {
 	unsigned long i, src_index = copy->first;
@@ -924,11 +927,11 @@ static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *co
 		}
 		order = entry_order(m->mv.dst[i]);
 		if (!m->mv.dst[i]) {
-			/* Of a huge page that stays, only the first is clear. */
-			m->addr[i] = (struct drm_pagemap_addr) {};
-			m->pages[i] = NULL;
+			clear_entries(m, i, 1);
 			continue;
 		}
+		if (order)
+			clear_entries(m, i + 1, (1UL << order) - 1);
 		err = map_entry(m, copy, i, order, src ? src + (i - src_index) : NULL);
 		if (err) {
 			copy->end = i;
@@ -968,7 +971,7 @@ static void copy_unmap(struct drm_pagemap_migration *m,
 		return;
 
 	for (i = copy->first; i < copy->end; i += 1UL << entry_order(m->mv.dst[i]))
-		if (m->mv.dst[i] && m->addr[i].addr)
+		if (m->mv.dst[i] && !m->addr[i].hole)
 			unmap_entry(copy, m->mv.dst[i], &m->addr[i]);
 }
 
@@ -1120,6 +1123,18 @@ static void put_all_dst(struct drm_pagemap_migration *m)
 	}
 }
 
+/*
+ * Memory that a process doesn't need any more (MADV_FREE) is dropped unless it was
+ * written since. A device that writes sets no dirty bit, so there the contents stay.
+ */
+static void commit_keep_contents(struct drm_pagemap_migration *m, unsigned long dst)
+{
+	struct folio *folio = page_folio(migrate_pfn_to_page(dst));
+
+	if (!folio_test_swapbacked(folio) && !(m->mv.vma->vm_flags & VM_DROPPABLE))
+		folio_set_swapbacked(folio);
+}
+
 /* Count what has moved, and mark the device pages that it has left. */
 static void commit_account(struct drm_pagemap_migration *m)
 {
@@ -1135,11 +1150,19 @@ static void commit_account(struct drm_pagemap_migration *m)
 		m->moved += nr;
 		if (nr > 1)
 			m->moved_huge += nr;
+		if (m->details)
+			commit_keep_contents(m, dst);
 		if (!(src & MIGRATE_PFN_VALID))
 			m->zeroed += nr;
 		else if (m->from_device && (!m->mixed || entry_zdd(src)))
 			folio_retire(page_folio(migrate_pfn_to_page(src)));
 	}
+}
+
+/* Only pages that are still locked keep the pagemap that an eviction is about. */
+static bool commit_may_count(struct drm_pagemap_migration *m)
+{
+	return m->mv.vma || m->wanted;
 }
 
 static void commit_stats(struct drm_pagemap_migration *m, int err)
@@ -1187,6 +1210,24 @@ static void commit_finalize(struct drm_pagemap_migration *m)
 }
 
 /*
+ * Device memory may be used once its fence has signaled, and if that went well: it
+ * may stand for the clearing of what belonged to another process. Where nothing had
+ * to be copied, nobody has waited for it yet.
+ */
+static int wait_until_usable(struct drm_pagemap_migration *m)
+{
+	struct dma_fence *fence = m->details && m->ready ?
+				  m->devmem->pre_migrate_fence : NULL;
+
+	if (!fence)
+		return 0;
+
+	dma_fence_wait(fence, false);
+
+	return min(dma_fence_get_status(fence), 0);
+}
+
+/*
  * The end of every migration that has collected: wait for the copies and let the
  * core MM have the pages, the new ones or, after an error, the old ones.
  */
@@ -1194,7 +1235,7 @@ static int migration_finish(struct drm_pagemap_migration *m, int err)
 {
 	int wait_err = copies_wait(m);
 
-	err = err ?: wait_err;
+	err = err ?: wait_err ?: wait_until_usable(m);
 	if (err)
 		put_all_dst(m);
 	else if (m->details && m->wanted)
@@ -1202,7 +1243,8 @@ static int migration_finish(struct drm_pagemap_migration *m, int err)
 
 	commit_pages(m);
 	commit_account(m);
-	commit_stats(m, err);
+	if (commit_may_count(m))
+		commit_stats(m, err);
 	commit_finalize(m);
 
 	return err;
@@ -2032,7 +2074,7 @@ static void fault_interval(struct vm_fault *vmf, struct drm_pagemap_devmem *devm
 	unsigned long addr = vmf->address & PAGE_MASK;
 	unsigned long size = fault_readahead(devmem, addr, window);
 
-	if (folio_order(page_folio(vmf->page)) >= HPAGE_PMD_ORDER) {
+	if (folio_order(page_folio(vmf->page)) >= PMD_ORDER) {
 		*start = ALIGN_DOWN(addr, CHUNK_SIZE);
 		*end = *start + CHUNK_SIZE;
 	} else {
@@ -2093,7 +2135,11 @@ static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
 	return split_page_folio(dpagemap, vmf->page) ? -EBUSY : 0;
 }
 
-/* Bring back the window of the fault, or all of a huge folio. */
+/*
+ * Bring back the window of the fault, or all of a huge folio. What keeps a neighbour
+ * from coming back, a copy that fails for instance, is no reason to refuse the page
+ * that the CPU wants: then that comes alone.
+ */
 static int fault_fetch(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem)
 {
 	struct drm_pagemap *dpagemap = devmem->dpagemap;
@@ -2103,9 +2149,7 @@ static int fault_fetch(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem)
 
 	fault_interval(vmf, devmem, &start, &end);
 	err = fault_migrate(vmf, dpagemap, start, end);
-	/* Too much at once? The page alone may still come. */
-	if (err == -ENOMEM && end - start > PAGE_SIZE &&
-	    !folio_test_large(page_folio(vmf->page)))
+	if (err && end - start > PAGE_SIZE && !folio_test_large(page_folio(vmf->page)))
 		err = fault_migrate(vmf, dpagemap, addr, addr + PAGE_SIZE);
 	trace_drm_pagemap_cpu_fault(dpagemap, addr, start, end, err);
 
@@ -2142,8 +2186,8 @@ static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
 	err = fault_split(vmf, dpagemap);
 	if (!err)
 		err = fault_fetch(vmf, devmem);
-	/* No huge page to be had: the window in small pages. */
-	if (err == -EAGAIN && folio_test_large(page_folio(vmf->page)))
+	/* No huge page to be had, or not all of it: the window in small pages. */
+	if (err && folio_test_large(page_folio(vmf->page)))
 		err = split_page_folio(dpagemap, vmf->page) ? -EBUSY :
 							      fault_fetch(vmf, devmem);
 

@@ -25,6 +25,7 @@
 
 struct vram vrams[VRAM_MEMORIES];
 char vram_owner;
+u64 vram_addr;
 
 /* The stranger's pages are not ours to move. */
 static char stranger;
@@ -292,6 +293,8 @@ static int vram_list_pages(struct drm_pagemap_devmem *devmem, unsigned long npag
 	struct vram_bo *bo = to_vram_bo(devmem);
 	unsigned long i;
 
+	if (bo->vram->rules.list)
+		bo->vram->rules.list(bo);
 	if (bo->vram->rules.populate_err)
 		return bo->vram->rules.populate_err;
 	/* The pages may be another one's by now: who asks may have been too late. */
@@ -314,7 +317,7 @@ static struct drm_pagemap_addr vram_map(struct drm_pagemap *dpagemap, struct dev
 					enum dma_data_direction dir)
 {
 	struct vram *vram = vram_of(page);
-	dma_addr_t addr = VRAM_ADDR + (u64)vram->index * VRAM_SIZE +
+	dma_addr_t addr = vram_addr + (u64)vram->index * VRAM_SIZE +
 			  ((u64)index_of(page) << PAGE_SHIFT);
 	int mapped = atomic_read(&vram->seen.maps) - atomic_read(&vram->seen.unmaps);
 
@@ -332,7 +335,7 @@ static void vram_unmap(struct drm_pagemap *dpagemap, struct device *dev,
 {
 	struct vram *vram = to_vram(dpagemap);
 
-	KUNIT_EXPECT_EQ(vram_test, div_u64(addr->addr - VRAM_ADDR, VRAM_SIZE), vram->index);
+	KUNIT_EXPECT_EQ(vram_test, div_u64(addr->addr - vram_addr, VRAM_SIZE), vram->index);
 	atomic_inc(&vram->seen.unmaps);
 }
 
@@ -354,7 +357,7 @@ void *vram_at(dma_addr_t addr)
 	struct vram *vram;
 	u64 offset;
 
-	vram = &vrams[div64_u64_rem(addr - VRAM_ADDR, VRAM_SIZE, &offset)];
+	vram = &vrams[div64_u64_rem(addr - vram_addr, VRAM_SIZE, &offset)];
 	KUNIT_EXPECT_GT(vram_test, atomic_read(&vram->seen.maps),
 			atomic_read(&vram->seen.unmaps));
 
@@ -390,7 +393,7 @@ static void copy_segment(struct vram_copy *copy, struct page *page,
 	void *vram = backing_of(page), *other;
 
 	expect_segment(copy->vram, page, npages);
-	if (!addr->addr) {
+	if (addr->hole) {
 		KUNIT_EXPECT_FALSE(vram_test, copy->to_ram);
 		memset(vram, 0, npages << PAGE_SHIFT);
 		atomic_long_add(npages, &copy->vram->seen.zeroed);
@@ -413,11 +416,32 @@ static void expect_mapped(struct vram_copy *copy)
 	unsigned long bytes = 0, i;
 
 	for (i = 0; i < copy->npages; i += 1UL << copy->addrs[i].order)
-		if (copy->pages[i] && copy->addrs[i].addr &&
+		if (copy->pages[i] && !copy->addrs[i].hole &&
 		    copy->addrs[i].proto == DRM_INTERCONNECT_SYSTEM)
 			bytes += PAGE_SIZE << copy->addrs[i].order;
 	if (svm_counts_dma(svm))
 		KUNIT_EXPECT_GE(vram_test, svm_dma_bytes(svm, copy->vram->device), bytes);
+}
+
+static bool means_nothing(const struct drm_pagemap_addr *addr)
+{
+	return !addr->addr && !addr->order && !addr->proto && !addr->dir && !addr->hole;
+}
+
+/* What is no segment, nor the first page of one, has neither a page nor an address. */
+static bool is_clean(struct vram_copy *copy)
+{
+	unsigned long i, behind = 0;
+
+	for (i = 0; i < copy->npages; i++) {
+		if (!behind && copy->pages[i])
+			behind = 1UL << copy->addrs[i].order;
+		else if (copy->pages[i] || !means_nothing(&copy->addrs[i]))
+			return false;
+		behind -= !!behind;
+	}
+
+	return true;
 }
 
 static int do_copy(struct vram_copy *copy)
@@ -426,11 +450,12 @@ static int do_copy(struct vram_copy *copy)
 	unsigned long i;
 	int err;
 
-	if (copy->before)
+	if (copy->before && !vram->rules.hasty)
 		dma_fence_wait(copy->before, false);
 	err = vram->rules.copy ? vram->rules.copy(copy) : 0;
 	if (err)
 		return err;
+	KUNIT_EXPECT_TRUE(vram_test, is_clean(copy));
 
 	atomic_inc(&vram->seen.copies[copy->to_ram]);
 	expect_mapped(copy);
@@ -612,6 +637,59 @@ const struct drm_pagemap_devmem_ops vram_submit_ops = {
 	.submit_to_ram = submit_to_ram,
 };
 
+/*
+ * As the first providers were written: they step through the pages one by one and
+ * copy a segment for each that has a page, or to RAM, for each that has an address.
+ */
+static int step_copy(struct page **pages, struct drm_pagemap_addr *addrs,
+		     unsigned long npages, struct dma_fence *before, bool to_ram)
+{
+	struct vram_copy copy = {
+		.vram = engine_of(pages, npages),
+		.to_ram = to_ram,
+		.npages = npages,
+		.pages = pages,
+		.addrs = addrs,
+	};
+	unsigned long i;
+
+	if (!copy.vram)
+		return 0;
+	if (before)
+		dma_fence_wait(before, false);
+	/* What is stale may not even be a page. */
+	if (!is_clean(&copy)) {
+		KUNIT_FAIL(vram_test, "there are entries that mean nothing");
+		return -EINVAL;
+	}
+
+	for (i = 0; i < npages; i++)
+		if (to_ram ? addrs[i].addr : !!pages[i])
+			copy_segment(&copy, pages[i], &addrs[i]);
+	atomic_inc(&copy.vram->seen.copies[to_ram]);
+
+	return 0;
+}
+
+static int step_to_devmem(struct page **pages, struct drm_pagemap_addr *addrs,
+			  unsigned long npages, struct dma_fence *before)
+{
+	return step_copy(pages, addrs, npages, before, false);
+}
+
+static int step_to_ram(struct page **pages, struct drm_pagemap_addr *addrs,
+		       unsigned long npages, struct dma_fence *before)
+{
+	return step_copy(pages, addrs, npages, before, true);
+}
+
+const struct drm_pagemap_devmem_ops vram_stepping_ops = {
+	.devmem_release = vram_release,
+	.populate_devmem_pfn = vram_list_pages,
+	.copy_to_devmem = step_to_devmem,
+	.copy_to_ram = step_to_ram,
+};
+
 /* Submitted and done at once: there is no fence to wait for. */
 static struct dma_fence *instant_to_devmem(struct page **pages,
 					   struct drm_pagemap_addr *addrs,
@@ -788,6 +866,7 @@ int vram_init(struct kunit *test)
 
 	vram_test = test;
 	vram_gate = NULL;
+	vram_addr = VRAM_ADDR;
 	for (vram = vrams; vram < vrams + VRAM_MEMORIES; vram++) {
 		memset(&vram->seen, 0, sizeof(vram->seen));
 		vram->rules = (struct vram_rules) {

@@ -19,7 +19,7 @@
 #define VRAM_SIZE	SZ_16M
 #define VRAM_PAGES	(VRAM_SIZE >> PAGE_SHIFT)
 
-/* Device addresses have this bit; the memories follow each other. */
+/* Where device addresses begin, unless a test wants 0; the memories follow each other. */
 #define VRAM_ADDR	BIT_ULL(40)
 
 struct vram;
@@ -75,11 +75,13 @@ struct vram_copy {
  * @limit: Pages that may be in use at a time
  * @alloc: Before an allocation; returns an error to let it fail
  * @populate_err: Lets the list of pages fail
+ * @list: Before the list of pages
  * @listed: Whose pages are listed; NULL: those of the allocation that is asked for
  * @submit_err: Lets the start of a copy fail
  * @copy: Before a copy, where it is done; returns an error to let it fail
  * @fail_map: Let mapping fail when so many entries are mapped; 0: never
  * @alone: No other device reaches this memory
+ * @hasty: Copies don't wait for the fence before them
  */
 struct vram_rules {
 	const struct drm_pagemap_devmem_ops *ops;
@@ -89,11 +91,13 @@ struct vram_rules {
 	unsigned long limit;
 	int (*alloc)(struct vram *vram, size_t size, bool may_wait);
 	int populate_err;
+	void (*list)(struct vram_bo *bo);
 	struct vram_bo *listed;
 	int submit_err;
 	int (*copy)(struct vram_copy *copy);
 	int fail_map;
 	bool alone;
+	bool hasty;
 };
 
 /* What the memory of a test has seen. */
@@ -171,6 +175,8 @@ extern const struct drm_pagemap_ops vram_ops_by_provider;
 extern const struct drm_pagemap_devmem_ops vram_waiting_ops;
 extern const struct drm_pagemap_devmem_ops vram_submit_ops;
 extern const struct drm_pagemap_devmem_ops vram_instant_ops;
+extern const struct drm_pagemap_devmem_ops vram_stepping_ops;
+extern u64 vram_addr;
 extern char vram_owner;
 
 int vram_suite_init(struct kunit_suite *suite);

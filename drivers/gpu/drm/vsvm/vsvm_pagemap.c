@@ -155,7 +155,9 @@ static void device_unmap(struct drm_pagemap *dpagemap, struct device *dev,
 static u64 other_side(const struct vsvm_pagemap *vpagemap,
 		      const struct drm_pagemap_addr *addr)
 {
-	if (!addr->addr || addr->proto != DRM_INTERCONNECT_SYSTEM)
+	if (addr->hole)
+		return 0;
+	if (addr->proto != DRM_INTERCONNECT_SYSTEM)
 		return addr->addr;
 
 	return dma_to_phys(vpagemap->vdev->drm.dev, addr->addr);

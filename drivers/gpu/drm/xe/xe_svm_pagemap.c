@@ -270,7 +270,7 @@ static int copy_add(struct xe_svm_copy *copy, unsigned long index,
 	return 0;
 }
 
-/* Entries without a page are none; without an address, there is nothing to copy. */
+/* Entries without a page are none; without a source, there is nothing to copy. */
 static int copy_add_all(struct xe_svm_copy *copy, struct page **pages,
 			unsigned long npages)
 {
@@ -279,7 +279,7 @@ static int copy_add_all(struct xe_svm_copy *copy, struct page **pages,
 
 	for (i = 0; i < npages; i += n) {
 		n = 1;
-		if (!pages[i] || !copy->addr[i].addr)
+		if (!pages[i] || copy->addr[i].hole)
 			continue;
 
 		if (!copy->vr)
