@@ -590,20 +590,46 @@ static void devmem_assign(struct drm_pagemap_migration *m, struct devmem_pfns *p
 		devmem_folio(m, pfns, slot + j, i + j, 0, src ? src + j : NULL);
 }
 
-static int devmem_list_pfns(struct drm_pagemap_migration *m, unsigned long npages,
+/*
+ * A page that no folio is made of may still look like a part of a huge folio that it
+ * was in before, and the core MM would take it for that when it looks for what is to
+ * be evicted: neither the page nor what follows it would ever be found.
+ */
+static void devmem_reset_page(struct drm_pagemap_migration *m, struct page *page)
+{
+	struct folio *folio = (struct folio *)page;
+
+	if (!PageCompound(page))
+		return;
+
+	zone_device_folio_init(folio, m->dpagemap->pagemap, 0);
+	folio_set_zone_device_data(folio, &m->devmem->zdd);
+	zdd_get_many(&m->devmem->zdd, 1);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+static void devmem_leave(struct drm_pagemap_migration *m,
+			 const struct devmem_pfns *pfns, unsigned long slot,
+			 unsigned long end)
+{
+	for (; slot < end; slot++)
+		devmem_reset_page(m, pfn_to_page(devmem_pfn(pfns, slot)));
+}
+
+/* @room is for page numbers, of which the allocation may have a list. */
+static int devmem_list_pfns(struct drm_pagemap_devmem *devmem, unsigned long *room,
 			    struct devmem_pfns *pfns)
 {
-	struct drm_pagemap_devmem *devmem = m->devmem;
-
 	if (devmem->first_pfn) {
 		pfns->first = devmem->first_pfn;
 		return 0;
 	}
 
-	/* The addresses aren't known yet, so there is room for page numbers. */
-	pfns->list = (unsigned long *)m->addr;
+	pfns->list = room;
 
-	return devmem->ops->populate_devmem_pfn(devmem, npages, pfns->list);
+	return devmem->ops->populate_devmem_pfn(devmem, devmem->size >> PAGE_SHIFT,
+						room);
 }
 
 /*
@@ -613,13 +639,14 @@ static int devmem_list_pfns(struct drm_pagemap_migration *m, unsigned long npage
  */
 static int allocate_devmem(struct drm_pagemap_migration *m)
 {
-	bool whole = m->devmem->size >> PAGE_SHIFT >= m->mv.npages;
+	unsigned long npages = m->devmem->size >> PAGE_SHIFT, i, slot = 0;
+	bool whole = npages >= m->mv.npages;
 	struct devmem_pfns pfns = {};
-	unsigned long i, slot = 0;
 	unsigned int order;
 	int err;
 
-	err = devmem_list_pfns(m, whole ? m->mv.npages : m->wanted, &pfns);
+	/* The addresses aren't known yet, so there is room for page numbers. */
+	err = devmem_list_pfns(m->devmem, (unsigned long *)m->addr, &pfns);
 	if (err)
 		return err;
 
@@ -627,11 +654,16 @@ static int allocate_devmem(struct drm_pagemap_migration *m)
 	for (i = 0; i < m->mv.npages; i += 1UL << order) {
 		order = entry_order(m->mv.src[i]);
 		m->pages[i] = NULL;
-		if (!entry_wanted(m->mv.src[i]))
-			continue;
-		devmem_assign(m, &pfns, whole ? i : slot, i, order);
-		slot += 1UL << order;
+		if (whole)
+			slot = i;
+		if (entry_wanted(m->mv.src[i])) {
+			devmem_assign(m, &pfns, slot, i, order);
+			slot += 1UL << order;
+		} else if (whole) {
+			devmem_leave(m, &pfns, slot, slot + (1UL << order));
+		}
 	}
+	devmem_leave(m, &pfns, whole ? i : slot, npages);
 	zdd_get_many(&m->devmem->zdd, pfns.folios);
 	m->ready = true;
 
@@ -1384,7 +1416,7 @@ int drm_pagemap_migrate_to_devmem(struct drm_pagemap_devmem *devmem_allocation,
 	if (!err && end - start > devmem_allocation->size)
 		err = -EINVAL;
 	if (!err)
-		err = migration_alloc(&m, (end - start) >> PAGE_SHIFT);
+		err = migration_alloc(&m, devmem_allocation->size >> PAGE_SHIFT);
 	if (!err) {
 		err = migrate_vma_to_devmem(&m, devmem_allocation, vma, start, end);
 		migration_free(&m);
