@@ -202,6 +202,7 @@ struct drm_pagemap_ops {
  * @DRM_PAGEMAP_STAT_CPU_FAULTS: CPU faults on this memory
  * @DRM_PAGEMAP_STAT_TIMESLICE_WAITS: CPU faults that slept out a timeslice
  * @DRM_PAGEMAP_STAT_FAILED: copies, mappings and allocations that failed
+ * @DRM_PAGEMAP_STAT_LOST: pages that were lost with the device
  * @DRM_PAGEMAP_STAT_COUNT: number of counters
  */
 enum drm_pagemap_stat {
@@ -215,6 +216,7 @@ enum drm_pagemap_stat {
 	DRM_PAGEMAP_STAT_CPU_FAULTS,
 	DRM_PAGEMAP_STAT_TIMESLICE_WAITS,
 	DRM_PAGEMAP_STAT_FAILED,
+	DRM_PAGEMAP_STAT_LOST,
 	DRM_PAGEMAP_STAT_COUNT
 };
 
@@ -476,6 +478,8 @@ int drm_pagemap_populate_range(struct drm_pagemap *dpagemap,
 int drm_pagemap_evict_to_ram(struct drm_pagemap_devmem *devmem_allocation);
 
 int drm_pagemap_evict_many(struct drm_pagemap_devmem **devmem, unsigned int count);
+
+int drm_pagemap_abandon_many(struct drm_pagemap_devmem **devmem, unsigned int count);
 
 void drm_pagemap_debugfs_info(struct drm_pagemap *dpagemap, struct drm_printer *p);
 

@@ -115,7 +115,14 @@
  *
  * There is no lock in this file. What serializes migrations is the folio lock,
  * which the collect step only ever tries to take: of two that want the same page
- * one leaves it alone. Between collect and commit a migration may allocate RAM,
+ * one leaves it alone. That goes for the core MM as well, which collects on our
+ * behalf: migrate_vma_split_folio() would otherwise wait for a huge folio that is
+ * mapped by small entries, with all locked that was collected before. Two populates
+ * that each have one chunk in flight, and whose next chunk has a part of what the
+ * other one has in flight as a whole, as parent and child of a fork can, would wait
+ * for each other for ever. An eviction waits for a folio lock, but with none held.
+ *
+ * Between collect and commit a migration may allocate RAM,
  * call the provider's ops and wait for its fences. So the order is mmap lock,
  * folio lock, provider's locks; and a provider must not, with a lock held that
  * its ops take, touch memory of a process or migrate.
@@ -127,7 +134,8 @@
  * of an allocation may be freed anywhere.
  *
  * A device that is unplugged gets no new pages (-ENODEV). Its driver then evicts
- * what there is, with drm_pagemap_evict_many(), and all references are gone.
+ * what there is, with drm_pagemap_evict_many(), and all references are gone. If its
+ * copies keep failing, drm_pagemap_abandon_many() gives up what can't be had.
  */
 
 /* ------------------------------------------------------------------------
@@ -257,6 +265,8 @@ struct drm_pagemap_copy {
  * @zeroed: those without a source
  * @resident: Number of pages that were where they are wanted
  * @unsplit: Huge folios were left because there was no huge page of RAM
+ * @leave_huge: Huge folios are not to move: one had to be split first and wasn't
+ * @abandon: What can't be had is lost: the device goes
  * @starved: Small folios were left because there was no page of RAM
  * @ncopies: Number of copies under way
  * @copies: The copies
@@ -276,6 +286,7 @@ struct drm_pagemap_migration {
 	unsigned long moved, moved_huge, zeroed;
 	unsigned long resident;
 	bool unsplit, starved;
+	bool leave_huge, abandon;
 	unsigned int ncopies;
 	struct drm_pagemap_copy copies[MAX_COPIES];
 };
@@ -318,6 +329,8 @@ static void migration_reset(struct drm_pagemap_migration *m)
 	m->resident = 0;
 	m->unsplit = false;
 	m->starved = false;
+	m->leave_huge = false;
+	m->abandon = false;
 	m->ncopies = 0;
 }
 
@@ -376,22 +389,16 @@ static int collect_vma(struct drm_pagemap_migration *m, struct vm_area_struct *v
 	return err;
 }
 
-static int collect_devmem(struct drm_pagemap_migration *m)
+/* Without a VMA: @npages device pages from @first on, or those listed as source. */
+static int collect_pfns(struct drm_pagemap_migration *m, unsigned long first,
+			unsigned long npages)
 {
-	struct drm_pagemap_devmem *devmem = m->devmem;
-	unsigned long npages = devmem->size >> PAGE_SHIFT;
-	int err;
-
 	m->mv.vma = NULL;
 	m->mv.npages = npages;
 	memset_l(m->mv.dst, 0, npages);
 
-	if (devmem->first_pfn)
-		return migrate_device_range(m->mv.src, devmem->first_pfn, npages);
-
-	err = devmem->ops->populate_devmem_pfn(devmem, npages, m->mv.src);
-
-	return err ?: migrate_device_pfns(m->mv.src, npages);
+	return first ? migrate_device_range(m->mv.src, first, npages) :
+		       migrate_device_pfns(m->mv.src, npages);
 }
 
 /* ------------------------------------------------------------------------
@@ -450,9 +457,9 @@ static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn
  * and the one that it knows of may not exist any more.
  */
 static bool select_to_evict(struct drm_pagemap_migration *m, unsigned long mpfn,
-			    struct drm_pagemap_zdd *zdd)
+			    unsigned int order, struct drm_pagemap_zdd *zdd)
 {
-	return zdd == &m->devmem->zdd &&
+	return zdd == &m->devmem->zdd && !(order && m->leave_huge) &&
 	       !folio_is_retired(page_folio(migrate_pfn_to_page(mpfn)));
 }
 
@@ -480,7 +487,8 @@ static bool select_wants(struct drm_pagemap_migration *m, unsigned long mpfn,
 	if (m->details)
 		return select_to_devmem(m, mpfn, order, zdd);
 
-	return m->mv.vma ? select_to_ram(m, mpfn, zdd) : select_to_evict(m, mpfn, zdd);
+	return m->mv.vma ? select_to_ram(m, mpfn, zdd) :
+			   select_to_evict(m, mpfn, order, zdd);
 }
 
 /* Add an entry to what is wanted, and note what later steps can rely on. */
@@ -1260,6 +1268,24 @@ static int wait_until_usable(struct drm_pagemap_migration *m)
 }
 
 /*
+ * The device goes and the contents can't be had: processes get SIGBUS where they look
+ * for them. Whoever else has a reference on the pages must not find any contents.
+ */
+static void commit_abandon(struct drm_pagemap_migration *m)
+{
+	unsigned long i, lost = 0;
+
+	for (i = 0; i < m->mv.npages; i++) {
+		if (!entry_wanted(m->mv.src[i]))
+			continue;
+		folio_retire(page_folio(migrate_pfn_to_page(m->mv.src[i])));
+		lost++;
+	}
+	migrate_device_poison(m->mv.src, m->mv.npages);
+	stat_add(m->dpagemap, DRM_PAGEMAP_STAT_LOST, lost);
+}
+
+/*
  * The end of every migration that has collected: wait for the copies and let the
  * core MM have the pages, the new ones or, after an error, the old ones.
  */
@@ -1272,6 +1298,8 @@ static int migration_finish(struct drm_pagemap_migration *m, int err)
 		put_all_dst(m);
 	else if (m->details && m->wanted)
 		start_timeslice(m->devmem, m->details->timeslice_ms);
+	if (m->abandon && (err || m->starved))
+		commit_abandon(m);
 
 	commit_pages(m);
 	commit_account(m);
@@ -1847,8 +1875,11 @@ static int split_page_folio(struct drm_pagemap *dpagemap, struct page *page)
  * To RAM: eviction
  */
 
-/* How long an eviction waits for others to let go: 2^9 - 1 jiffies in all. */
-#define MAX_EVICT_ROUNDS	9
+/* How long an eviction waits for those who have pages without locking them. */
+#define EVICT_PATIENCE	(HZ / 10)
+/* How often it looks again, and how often a copy is tried that fails. */
+#define EVICT_ROUNDS	16
+#define EVICT_COPIES	3
 
 static void migration_evict(struct drm_pagemap_migration *m,
 			    struct drm_pagemap_devmem *devmem)
@@ -1861,14 +1892,85 @@ static void migration_evict(struct drm_pagemap_migration *m,
 	m->mv.start = 0;
 }
 
-/* Start the eviction of all pages that can be had. */
-static int evict_start(struct drm_pagemap_migration *m, struct drm_pagemap_devmem *devmem)
+/*
+ * The folio that a page of an allocation is in, with a reference; NULL for all pages
+ * of the folio but the first, and for those that are not in use. The page may have
+ * become another allocation's: who locks the folio knows, see folio_is_of().
+ */
+static struct folio *evict_folio(const struct devmem_pfns *pfns, unsigned long slot)
 {
+	return folio_get_nontail_page(pfn_to_page(devmem_pfn(pfns, slot)));
+}
+
+/* Whether a locked folio is of the allocation. */
+static bool folio_is_of(struct folio *folio, struct drm_pagemap_devmem *devmem)
+{
+	return drm_pagemap_page_zone_device_data(folio_page(folio, 0)) == &devmem->zdd;
+}
+
+/*
+ * A huge folio that nobody maps as a whole may have pages that nobody maps at all,
+ * since the process unmapped or discarded them. Once it is split, they are free; as
+ * parts of it they would move to RAM and occupy that.
+ */
+static bool folio_may_have_dead_pages(struct folio *folio)
+{
+	return folio_mapped(folio) && !folio_entire_mapcount(folio);
+}
+
+/* Split a locked folio if it has to be. Returns whether it may move as it is now. */
+static bool evict_split_folio(struct drm_pagemap_devmem *devmem, struct folio *folio,
+			      bool all)
+{
+	if (!folio_is_of(folio, devmem) || !folio_test_large(folio) ||
+	    (!all && !folio_may_have_dead_pages(folio)))
+		return true;
+
+	return !split_page_folio(devmem->dpagemap, folio_page(folio, 0));
+}
+
+/*
+ * Split huge folios: those with pages that nobody needs, or @all, for which there was
+ * no huge page of RAM. Returns whether those that are left may move.
+ */
+static bool evict_split(struct drm_pagemap_devmem *devmem,
+			const struct devmem_pfns *pfns, bool all)
+{
+	unsigned long npages = devmem->size >> PAGE_SHIFT, i;
+	struct folio *folio;
+	bool ret = true;
+
+	for (i = 0; i < npages; i++) {
+		if (!PageHead(pfn_to_page(devmem_pfn(pfns, i))))
+			continue;
+		folio = evict_folio(pfns, i);
+		if (!folio)
+			continue;
+		if (folio_trylock(folio)) {
+			ret &= evict_split_folio(devmem, folio, all);
+			folio_unlock(folio);
+		}
+		folio_put(folio);
+	}
+
+	return ret;
+}
+
+/* Start the eviction of all pages that can be had, in small pages if need be. */
+static int evict_start(struct drm_pagemap_migration *m,
+		       struct drm_pagemap_devmem *devmem, bool small)
+{
+	struct devmem_pfns pfns = {};
 	int err;
 
 	end_timeslice(devmem);
 	migration_evict(m, devmem);
-	err = collect_devmem(m);
+	err = devmem_list_pfns(devmem, m->mv.src, &pfns);
+	if (err)
+		return err;
+
+	m->leave_huge = !evict_split(devmem, &pfns, small);
+	err = collect_pfns(m, pfns.first, devmem->size >> PAGE_SHIFT);
 	if (err)
 		return err;
 
@@ -1882,62 +1984,79 @@ static int evict_start(struct drm_pagemap_migration *m, struct drm_pagemap_devme
 	return err;
 }
 
-/* Split a locked folio if it is of the allocation; see select_to_evict(). */
-static void evict_split_folio(struct drm_pagemap_devmem *devmem, struct folio *folio)
+/* A folio of the allocation that somebody has locked, with a reference, or NULL. */
+static struct folio *evict_locked_folio(struct drm_pagemap_migration *m,
+					struct drm_pagemap_devmem *devmem)
 {
-	struct page *page = folio_page(folio, 0);
-
-	if (drm_pagemap_page_zone_device_data(page) == &devmem->zdd)
-		split_page_folio(devmem->dpagemap, page);
-}
-
-/* Split the folios that there was no huge page for; small pages will do. */
-static void evict_split(struct drm_pagemap_migration *m)
-{
-	struct drm_pagemap_devmem *devmem = m->devmem;
 	unsigned long npages = devmem->size >> PAGE_SHIFT, i;
 	struct devmem_pfns pfns = {};
 	struct folio *folio;
 
-	if (devmem_list_pfns(m, npages, &pfns))
-		return;
+	if (devmem_list_pfns(devmem, m->mv.src, &pfns))
+		return NULL;
 
 	for (i = 0; i < npages; i++) {
-		folio = folio_get_nontail_page(pfn_to_page(devmem_pfn(&pfns, i)));
-		if (!folio)
-			continue;
-		if (folio_test_large(folio) && folio_trylock(folio)) {
-			evict_split_folio(devmem, folio);
-			folio_unlock(folio);
-		}
-		folio_put(folio);
+		folio = evict_folio(&pfns, i);
+		if (folio && folio_test_locked(folio))
+			return folio;
+		if (folio)
+			folio_put(folio);
 	}
+
+	return NULL;
+}
+
+/*
+ * Wait until it is worth trying again. Who has locked a folio is about to move it:
+ * wait for that. Others have but a reference, and nobody tells when they drop it.
+ */
+static int evict_wait(struct drm_pagemap_migration *m, struct drm_pagemap_devmem *devmem,
+		      bool late)
+{
+	struct folio *folio = evict_locked_folio(m, devmem);
+	int err;
+
+	if (folio) {
+		err = folio_wait_locked_killable(folio);
+		folio_put(folio);
+		return err ? -EINTR : 0;
+	}
+	if (late)
+		return -EBUSY;
+
+	return wait_for_completion_killable_timeout(&devmem->detached,
+						    EVICT_PATIENCE / EVICT_ROUNDS + 1) < 0 ?
+	       -EINTR : 0;
 }
 
 /*
  * What is left after the first attempt was locked or referenced by others: a CPU
  * fault, a migration, a fork. They let go soon, and most of them take the page
- * away. Try again a bounded number of times, waiting longer each time.
+ * away. Try again a bounded number of times.
  */
-static int evict_rest(struct drm_pagemap_migration *m, struct drm_pagemap_devmem *devmem)
+static int evict_rest(struct drm_pagemap_migration *m, struct drm_pagemap_devmem *devmem,
+		      unsigned long deadline)
 {
-	unsigned int round;
-	int err = 0;
-
 	/* What the first attempt has found out may be about another allocation. */
-	if (m->devmem != devmem)
-		m->unsplit = false;
-	for (round = 0; round < MAX_EVICT_ROUNDS; round++) {
+	bool small = m->devmem == devmem && m->unsplit, late;
+	unsigned int round, copies = 0;
+	int err = 0, wait_err;
+
+	for (round = 0; round < EVICT_ROUNDS && copies < EVICT_COPIES; round++) {
 		if (completion_done(&devmem->detached))
 			return 0;
-		if (m->unsplit)
-			evict_split(m);
-		else if (wait_for_completion_timeout(&devmem->detached, 1UL << round))
-			return 0;
+		late = round && time_after(jiffies, deadline);
+		wait_err = small ? 0 : evict_wait(m, devmem, late);
+		if (wait_err) {
+			err = err ?: wait_err;
+			break;
+		}
 
-		err = evict_start(m, devmem);
+		err = evict_start(m, devmem, small);
 		if (!err)
 			err = migration_finish(m, 0);
+		copies += !!err;
+		small = m->unsplit;
 		if (!err && m->starved)
 			err = -ENOMEM;
 	}
@@ -1956,6 +2075,37 @@ static unsigned long evict_max_pages(struct drm_pagemap_devmem **devmem,
 	return size >> PAGE_SHIFT;
 }
 
+/* Two migrations that any of the allocations fits in, or NULL. */
+static struct drm_pagemap_migration *evict_alloc(struct drm_pagemap_devmem **devmem,
+						 unsigned int count)
+{
+	unsigned long npages = evict_max_pages(devmem, count);
+	struct drm_pagemap_migration *m = kcalloc(2, sizeof(*m), GFP_KERNEL);
+
+	if (!m)
+		return NULL;
+	if (migration_alloc(&m[0], npages))
+		goto err_free;
+	if (migration_alloc(&m[1], npages))
+		goto err_free_first;
+
+	return m;
+
+err_free_first:
+	migration_free(&m[0]);
+err_free:
+	kfree(m);
+
+	return NULL;
+}
+
+static void evict_free(struct drm_pagemap_migration *m)
+{
+	migration_free(&m[0]);
+	migration_free(&m[1]);
+	kfree(m);
+}
+
 /* One attempt for each allocation, two of them in flight. */
 static void evict_pipeline(struct drm_pagemap_migration m[2],
 			   struct drm_pagemap_devmem **devmem, unsigned int count)
@@ -1967,7 +2117,7 @@ static void evict_pipeline(struct drm_pagemap_migration m[2],
 	for (i = 0; i < count; i++) {
 		if (completion_done(&devmem[i]->detached))
 			continue;
-		err = evict_start(next, devmem[i]);
+		err = evict_start(next, devmem[i], false);
 		if (busy)
 			migration_finish(busy, 0);
 		busy = err ? NULL : next;
@@ -1985,41 +2135,117 @@ static void evict_pipeline(struct drm_pagemap_migration m[2],
  *
  * Works on physical pages alone, whatever has become of the processes that use
  * them. The copy of one allocation overlaps with the preparation of the next one.
+ * Pages that processes have unmapped are freed, those within huge folios too.
  *
  * Context: Process context. Sleeps, and waits for RAM and for the provider's copies.
+ * Waits, so that it can be killed, for pages that others have locked, and up to a
+ * tenth of a second for those who only have references.
  *
  * Return: 0 if no page is left in any of the allocations; else the error of the
  * first one of which something is left: -EBUSY if pages were in use for too long,
- * -ENOMEM, or an error of the copy. The contents of what is left are unharmed.
+ * -ENOMEM, -EINTR if the caller was killed, or an error of the copy. The contents of
+ * what is left are unharmed.
  */
 int drm_pagemap_evict_many(struct drm_pagemap_devmem **devmem, unsigned int count)
 {
+	unsigned long deadline = jiffies + EVICT_PATIENCE;
 	struct drm_pagemap_migration *m;
-	unsigned long npages = evict_max_pages(devmem, count);
-	int err, ret = -ENOMEM;
+	int err, ret = 0;
 	unsigned int i;
 
-	m = kcalloc(2, sizeof(*m), GFP_KERNEL);
+	m = evict_alloc(devmem, count);
 	if (!m)
 		return -ENOMEM;
-	if (migration_alloc(&m[0], npages) || migration_alloc(&m[1], npages))
-		goto out;
 
 	evict_pipeline(m, devmem, count);
-	for (i = 0, ret = 0; i < count; i++) {
-		err = evict_rest(&m[0], devmem[i]);
+	for (i = 0; i < count; i++) {
+		err = evict_rest(&m[0], devmem[i], deadline);
 		trace_drm_pagemap_evict(devmem[i], err);
 		ret = ret ?: err;
 	}
-
-out:
-	migration_free(&m[0]);
-	migration_free(&m[1]);
-	kfree(m);
+	evict_free(m);
 
 	return ret;
 }
 EXPORT_SYMBOL_GPL(drm_pagemap_evict_many);
+
+/* One page, by its number, or what is left of it after a number of tries. */
+static void abandon_page(struct drm_pagemap_migration *m,
+			 struct drm_pagemap_devmem *devmem, unsigned long pfn)
+{
+	unsigned int tries = EVICT_COPIES;
+	int err;
+
+	do {
+		migration_evict(m, devmem);
+		m->leave_huge = true;
+		m->abandon = !--tries;
+		m->mv.src[0] = pfn;
+		collect_pfns(m, 0, 1);
+		migration_select(m);
+		err = allocate_ram(m);
+		if (!err)
+			err = migration_copy(m);
+		err = migration_finish(m, err);
+	} while (tries && (err || m->starved));
+}
+
+/* Page by page, so that one that fails takes no other along. */
+static int abandon(struct drm_pagemap_migration m[2], struct drm_pagemap_devmem *devmem)
+{
+	unsigned long npages = devmem->size >> PAGE_SHIFT, i;
+	struct devmem_pfns pfns = {};
+	int err;
+
+	end_timeslice(devmem);
+	/* The list has to stay while the other migration is used for each page. */
+	err = devmem_list_pfns(devmem, m[1].mv.src, &pfns);
+	if (err)
+		return err;
+
+	evict_split(devmem, &pfns, true);
+	for (i = 0; i < npages && !completion_done(&devmem->detached); i++)
+		abandon_page(&m[0], devmem, devmem_pfn(&pfns, i));
+
+	return completion_done(&devmem->detached) ? 0 : -EBUSY;
+}
+
+/**
+ * drm_pagemap_abandon_many() - Empty allocations of a device that goes
+ * @devmem: the allocations, as for drm_pagemap_evict_many()
+ * @count: how many
+ *
+ * For a driver whose device is removed, after drm_pagemap_evict_many() has failed
+ * more often than can be accepted. Each page is tried a few times more, by itself.
+ * The contents of those that can't be copied, and of those for which there is no RAM,
+ * are lost: a process that touches one gets SIGBUS, as for memory with a hardware
+ * error, until it has unmapped or discarded it. Nothing else is.
+ *
+ * Context: Process context. Sleeps, and waits for RAM and for the provider's copies.
+ *
+ * Return: 0 if no page is left in any of the allocations; -EBUSY if others still have
+ * references on some, which they will drop; -ENOMEM; or an error of
+ * &drm_pagemap_devmem_ops.populate_devmem_pfn.
+ */
+int drm_pagemap_abandon_many(struct drm_pagemap_devmem **devmem, unsigned int count)
+{
+	struct drm_pagemap_migration *m = evict_alloc(devmem, count);
+	int err, ret = 0;
+	unsigned int i;
+
+	if (!m)
+		return -ENOMEM;
+
+	for (i = 0; i < count; i++) {
+		err = abandon(m, devmem[i]);
+		trace_drm_pagemap_evict(devmem[i], err);
+		ret = ret ?: err;
+	}
+	evict_free(m);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(drm_pagemap_abandon_many);
 
 /**
  * drm_pagemap_evict_to_ram() - Move an allocation to RAM
@@ -2498,6 +2724,7 @@ void drm_pagemap_debugfs_info(struct drm_pagemap *dpagemap, struct drm_printer *
 		[DRM_PAGEMAP_STAT_CPU_FAULTS] = "CPU faults",
 		[DRM_PAGEMAP_STAT_TIMESLICE_WAITS] = "CPU faults that waited",
 		[DRM_PAGEMAP_STAT_FAILED] = "migrations that failed",
+		[DRM_PAGEMAP_STAT_LOST] = "pages lost with the device",
 	};
 	unsigned int i;
 
