@@ -223,19 +223,28 @@ static int recall_page(struct mm_struct *mm, unsigned long addr)
 	err = fixup_user_fault(mm, addr, 0, &unlocked);
 	mmap_read_unlock(mm);
 
-	/* It was unmapped meanwhile, or its protection was changed. */
-	return err == -EFAULT ? 0 : err;
+	return err;
 }
 
+/*
+ * That an address is bad says that the page couldn't be copied, or that it was
+ * unmapped meanwhile, or its protection changed: *@refused tells, and another look.
+ */
 static int recall_pages(struct vsvm_look *look, unsigned long start,
-			unsigned long npages, const void *keep)
+			unsigned long npages, const void *keep, bool *refused)
 {
 	int err = 0;
 
-	for (unsigned long i = 0; !err && i < npages; i++)
-		if (is_recalled(look->vm, look->pages[i], keep))
-			err = recall_page(look->vm->svm.mm,
-					  start + i * PAGE_SIZE);
+	*refused = false;
+	for (unsigned long i = 0; !err && i < npages; i++) {
+		if (!is_recalled(look->vm, look->pages[i], keep))
+			continue;
+		err = recall_page(look->vm->svm.mm, start + i * PAGE_SIZE);
+		if (err == -EFAULT) {
+			*refused = true;
+			err = 0;
+		}
+	}
 
 	return err;
 }
@@ -247,6 +256,7 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
 {
 	unsigned long npages = (end - start) / PAGE_SIZE;
 	unsigned long devmem, left, system;
+	bool refused = false;
 	int err;
 
 	err = look_chunk(look, start, end);
@@ -258,7 +268,7 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
 
 	left = devmem;
 	for (int i = 0; !err && left && i < RECALL_TRIES; i++) {
-		err = recall_pages(look, start, npages, keep);
+		err = recall_pages(look, start, npages, keep, &refused);
 		err = err ?: look_chunk(look, start, end);
 		if (!err)
 			count_recalled(look, npages, keep, &left, &system);
@@ -266,7 +276,7 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
 
 	stats->moved += devmem - min(left, devmem);
 	stats->left += left;
-	return err;
+	return err ?: left && refused ? -EIO : 0;
 }
 
 /**
@@ -278,7 +288,7 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
  * @stats: What is added to: pages that came back, pages that were there
  *	   already, pages that did not come
  *
- * Return: 0 or a negative error code.
+ * Return: 0; -EIO if a device can't give back what it has; or a negative error code.
  */
 int vsvm_recall(struct vsvm_vm *vm, unsigned long start, unsigned long end,
 		const void *keep, struct drm_pagemap_migrate_stats *stats)
@@ -296,9 +306,12 @@ int vsvm_recall(struct vsvm_vm *vm, unsigned long start, unsigned long end,
 		return PTR_ERR(look);
 	}
 
-	for (; !err && start < end; start = next) {
+	for (; (!err || err == -EIO) && start < end; start = next) {
+		int chunk_err;
+
 		next = min(end, ALIGN(start + 1, CHUNK_SIZE));
-		err = recall_chunk(look, start, next, keep, stats);
+		chunk_err = recall_chunk(look, start, next, keep, stats);
+		err = chunk_err ?: err;
 		cond_resched();
 	}
 
