@@ -31,7 +31,8 @@
  * - device_map() says how a device gets at a page: its own device and those that
  *   have an interconnect to it.
  *
- * - vsvm_pagemap_remove() evicts everything.
+ * - vsvm_pagemap_remove() evicts everything. What can't be copied any more is lost
+ *   then, and removal ends.
  *
  * A &struct drm_pagemap with references keeps device and module. So it has some
  * only while pages of it are in use, or it is about to be used, see
@@ -40,6 +41,8 @@
 
 /* How often a full memory is tried to make room in. */
 #define EVICT_TRIES		16
+/* How many evictions may fail before a device that goes takes along what it has. */
+#define REMOVE_TRIES		8
 /* Allocations that are evicted together, so that their copies overlap. */
 #define MAX_VICTIMS		4
 
@@ -285,8 +288,13 @@ static const struct drm_pagemap_devmem_ops devmem_ops = {
 	.submit_to_ram = submit_to_ram,
 };
 
-/* Evict what was not used for longest. Returns false if there is nothing. */
-static bool evict_some(struct vsvm_pagemap *vpagemap, u64 size)
+/*
+ * Evict, by @evict, what was not used for longest. Returns how many allocations were
+ * tried, and in @err_out whether something is left of them.
+ */
+static unsigned int evict_some(struct vsvm_pagemap *vpagemap, u64 size,
+			       int (*evict)(struct drm_pagemap_devmem **devmem,
+					    unsigned int count), int *err_out)
 {
 	struct drm_pagemap_devmem *devmem[MAX_VICTIMS];
 	struct vsvm_alloc *victims[MAX_VICTIMS];
@@ -296,16 +304,17 @@ static bool evict_some(struct vsvm_pagemap *vpagemap, u64 size)
 
 	num = vsvm_mem_take_victims(&vpagemap->mem, size, victims, MAX_VICTIMS);
 	if (!num)
-		return false;
+		return 0;
 
 	for (unsigned int i = 0; i < num; i++)
 		devmem[i] = &victims[i]->devmem;
-	err = drm_pagemap_evict_many(devmem, num);
+	err = evict(devmem, num);
 	vsvm_mem_put_victims(&vpagemap->mem, victims, num);
 
 	trace_vsvm_evict(vpagemap->vdev, num, size, err,
 			 ktime_sub(ktime_get(), begin));
-	return true;
+	*err_out = err;
+	return num;
 }
 
 /* Others may be faster to take what was evicted, so there is an end to it. */
@@ -313,10 +322,13 @@ static struct vsvm_alloc *alloc_evicting(struct vsvm_pagemap *vpagemap, u64 size
 {
 	struct vsvm_mem *mem = &vpagemap->mem;
 	struct vsvm_alloc *alloc;
+	int err = 0;
 
-	guard(mutex)(&vpagemap->evict_lock);
+	ACQUIRE(mutex_kill, lock)(&vpagemap->evict_lock);
+	if (ACQUIRE_ERR(mutex_kill, &lock))
+		return ERR_PTR(-EINTR);
 
-	for (int i = 0; i < EVICT_TRIES; i++) {
+	for (int i = 0; i < EVICT_TRIES && err != -EINTR; i++) {
 		alloc = vsvm_mem_alloc(mem, size);
 		if (alloc != ERR_PTR(-ENOSPC))
 			return alloc;
@@ -326,11 +338,26 @@ static struct vsvm_alloc *alloc_evicting(struct vsvm_pagemap *vpagemap, u64 size
 		alloc = vsvm_mem_alloc(mem, size);
 		if (alloc != ERR_PTR(-ENOSPC) ||
 		    !vpagemap->vdev->config.eviction ||
-		    !evict_some(vpagemap, size))
+		    !evict_some(vpagemap, size, drm_pagemap_evict_many, &err))
 			return alloc;
 	}
 
-	return ERR_PTR(-ENOSPC);
+	return ERR_PTR(err == -EINTR ? err : -ENOSPC);
+}
+
+/*
+ * The device has to be awake as long as there is something in its memory. Waking it
+ * takes its time: who may not wait has to come again if it sleeps.
+ */
+static int device_get_awake(struct device *dev, bool may_wait)
+{
+	int ret;
+
+	if (may_wait || !pm_runtime_enabled(dev))
+		return pm_runtime_resume_and_get(dev);
+
+	ret = pm_runtime_get_if_active(dev);
+	return ret > 0 ? 0 : ret ?: -EBUSY;
 }
 
 static struct drm_pagemap_devmem *devmem_alloc(struct drm_pagemap *dpagemap,
@@ -342,11 +369,17 @@ static struct drm_pagemap_devmem *devmem_alloc(struct drm_pagemap *dpagemap,
 	struct vsvm_alloc *alloc;
 	int err;
 
+	err = device_get_awake(dev, may_wait);
+	if (err)
+		return ERR_PTR(err);
+
 	alloc = may_wait ? alloc_evicting(vpagemap, size) :
 			   vsvm_mem_alloc(&vpagemap->mem, size);
-	if (IS_ERR(alloc))
+	if (IS_ERR(alloc)) {
+		pm_runtime_put(dev);
 		return alloc == ERR_PTR(-ENOSPC) && !may_wait ?
 		       ERR_PTR(-EBUSY) : ERR_CAST(alloc);
+	}
 
 	drm_pagemap_devmem_init(&alloc->devmem, dev, mm, &devmem_ops, dpagemap,
 				size, NULL);
@@ -357,13 +390,6 @@ static struct drm_pagemap_devmem *devmem_alloc(struct drm_pagemap *dpagemap,
 				  list_first_entry(&alloc->blocks,
 						   struct gpu_buddy_block,
 						   link));
-
-	/* The device stays awake as long as there is something in its memory. */
-	err = pm_runtime_resume_and_get(dev);
-	if (err) {
-		vsvm_mem_free(alloc);
-		return ERR_PTR(err);
-	}
 
 	return &alloc->devmem;
 }
@@ -510,15 +536,22 @@ struct vsvm_pagemap *vsvm_pagemap_create(struct vsvm_device *vdev)
  * vsvm_pagemap_remove() - Take a device's memory away from all processes
  * @vpagemap: The memory of a device that was unplugged
  *
- * When it returns, everything is in system memory. A page that someone is at
- * for the moment is waited for, as devm_memremap_pages() would do later.
+ * When it returns, everything is in system memory, but for what could not be copied
+ * in a number of attempts: that is lost. A page that someone is at for the moment is
+ * waited for, as devm_memremap_pages() would do later.
  */
 void vsvm_pagemap_remove(struct vsvm_pagemap *vpagemap)
 {
 	struct vsvm_mem *mem = &vpagemap->mem;
+	unsigned int failures = 0;
 
 	while (atomic_read(&mem->num_allocs)) {
-		evict_some(vpagemap, mem->size);
+		int err = 0;
+
+		evict_some(vpagemap, mem->size,
+			   failures < REMOVE_TRIES ? drm_pagemap_evict_many :
+						     drm_pagemap_abandon_many, &err);
+		failures += err && err != -EBUSY && err != -EINTR;
 		wait_event_timeout(mem->wq, !atomic_read(&mem->num_allocs), 1);
 	}
 }
