@@ -5,7 +5,9 @@
  */
 
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
 #include "drm_pagemap_fixture.h"
 
@@ -226,28 +228,54 @@ static void busy_page_stays_alone(struct kunit *test)
 	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
 }
 
-static long put_later(struct svm_task *task)
-{
-	if (!svm_wait_until(vram_stat(&vrams[0], DRM_PAGEMAP_STAT_EVICTED)))
-		return -ETIMEDOUT;
-	put_page(task->arg);
-
-	return 0;
-}
-
-/* It waits for who lets go soon. */
-static void eviction_waits_for_a_reference(struct kunit *test)
+/* It waits for who has locked a page, and others go meanwhile. */
+static void eviction_waits_for_a_lock(struct kunit *test)
 {
 	struct vram_bo *bo = populate_filled(test, SVM_BASE, SZ_64K);
-	struct page *page = vram_spot(current->mm, SVM_BASE + SZ_16K).page;
+	struct folio *folio = page_folio(vram_spot(current->mm, SVM_BASE + SZ_16K).page);
+	unsigned long start = jiffies;
 	struct svm_task *task;
 
-	get_page(page);
-	task = svm_run(test, put_later, 0, page);
-	KUNIT_EXPECT_EQ(test, evict(bo), 0);
+	folio_get(folio);
+	folio_lock(folio);
+	task = svm_run(test, evict_task, 0, bo);
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(vram_stat(&vrams[0], DRM_PAGEMAP_STAT_EVICTED) ==
+					       NPAGES(SZ_64K) - 1));
+	/* However long that takes. */
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(time_after(jiffies, start + 3 * HZ)));
+	KUNIT_EXPECT_FALSE(test, svm_done(task));
+	folio_unlock(folio);
+	folio_put(folio);
 	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
 	expect_gone(test, bo);
 	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
+}
+
+static long evict_mortal(struct svm_task *task)
+{
+	allow_signal(SIGKILL);
+
+	return evict(task->arg);
+}
+
+/* Whoever is killed doesn't wait any more. */
+static void eviction_can_be_killed(struct kunit *test)
+{
+	struct vram_bo *bo = populate_filled(test, SVM_BASE, SZ_64K);
+	struct folio *folio = page_folio(vram_spot(current->mm, SVM_BASE + SZ_16K).page);
+	struct svm_task *task;
+
+	folio_get(folio);
+	folio_lock(folio);
+	task = svm_run(test, evict_mortal, 0, bo);
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(vram_stat(&vrams[0], DRM_PAGEMAP_STAT_EVICTED) ==
+					       NPAGES(SZ_64K) - 1));
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(READ_ONCE(task->task->__state) & TASK_WAKEKILL));
+	send_sig(SIGKILL, task->task, 1);
+	KUNIT_EXPECT_EQ(test, svm_join(task), -EINTR);
+	folio_unlock(folio);
+	folio_put(folio);
+	vram_expect(test, SVM_BASE, SZ_64K);
 }
 
 /*
@@ -532,7 +560,8 @@ static struct kunit_case drm_pagemap_evict_cases[] = {
 	KUNIT_CASE(memory_outlives_its_process),
 	KUNIT_CASE(reference_delays_but_does_not_block),
 	KUNIT_CASE(busy_page_stays_alone),
-	KUNIT_CASE(eviction_waits_for_a_reference),
+	KUNIT_CASE_SLOW(eviction_waits_for_a_lock),
+	KUNIT_CASE(eviction_can_be_killed),
 	KUNIT_CASE(cpu_waits_for_an_eviction),
 	KUNIT_CASE(eviction_waits_for_a_cpu_fault),
 	KUNIT_CASE(pages_of_others_stay),
