@@ -1385,14 +1385,10 @@ static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
 	return err;
 }
 
-/*
- * The core MM moves anonymous memory only. And it doesn't get along with KSM: a page
- * that is being merged has no rmap for a while, and migrate_vma_setup() would leave
- * migration entries behind that nobody finds.
- */
+/* The core MM moves anonymous memory only. Pages that KSM has merged it leaves alone. */
 static bool vma_can_move(struct vm_area_struct *vma)
 {
-	return vma_is_anonymous(vma) && !(vma->vm_flags & VM_MERGEABLE);
+	return vma_is_anonymous(vma);
 }
 
 static int vma_check(struct vm_area_struct *vma, unsigned long start,

@@ -696,6 +696,22 @@ static void merged_pages_keep_their_contents(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm_read(test, SVM_BASE + 2 * PAGE_SIZE), 42);
 }
 
+/* A process may have KSM look at all of its memory. What differs moves. */
+static void memory_that_may_be_merged_moves(struct kunit *test)
+{
+	struct drm_pagemap_migrate_stats stats;
+
+	if (!IS_ENABLED(CONFIG_KSM))
+		kunit_skip(test, "needs CONFIG_KSM");
+
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	svm_advise(test, SVM_BASE, SZ_64K, MADV_MERGEABLE);
+	KUNIT_EXPECT_EQ(test, populate(test, SVM_BASE, SZ_64K, &stats), 0);
+	expect_stats(test, &stats, NPAGES(SZ_64K), 0, 0);
+	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_64K);
+	vram_expect(test, SVM_BASE, SZ_64K);
+}
+
 static void swapped_out_pages_are_left(struct kunit *test)
 {
 	struct drm_pagemap_migrate_stats stats;
@@ -847,6 +863,7 @@ static struct kunit_case drm_pagemap_migrate_cases[] = {
 	KUNIT_CASE(copy_on_write_survives),
 	KUNIT_CASE(fork_shares_device_memory),
 	KUNIT_CASE(merged_pages_keep_their_contents),
+	KUNIT_CASE(memory_that_may_be_merged_moves),
 	KUNIT_CASE(swapped_out_pages_are_left),
 	KUNIT_CASE(soft_dirty_is_kept),
 	KUNIT_CASE(returned_pages_are_movable),
