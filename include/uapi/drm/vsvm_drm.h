@@ -26,6 +26,10 @@
  * is not defined here, must be zero, or the call fails with EINVAL. Structs
  * grow at the end only; what an older caller doesn't pass counts as zero.
  *
+ * What a process makes the kernel allocate is charged to its memory cgroup, and a
+ * file has only so many objects, see DRM_VSVM_MAX_*: more give ENOSPC, or EBUSY
+ * where there will be room once jobs have ended.
+ *
  * Every call fails with ENODEV once the device, or for calls on an address
  * space one of its devices, was removed.
  */
@@ -47,6 +51,14 @@ extern "C" {
 #define DRM_VSVM_MAX_OPS		4096
 /* Jobs of one queue that may be unfinished at a time. */
 #define DRM_VSVM_MAX_JOBS		256
+/* Operations of all unfinished jobs of a file. */
+#define DRM_VSVM_MAX_FILE_OPS		(1 << 18)
+/* Address spaces of a file. */
+#define DRM_VSVM_MAX_VMS		256
+/* Queues of a file. */
+#define DRM_VSVM_MAX_QUEUES		1024
+/* Intervals of one address space with advice of their own. */
+#define DRM_VSVM_MAX_ADVICE		4096
 /* Latest jobs of one queue whose outcome DRM_IOCTL_VSVM_WAIT can tell. */
 #define DRM_VSVM_JOB_HISTORY		1024
 /* Bits of a virtual address that the device's page tables translate. */
@@ -113,7 +125,10 @@ struct drm_vsvm_query {
 	/** @num_devices: Out: devices of the configuration */
 	__u32 num_devices;
 
-	/** @fault_workers: Out: page faults that are served at the same time */
+	/**
+	 * @fault_workers: Out: page faults of one process that are served at the
+	 * same time
+	 */
 	__u32 fault_workers;
 
 	/** @notifier_size: Out: bytes that one MMU notifier watches */
@@ -174,7 +189,9 @@ struct drm_vsvm_query {
  * For DRM_IOCTL_VSVM_VM_CREATE. The address space belongs to the file that it
  * is created on, and all further calls on it are made on that file. It mirrors
  * the memory of the calling process, also after fork() and when the file is
- * passed on: only threads of this process can create queues and submit jobs.
+ * passed on: only threads of this process can create queues and submit jobs. When
+ * the process dies, page faults that are waiting for memory of its are given up, even
+ * if others have the file open.
  *
  * Device 0 of the address space is the one of the file. Others can join it by
  * their open render nodes; the page tables of all are kept together, so that a
@@ -184,7 +201,8 @@ struct drm_vsvm_query {
  *
  * Errors: EINVAL for a bad window, too many devices, a device that is named
  * twice, or a file that isn't one of this driver's render nodes; EBADF for a
- * file descriptor that isn't open; EFAULT for a bad pointer.
+ * file descriptor that isn't open; EFAULT for a bad pointer; ENOSPC for more than
+ * DRM_VSVM_MAX_VMS in a file.
  */
 struct drm_vsvm_vm_create {
 	/** @flags: Must be zero */
@@ -234,10 +252,11 @@ struct drm_vsvm_vm_destroy {
  * struct drm_vsvm_queue_create - Create a queue
  *
  * For DRM_IOCTL_VSVM_QUEUE_CREATE. Jobs of one queue run one after the other,
- * those of different queues run at the same time.
+ * those of different queues run at the same time; of many, they take turns.
  *
  * Errors: ENOENT for an unknown address space, EINVAL for a device that is not
- * in it, EPERM in another process than the one mirrored.
+ * in it, EPERM in another process than the one mirrored, ENOSPC for more than
+ * DRM_VSVM_MAX_QUEUES in a file.
  */
 struct drm_vsvm_queue_create {
 	/** @flags: Must be zero */
@@ -257,8 +276,8 @@ struct drm_vsvm_queue_create {
  * struct drm_vsvm_queue_destroy - Destroy a queue
  *
  * For DRM_IOCTL_VSVM_QUEUE_DESTROY. The running job is stopped and the waiting
- * ones are dropped; their fences signal with ECANCELED. Returns when the device
- * no longer touches memory for this queue. ENOENT if there is no such queue.
+ * ones are dropped; their fences are not written. Returns when the device no
+ * longer touches memory for this queue. ENOENT if there is no such queue.
  */
 struct drm_vsvm_queue_destroy {
 	/** @queue_id: The queue */
@@ -322,10 +341,17 @@ enum drm_vsvm_opcode {
 	 * read faults. Result: the sum, modulo 2^64.
 	 */
 	DRM_VSVM_OP_SUM = 7,
+
+	/**
+	 * @DRM_VSVM_OP_AWAIT: Wait until the element at @src is at least @value,
+	 * without sign: a fence that another job, the CPU or whoever else writes.
+	 * Everything behind it in the queue waits as well. Takes read faults.
+	 */
+	DRM_VSVM_OP_AWAIT = 8,
 };
 
 /*
- * For ADD, ATOMIC_ADD, CAS and SUM: elements are 32 bits, not 64; of @value and
+ * For ADD, ATOMIC_ADD, CAS, SUM and AWAIT: elements are 32 bits, not 64; of @value and
  * @compare the lower half counts.
  */
 #define DRM_VSVM_OP_FLAG_U32		(1 << 0)
@@ -352,7 +378,7 @@ struct drm_vsvm_op {
 	/** @dst: Address that is written (FILL, COPY, ADD, ATOMIC_ADD, CAS) */
 	__u64 dst;
 
-	/** @src: Address that is read (COPY, CHASE, SUM) */
+	/** @src: Address that is read (COPY, CHASE, SUM, AWAIT) */
 	__u64 src;
 
 	/** @length: Bytes (FILL, COPY, ADD, SUM) */
@@ -367,7 +393,7 @@ struct drm_vsvm_op {
 	 */
 	__u64 stride;
 
-	/** @value: What to fill with, add, or swap in */
+	/** @value: What to fill with, add, swap in, or wait for */
 	__u64 value;
 
 	/** @compare: What is expected (CAS) */
@@ -386,9 +412,14 @@ struct drm_vsvm_op {
  * For DRM_IOCTL_VSVM_SUBMIT. The operations run in order. A job fails with its
  * first operation that does; the jobs behind it run all the same.
  *
- * Errors: ENOENT for an unknown queue or syncobj; EINVAL for a bad operation or
- * an in-syncobj without fence; EPERM in another process than the one mirrored;
- * EBUSY if DRM_VSVM_MAX_JOBS of the queue's jobs are unfinished.
+ * A job can take for as long as it likes, so its end is no fence that other drivers
+ * could wait for. It can write a word in memory, which the process or other jobs
+ * look at.
+ *
+ * Errors: ENOENT for an unknown queue; EINVAL for a bad operation or address of the
+ * fence; EPERM in another process than the one mirrored; EBUSY if
+ * DRM_VSVM_MAX_JOBS of the queue's jobs, or jobs of the file with more than
+ * DRM_VSVM_MAX_FILE_OPS operations together with this one, are unfinished.
  */
 struct drm_vsvm_submit {
 	/** @flags: Must be zero */
@@ -403,17 +434,19 @@ struct drm_vsvm_submit {
 	/** @num_ops: Number of operations, 1 to DRM_VSVM_MAX_OPS */
 	__u32 num_ops;
 
-	/** @in_sync: Syncobj whose fence the job waits for, or zero */
-	__u32 in_sync;
-
-	/**
-	 * @out_sync: Syncobj that receives the job's fence, or zero. The fence
-	 * signals when the job ends, with its error if it fails
-	 */
-	__u32 out_sync;
-
 	/** @pad: Must be zero */
 	__u32 pad;
+
+	/**
+	 * @fence_addr: Address of a 64-bit word that the device makes @fence_value
+	 * when the operations are over, also by an error; aligned. Zero for none.
+	 * Takes a write fault; if that fails, so does the job. Not written once the
+	 * queue or a device of the address space ends
+	 */
+	__u64 fence_addr;
+
+	/** @fence_value: What to write */
+	__u64 fence_value;
 
 	/** @seqno: Out: the job's number in its queue, from 1 */
 	__u64 seqno;
@@ -674,7 +707,9 @@ struct drm_vsvm_prefetch {
  * device's &enum drm_vsvm_policy allows. It moves nothing by itself, but devices
  * will fault anew where they had mappings.
  *
- * Errors: as for DRM_IOCTL_VSVM_PREFETCH; and ENOMEM.
+ * Errors: as for DRM_IOCTL_VSVM_PREFETCH; ENOMEM; EINTR if the caller was killed;
+ * and ENOSPC for more than DRM_VSVM_MAX_ADVICE intervals, also by taking back a
+ * part in the middle of one.
  */
 struct drm_vsvm_advise {
 	/** @flags: DRM_VSVM_ADVISE_* */

@@ -22,7 +22,7 @@
  * into each device, which only reads it.
  *
  * @num_devices: Devices to create
- * @fault_workers: Page faults that a device has served at the same time
+ * @fault_workers: Page faults of a process that a device serves at the same time
  * @num_chunks: Entries of @chunk_sizes that are in use
  * @chunk_sizes: Sizes of ranges in bytes, in descending order, PAGE_SIZE last
  * @notifier_size: Size of a notifier's window in bytes

@@ -5,7 +5,6 @@
 #include <linux/gfp.h>
 #include <linux/iommu.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
@@ -47,11 +46,6 @@ static int check_dma_is_direct(struct device *dev)
 	return err;
 }
 
-static void fault_wq_release(struct drm_device *drm, void *data)
-{
-	destroy_workqueue(data);
-}
-
 static void tlb_unit_release(struct drm_device *drm, void *data)
 {
 	vsvm_tlb_unit_fini(data);
@@ -64,16 +58,12 @@ static int device_init(struct vsvm_device *vdev, const char *name)
 	int err;
 
 	INIT_LIST_HEAD(&vdev->vms);
+	INIT_LIST_HEAD(&vdev->shares);
 	err = drmm_mutex_init(drm, &vdev->vms_lock);
 	if (err)
 		return err;
 
-	vdev->fault_wq = alloc_workqueue("%s/fault", WQ_UNBOUND,
-					 vdev->config.fault_workers, name);
-	if (!vdev->fault_wq)
-		return -ENOMEM;
-
-	err = drmm_add_action_or_reset(drm, fault_wq_release, vdev->fault_wq);
+	err = drmm_mutex_init(drm, &vdev->shares_lock);
 	if (err)
 		return err;
 

@@ -27,10 +27,11 @@
  * - &struct vsvm_vm mirrors a process's address space, for one device or more.
  *   It embeds &struct drm_gpusvm and has a &struct vsvm_vm_device, with a page
  *   table, for each of them.
- * - &struct vsvm_queue runs jobs, in a thread that plays the engine. It has
- *   a TLB.
- * - &struct vsvm_fault is a page fault of a queue, served in the device's fault
- *   workqueue.
+ * - &struct vsvm_share is what one process has of a device: workers that play
+ *   its engines, and others that serve its page faults.
+ * - &struct vsvm_queue runs jobs. It has a TLB.
+ * - &struct vsvm_fault is a page fault of a queue. The engine does something else
+ *   until it was served.
  * - &struct vsvm_range embeds &struct drm_gpusvm_range, with one
  *   &struct drm_gpusvm_pages for each device.
  * - &struct vsvm_pagemap is the memory of a device. It embeds
@@ -67,6 +68,8 @@
  *	  vsvm_tlb.access		the engine: translate and use
  *
  *	vsvm_device.vms_lock		address spaces of a device
+ *	vsvm_device.shares_lock		shares that processes have of a device
+ *	vsvm_vm.advice_lock		changes of the advice
  *
  * Invalidations come from memory reclaim. They take the spinlocks below the
  * notifier lock, and wait for the thread that invalidates TLBs, which takes the
@@ -75,6 +78,9 @@
  *
  * Ending an address space waits for its jobs under &vsvm_vm.lock, so neither
  * the engine nor the fault workers take that.
+ *
+ * The service of a fault may wait for another process with &vsvm_range.lock held.
+ * Whoever can be killed takes that lock killably.
  */
 
 static unsigned int devices = 1;
@@ -83,7 +89,7 @@ MODULE_PARM_DESC(devices, "Devices to create when the module is loaded");
 
 static unsigned int fault_workers;
 module_param(fault_workers, uint, 0444);
-MODULE_PARM_DESC(fault_workers, "Page faults of a device served at a time");
+MODULE_PARM_DESC(fault_workers, "Page faults of a process that a device has served at a time");
 
 static char *chunk_sizes;
 module_param(chunk_sizes, charp, 0444);
@@ -189,13 +195,13 @@ static const struct drm_ioctl_desc vsvm_ioctls[] = {
 
 static int vsvm_open(struct drm_device *drm, struct drm_file *file)
 {
-	struct vsvm_file *vfile = kzalloc_obj(*vfile);
+	struct vsvm_file *vfile = kzalloc_obj(*vfile, GFP_KERNEL_ACCOUNT);
 
 	if (!vfile)
 		return -ENOMEM;
 
-	xa_init_flags(&vfile->vms, XA_FLAGS_ALLOC1);
-	xa_init_flags(&vfile->queues, XA_FLAGS_ALLOC1);
+	xa_init_flags(&vfile->vms, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	xa_init_flags(&vfile->queues, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	file->driver_priv = vfile;
 	return 0;
 }
@@ -230,7 +236,7 @@ static const struct file_operations vsvm_fops = {
 };
 
 const struct drm_driver vsvm_drm_driver = {
-	.driver_features = DRIVER_RENDER | DRIVER_SYNCOBJ,
+	.driver_features = DRIVER_RENDER,
 	.open = vsvm_open,
 	.postclose = vsvm_postclose,
 	.ioctls = vsvm_ioctls,

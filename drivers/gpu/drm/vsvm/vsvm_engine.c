@@ -22,6 +22,9 @@
  *
  * A step that misses leaves no trace. The fault is raised without the lock, and
  * the step is done anew. So there is always progress by pages, or an error.
+ *
+ * Meanwhile the engine runs other queues. All that it knows of a job that waits is
+ * in its &struct vsvm_cursor.
  */
 
 /* Faults were served, but each time the page was gone again: when to give up. */
@@ -31,34 +34,19 @@
 /* Elements that one step works on at most, lest invalidations wait for long. */
 #define STEP_ELEMENTS		512
 
-/**
- * struct vsvm_cursor - How far an operation got
- *
- * @queue: The queue
- * @job: The job
- * @op: The operation
- * @done: Bytes, elements or steps that are done
- * @result: What the operation found so far
- * @fault_addr: Where the last step missed
- * @fault_access: What it was about to do
- * @deadline: When to give up if there is no progress, in jiffies
- * @misses: Faults in vain of late; progress halves them
- */
-struct vsvm_cursor {
-	struct vsvm_queue *queue;
-	struct vsvm_job *job;
-	const struct drm_vsvm_op *op;
-	u64 done;
-	u64 result;
-	unsigned long fault_addr;
-	enum vsvm_access fault_access;
-	unsigned long deadline;
-	unsigned int misses;
-};
+static struct vsvm_job *to_job(struct vsvm_cursor *cursor)
+{
+	return container_of(cursor, struct vsvm_job, cursor);
+}
+
+static struct vsvm_queue *to_queue(struct vsvm_cursor *cursor)
+{
+	return to_job(cursor)->queue;
+}
 
 static int stale_access(struct vsvm_cursor *cursor, unsigned long addr, u64 pte)
 {
-	struct vsvm_queue *queue = cursor->queue;
+	struct vsvm_queue *queue = to_queue(cursor);
 
 	vsvm_stats_inc(queue->vmdev, VSVM_STAT_STALE_ACCESSES);
 	drm_err_ratelimited(&queue->vmdev->vdev->drm,
@@ -99,7 +87,7 @@ static u64 translate(struct vsvm_queue *queue, unsigned long addr,
 static void *access_begin(struct vsvm_cursor *cursor, unsigned long addr,
 			  enum vsvm_access access)
 {
-	struct vsvm_queue *queue = cursor->queue;
+	struct vsvm_queue *queue = to_queue(cursor);
 	struct page *page;
 	u64 pte;
 
@@ -291,6 +279,41 @@ static int step_sum(struct vsvm_cursor *cursor)
 	return 0;
 }
 
+/* Another queue, another device or the CPU writes the word. */
+static int step_await(struct vsvm_cursor *cursor)
+{
+	const struct drm_vsvm_op *op = cursor->op;
+	const void *p = access_begin(cursor, op->src, VSVM_READ);
+
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+
+	if (op->flags & DRM_VSVM_OP_FLAG_U32)
+		cursor->done = READ_ONCE(*(const u32 *)p) >= (u32)op->value;
+	else
+		cursor->done = READ_ONCE(*(const u64 *)p) >= op->value;
+	/* What is done from now on comes after it. Pairs with step_fence(). */
+	smp_mb();
+
+	kunmap_local(p);
+	return 0;
+}
+
+static int step_fence(struct vsvm_cursor *cursor)
+{
+	void *p = access_begin(cursor, cursor->op->dst, VSVM_WRITE);
+
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+
+	/* All that the job did is seen before. */
+	smp_store_release((u64 *)p, cursor->op->value);
+
+	kunmap_local(p);
+	cursor->done = sizeof(u64);
+	return 0;
+}
+
 /**
  * struct vsvm_op_type - How the engine runs an operation
  * @step: Works on up to a page. Returns 0 after some progress, -EAGAIN on a page
@@ -311,80 +334,155 @@ static const struct vsvm_op_type op_types[] = {
 	[DRM_VSVM_OP_CAS] = { .step = step_cas, .has_result = true },
 	[DRM_VSVM_OP_CHASE] = { .step = step_chase, .has_result = true },
 	[DRM_VSVM_OP_SUM] = { .step = step_sum, .has_result = true },
+	[DRM_VSVM_OP_AWAIT] = { .step = step_await },
 };
 
-static int page_fault(struct vsvm_cursor *cursor)
+static const struct vsvm_op_type fence_type = { .step = step_fence };
+
+static const struct vsvm_op_type *type_of(struct vsvm_cursor *cursor)
+{
+	return cursor->op == &to_job(cursor)->fence ?
+	       &fence_type : &op_types[cursor->op->opcode];
+}
+
+/* What became of the page fault that the last step has raised, if any. */
+static enum vsvm_pause take_fault(struct vsvm_queue *queue, int *err)
+{
+	struct vsvm_fault *fault = &queue->fault;
+
+	*err = 0;
+	/* Pairs with the release in fault_work(). */
+	switch (smp_load_acquire(&fault->state)) {
+	case VSVM_FAULT_RAISED:
+		return VSVM_PAUSE_FAULT;
+	case VSVM_FAULT_SERVED:
+		*err = fault->err;
+		fault->state = VSVM_FAULT_NONE;
+		return VSVM_PAUSE_NONE;
+	default:
+		return VSVM_PAUSE_NONE;
+	}
+}
+
+static int raise_fault(struct vsvm_cursor *cursor)
 {
 	if (cursor->misses > PROGRESS_MISSES &&
 	    time_after(jiffies, cursor->deadline))
 		return -EBUSY;
 
-	cursor->job->outcome.faults++;
-	return vsvm_fault_raise(cursor->queue, cursor->fault_addr,
-				cursor->fault_access, cursor->misses++);
+	to_job(cursor)->outcome.faults++;
+	vsvm_fault_raise(to_queue(cursor), cursor->fault_addr,
+			 cursor->fault_access, cursor->misses++);
+	return -EAGAIN;
 }
 
-static int do_step(struct vsvm_cursor *cursor, const struct vsvm_op_type *type)
+/* Return: 0 after progress, -EAGAIN after a page fault was raised, or an error. */
+static int do_step(struct vsvm_cursor *cursor)
 {
 	int err;
 
-	scoped_guard(mutex, &cursor->queue->tlb.access)
-		err = type->step(cursor);
+	scoped_guard(mutex, &to_queue(cursor)->tlb.access)
+		err = type_of(cursor)->step(cursor);
 
 	if (err == -EAGAIN)
-		return page_fault(cursor);
+		return raise_fault(cursor);
 
 	cursor->deadline = jiffies + PROGRESS_TIMEOUT;
 	cursor->misses /= 2;
 	return err;
 }
 
-static int run_op(struct vsvm_cursor *cursor)
+static bool begin_op(struct vsvm_job *job)
 {
-	const struct vsvm_op_type *type = &op_types[cursor->op->opcode];
-	struct vsvm_outcome *outcome = &cursor->job->outcome;
+	struct vsvm_cursor *cursor = &job->cursor;
+	const struct drm_vsvm_op *op;
+
+	if (cursor->op)
+		return true;
+
+	if (job->index < job->num_ops)
+		op = &job->ops[job->index];
+	else if (job->index == job->num_ops && job->fence.dst)
+		op = &job->fence;
+	else
+		return false;
+
+	*cursor = (struct vsvm_cursor) {
+		.op = op,
+		.deadline = jiffies + PROGRESS_TIMEOUT,
+	};
+	return true;
+}
+
+/* A job fails with its first operation that does. Its fence is written all the same. */
+static void end_op(struct vsvm_job *job, int err)
+{
+	struct vsvm_outcome *outcome = &job->outcome;
+
+	if (!err && type_of(&job->cursor)->has_result)
+		outcome->result = job->cursor.result;
+	if (err && !outcome->status) {
+		outcome->status = err;
+		outcome->fault_addr = job->cursor.fault_addr;
+	}
+
+	job->cursor.op = NULL;
+	job->index++;
+	if (err)
+		job->index = max(job->index, job->num_ops);
+}
+
+/* Run an operation until it pauses or ends, with an error or without. */
+static enum vsvm_pause run_op(struct vsvm_cursor *cursor, int *err)
+{
+	struct vsvm_queue *queue = to_queue(cursor);
 	u64 total = vsvm_op_total(cursor->op);
-	int err = 0;
 
-	cursor->deadline = jiffies + PROGRESS_TIMEOUT;
-	while (cursor->done < total) {
-		err = READ_ONCE(cursor->queue->error);
-		if (err)
-			return err;
+	while (!*err && cursor->done < total) {
+		u64 done = cursor->done;
 
-		err = do_step(cursor, type);
-		if (err) {
-			outcome->fault_addr = cursor->fault_addr;
-			return err;
-		}
+		if (time_after(jiffies, queue->turn_end))
+			return VSVM_PAUSE_TURN;
+		if (READ_ONCE(queue->error))
+			return VSVM_PAUSE_NONE;
+
+		*err = do_step(cursor);
+		if (*err == -EAGAIN)
+			return VSVM_PAUSE_FAULT;
+		if (!*err && cursor->done == done)
+			return VSVM_PAUSE_POLL;
 		cond_resched();
 	}
 
-	if (type->has_result)
-		outcome->result = cursor->result;
-	return 0;
+	return VSVM_PAUSE_NONE;
 }
 
 /**
- * vsvm_engine_run() - Run a job
+ * vsvm_engine_run() - Run a job, or go on with it
  * @queue: The queue
- * @job: The job; &vsvm_job.outcome is filled, but for the status
+ * @job: The job; &vsvm_job.outcome is filled
  *
- * Return: 0 or a negative error code.
+ * Return: why the job has to wait, or VSVM_PAUSE_NONE if it has ended.
  */
-int vsvm_engine_run(struct vsvm_queue *queue, struct vsvm_job *job)
+enum vsvm_pause vsvm_engine_run(struct vsvm_queue *queue, struct vsvm_job *job)
 {
-	int err = 0;
+	enum vsvm_pause pause;
+	int err;
 
-	for (u32 i = 0; !err && i < job->num_ops; i++) {
-		struct vsvm_cursor cursor = {
-			.queue = queue,
-			.job = job,
-			.op = &job->ops[i],
-		};
+	pause = take_fault(queue, &err);
+	while (pause == VSVM_PAUSE_NONE && begin_op(job)) {
+		/* A queue that was cancelled touches no memory any more. */
+		if (READ_ONCE(queue->error)) {
+			job->outcome.status = job->outcome.status ?: queue->error;
+			break;
+		}
 
-		err = run_op(&cursor);
+		pause = run_op(&job->cursor, &err);
+		if (pause == VSVM_PAUSE_NONE && !READ_ONCE(queue->error)) {
+			end_op(job, err);
+			err = 0;
+		}
 	}
 
-	return err;
+	return pause;
 }

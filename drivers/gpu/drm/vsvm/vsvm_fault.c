@@ -2,13 +2,16 @@
 
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
+#include <linux/memcontrol.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 
 #include "vsvm_device.h"
 #include "vsvm_fault.h"
 #include "vsvm_migrate.h"
 #include "vsvm_queue.h"
 #include "vsvm_range.h"
+#include "vsvm_share.h"
 #include "vsvm_trace.h"
 #include "vsvm_vm.h"
 
@@ -90,8 +93,7 @@ static int give_up_range(struct vsvm_service *service,
 		vsvm_stats_inc(service->vmdev, VSVM_STAT_NARROWED);
 	}
 
-	vsvm_range_remove(range);
-	return -EAGAIN;
+	return vsvm_range_remove_killable(range) ?: -EAGAIN;
 }
 
 /* What is asked for now; advice may be new, and an atomic access impatient. */
@@ -130,8 +132,7 @@ static int try_to_serve(struct vsvm_service *service)
 	err = vsvm_range_map(to_vsvm_range(base), vmdev, request);
 	switch (err) {
 	case -ESTALE:
-		vsvm_range_remove(to_vsvm_range(base));
-		err = -EAGAIN;
+		err = vsvm_range_remove_killable(to_vsvm_range(base)) ?: -EAGAIN;
 		break;
 	case -EFAULT:
 	case -EPERM:
@@ -152,6 +153,7 @@ static int access_error(int err)
 	case -ENOENT:	/* no VMA */
 	case -EIO:	/* memory of a device */
 	case -EINVAL:	/* outside of the address space's window */
+	case -EINTR:	/* the process is gone, or the queue was cancelled */
 		return -EFAULT;
 	case -EAGAIN:	/* time is over */
 		return -EBUSY;
@@ -194,13 +196,48 @@ static int serve(struct vsvm_queue *queue, const struct vsvm_fault *fault)
 	return err;
 }
 
+/*
+ * What is allocated for a process is charged to its memory cgroup, as if one of its
+ * own threads had taken the fault.
+ */
+static int serve_charged(struct vsvm_queue *queue, const struct vsvm_fault *fault)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(queue->vm->svm.mm);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	int err = serve(queue, fault);
+
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return err;
+}
+
+/*
+ * The memory may be such that another process decides when it is there, as with
+ * userfaultfd. Who has the fault can be killed meanwhile, or the device removed.
+ */
+static int serve_for_process(struct vsvm_queue *queue,
+			     const struct vsvm_fault *fault)
+{
+	struct drm_gpusvm_service service;
+	int err;
+
+	if (drm_gpusvm_service_begin(&queue->services, &service))
+		return -EFAULT;
+
+	err = serve_charged(queue, fault);
+	drm_gpusvm_service_end(&queue->services, &service);
+	return err;
+}
+
 static void fault_work(struct work_struct *work)
 {
 	struct vsvm_fault *fault = container_of(work, struct vsvm_fault, work);
 	struct vsvm_queue *queue = container_of(fault, struct vsvm_queue, fault);
 
-	fault->err = serve(queue, fault);
-	complete(&fault->done);
+	fault->err = serve_for_process(queue, fault);
+	/* Pairs with the acquire in take_fault(). */
+	smp_store_release(&fault->state, VSVM_FAULT_SERVED);
+	vsvm_queue_kick(queue);
 }
 
 /**
@@ -210,35 +247,29 @@ static void fault_work(struct work_struct *work)
 void vsvm_fault_init(struct vsvm_fault *fault)
 {
 	INIT_WORK(&fault->work, fault_work);
-	init_completion(&fault->done);
 }
 
 /**
- * vsvm_fault_raise() - Raise a page fault and wait until it was served
- * @queue: The queue
+ * vsvm_fault_raise() - Raise a page fault
+ * @queue: The queue, which has none
  * @addr: The address
  * @access: What the device is about to do
  * @misses: How many faults of late were served and didn't get the device further
  *
- * That a fault was served doesn't mean that the page is still there when the
- * device looks again. It raises another fault, then.
- *
- * Return: 0, or why the access can't be done.
+ * The queue runs again once it was served. That doesn't mean that the page is still
+ * there when the device looks again. It raises another fault, then.
  */
-int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
-		     enum vsvm_access access, unsigned int misses)
+void vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
+		      enum vsvm_access access, unsigned int misses)
 {
 	struct vsvm_fault *fault = &queue->fault;
 
 	fault->addr = addr;
 	fault->access = access;
 	fault->misses = misses;
-	reinit_completion(&fault->done);
+	fault->state = VSVM_FAULT_RAISED;
 	vsvm_stats_inc(queue->vmdev, access == VSVM_READ ?
 		       VSVM_STAT_READ_FAULTS : VSVM_STAT_WRITE_FAULTS);
 
-	queue_work(queue->vmdev->vdev->fault_wq, &fault->work);
-	wait_for_completion(&fault->done);
-
-	return fault->err;
+	queue_work(queue->vmdev->share->faults, &fault->work);
 }

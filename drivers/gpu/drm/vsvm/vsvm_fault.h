@@ -3,7 +3,6 @@
 #ifndef _VSVM_FAULT_H_
 #define _VSVM_FAULT_H_
 
-#include <linux/completion.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
@@ -12,12 +11,25 @@
 struct vsvm_queue;
 
 /**
+ * enum vsvm_fault_state - Who has a page fault
+ * @VSVM_FAULT_NONE: nobody, there is none
+ * @VSVM_FAULT_RAISED: a worker, until it has served it
+ * @VSVM_FAULT_SERVED: the queue, which is to look at &vsvm_fault.err
+ */
+enum vsvm_fault_state {
+	VSVM_FAULT_NONE,
+	VSVM_FAULT_RAISED,
+	VSVM_FAULT_SERVED,
+};
+
+/**
  * struct vsvm_fault - A page fault that a queue has raised
  *
- * A queue stops at a page fault, so it has at most one.
+ * A queue stops at a page fault, so it has at most one. It is raised by the queue,
+ * and served from then on until a worker says so; the queue runs again then.
  *
- * @work: Its entry in the device's fault queue
- * @done: Completed when the fault was served
+ * @work: Its entry among the page faults of the process, see &struct vsvm_share
+ * @state: Who has it
  * @addr: Where it happened
  * @access: What the device was about to do
  * @misses: Faults before it that didn't get the device further
@@ -25,7 +37,7 @@ struct vsvm_queue;
  */
 struct vsvm_fault {
 	struct work_struct work;
-	struct completion done;
+	enum vsvm_fault_state state;
 	unsigned long addr;
 	enum vsvm_access access;
 	unsigned int misses;
@@ -33,7 +45,7 @@ struct vsvm_fault {
 };
 
 void vsvm_fault_init(struct vsvm_fault *fault);
-int vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
-		     enum vsvm_access access, unsigned int misses);
+void vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
+		      enum vsvm_access access, unsigned int misses);
 
 #endif

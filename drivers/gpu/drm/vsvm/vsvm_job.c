@@ -1,78 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-#include <linux/kthread.h>
+#include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include <drm/drm_file.h>
-#include <drm/drm_syncobj.h>
 #include <drm/drm_utils.h>
 
 #include "vsvm_device.h"
 #include "vsvm_queue.h"
+#include "vsvm_share.h"
 #include "vsvm_trace.h"
 #include "vsvm_vm.h"
 
 /**
  * DOC: Fences
  *
- * A job's fence signals after page faults were served, which allocates memory.
- * So memory reclaim must never wait for it, and that is why it is only ever put
- * into syncobjs that user space owns, not into a reservation object.
- *
- * The fence is an object of its own without a release function. Once signalled
- * it needs nothing of this module any more.
+ * A job ends after its page faults were served, which allocates memory and may wait
+ * for any other process. Whoever waits for a dma_fence may be what memory is
+ * reclaimed by, or another driver's queue. So jobs have no dma_fence at all, and no
+ * syncobjs. Processes wait by DRM_IOCTL_VSVM_WAIT or look at a word in their memory,
+ * which the device writes when a job has ended; jobs wait for such words, too, with
+ * DRM_VSVM_OP_AWAIT.
  */
 
-static const char *fence_driver_name(struct dma_fence *fence)
-{
-	return "vsvm";
-}
-
-static const char *fence_timeline_name(struct dma_fence *fence)
-{
-	return "vsvm-queue";
-}
-
-static const struct dma_fence_ops fence_ops = {
-	.get_driver_name = fence_driver_name,
-	.get_timeline_name = fence_timeline_name,
-};
-
-static void job_free(struct vsvm_job *job)
-{
-	dma_fence_put(job->in);
-	kvfree(job->ops);
-	kfree(job);
-}
-
-static void in_fence_signalled(struct dma_fence *fence, struct dma_fence_cb *cb)
-{
-	struct vsvm_job *job = container_of(cb, struct vsvm_job, in_cb);
-
-	wake_up_all(&job->queue->wq);
-}
-
-static int wait_for_in_fence(struct vsvm_queue *queue, struct vsvm_job *job)
-{
-	if (job->in && !dma_fence_add_callback(job->in, &job->in_cb,
-					       in_fence_signalled)) {
-		wait_event_idle(queue->wq, dma_fence_is_signaled(job->in) ||
-				READ_ONCE(queue->error));
-		dma_fence_remove_callback(job->in, &job->in_cb);
-	}
-
-	return READ_ONCE(queue->error);
-}
+/* How long a queue may run before it is the turn of others. */
+#define TURN		msecs_to_jiffies(20)
 
 static void finish_job(struct vsvm_queue *queue, struct vsvm_job *job)
 {
-	int status = job->outcome.status;
-
 	vsvm_stats_inc(queue->vmdev, VSVM_STAT_JOBS);
-	if (status)
+	if (job->outcome.status)
 		vsvm_stats_inc(queue->vmdev, VSVM_STAT_FAILED_JOBS);
+	trace_vsvm_job_end(queue, job, ktime_sub(ktime_get(), job->begin));
+	vsvm_quota_give(queue->file_ops, job->num_ops);
 
 	scoped_guard(spinlock, &queue->lock) {
 		list_del(&job->link);
@@ -81,64 +44,64 @@ static void finish_job(struct vsvm_queue *queue, struct vsvm_job *job)
 		smp_store_release(&queue->finished, job->seqno);
 	}
 
-	if (status)
-		dma_fence_set_error(job->fence, status);
-	dma_fence_signal(job->fence);
-	dma_fence_put(job->fence);
 	wake_up_all(&queue->wq);
-	job_free(job);
+	kvfree(job);
 }
 
-static void run_job(struct vsvm_queue *queue, struct vsvm_job *job)
+static enum vsvm_pause run_job(struct vsvm_queue *queue, struct vsvm_job *job)
 {
-	ktime_t begin;
-	int err;
+	enum vsvm_pause pause;
 
-	err = wait_for_in_fence(queue, job);
-	begin = ktime_get();
-	trace_vsvm_job_begin(queue, job);
-	job->outcome.status = err ?: vsvm_engine_run(queue, job);
-	trace_vsvm_job_end(queue, job, ktime_sub(ktime_get(), begin));
-	finish_job(queue, job);
+	if (!job->begin) {
+		job->begin = ktime_get();
+		trace_vsvm_job_begin(queue, job);
+	}
+
+	pause = vsvm_engine_run(queue, job);
+	if (pause == VSVM_PAUSE_NONE)
+		finish_job(queue, job);
+
+	return pause;
+}
+
+static struct vsvm_job *first_job(struct vsvm_queue *queue)
+{
+	guard(spinlock)(&queue->lock);
+
+	return list_first_entry_or_null(&queue->jobs, struct vsvm_job, link);
 }
 
 /**
- * vsvm_job_thread() - Run the jobs of a queue
- * @data: The queue
+ * vsvm_job_work() - Run the jobs of a queue
+ * @work: &vsvm_queue.work
  *
- * Return: 0.
+ * Until there are none, or one has to wait. Nobody is waited for in here: a queue
+ * that has to wait, or whose turn is over, leaves the engine to others.
  */
-int vsvm_job_thread(void *data)
+void vsvm_job_work(struct work_struct *work)
 {
-	struct vsvm_queue *queue = data;
+	struct vsvm_queue *queue = container_of(to_delayed_work(work),
+						struct vsvm_queue, work);
+	struct workqueue_struct *engines = queue->vmdev->share->engines;
+	enum vsvm_pause pause = VSVM_PAUSE_NONE;
+	struct vsvm_job *job;
 
-	while (!kthread_should_stop()) {
-		struct vsvm_job *job;
+	queue->turn_end = jiffies + TURN;
+	while (pause == VSVM_PAUSE_NONE && (job = first_job(queue)))
+		pause = run_job(queue, job);
 
-		wait_event_idle(queue->wq, !list_empty_careful(&queue->jobs) ||
-				kthread_should_stop());
-
-		scoped_guard(spinlock, &queue->lock)
-			job = list_first_entry_or_null(&queue->jobs,
-						       struct vsvm_job, link);
-		if (job)
-			run_job(queue, job);
-	}
-
-	return 0;
+	/* Not if someone has kicked the queue meanwhile. */
+	if (pause == VSVM_PAUSE_TURN)
+		queue_delayed_work(engines, &queue->work, 0);
+	else if (pause == VSVM_PAUSE_POLL)
+		queue_delayed_work(engines, &queue->work, 1);
 }
 
 static int copy_ops(struct vsvm_job *job, const struct drm_vsvm_submit *args)
 {
-	job->num_ops = args->num_ops;
-	job->ops = vmemdup_array_user(u64_to_user_ptr(args->ops), args->num_ops,
-				      sizeof(*job->ops));
-	if (IS_ERR(job->ops)) {
-		int err = PTR_ERR(job->ops);
-
-		job->ops = NULL;
-		return err;
-	}
+	if (copy_from_user(job->ops, u64_to_user_ptr(args->ops),
+			   array_size(args->num_ops, sizeof(job->ops[0]))))
+		return -EFAULT;
 
 	for (u32 i = 0; i < job->num_ops; i++)
 		if (!vsvm_op_is_valid(&job->ops[i]))
@@ -148,98 +111,82 @@ static int copy_ops(struct vsvm_job *job, const struct drm_vsvm_submit *args)
 }
 
 static struct vsvm_job *job_create(struct vsvm_queue *queue,
-				   struct drm_file *file,
 				   const struct drm_vsvm_submit *args)
 {
-	struct vsvm_job *job = kzalloc_obj(*job);
+	struct vsvm_job *job;
 	int err;
 
+	job = kvzalloc_flex(*job, ops, args->num_ops, GFP_KERNEL_ACCOUNT);
 	if (!job)
 		return ERR_PTR(-ENOMEM);
 
+	job->num_ops = args->num_ops;
 	job->queue = queue;
+	job->fence = (struct drm_vsvm_op) {
+		.opcode = DRM_VSVM_OP_FILL,
+		.dst = args->fence_addr,
+		.length = sizeof(u64),
+		.value = args->fence_value,
+	};
 	err = copy_ops(job, args);
-	if (!err && args->in_sync)
-		err = drm_syncobj_find_fence(file, args->in_sync, 0, 0,
-					     &job->in);
-	if (!err) {
-		job->fence = kzalloc_obj(*job->fence);
-		err = job->fence ? 0 : -ENOMEM;
-	}
 	if (err) {
-		job_free(job);
+		kvfree(job);
 		return ERR_PTR(err);
 	}
 
 	return job;
 }
 
-/*
- * Give the job its number and let it run. A reference to its fence is returned,
- * the job may have ended by then.
- */
-static struct dma_fence *queue_job(struct vsvm_queue *queue,
-				   struct vsvm_job *job, u64 *seqno)
+/* Give the job its number and let it run. It may have ended by the return. */
+static int queue_job(struct vsvm_queue *queue, struct vsvm_job *job, u64 *seqno)
 {
-	struct dma_fence *fence = job->fence;
-
 	scoped_guard(spinlock, &queue->lock) {
 		if (queue->error)
-			return ERR_PTR(queue->error);
+			return queue->error;
 		if (queue->submitted - queue->finished >= DRM_VSVM_MAX_JOBS)
-			return ERR_PTR(-EBUSY);
+			return -EBUSY;
 
 		*seqno = job->seqno = queue->submitted + 1;
-		dma_fence_init64(fence, &fence_ops, NULL, queue->fence_context,
-				 job->seqno);
-		dma_fence_get(fence);
 		list_add_tail(&job->link, &queue->jobs);
 		WRITE_ONCE(queue->submitted, job->seqno);
 	}
 
-	wake_up_all(&queue->wq);
-	return fence;
+	vsvm_queue_kick(queue);
+	return 0;
 }
 
-static int submit(struct vsvm_queue *queue, struct drm_file *file,
-		  struct drm_vsvm_submit *args)
+static int submit(struct vsvm_queue *queue, struct drm_vsvm_submit *args)
 {
-	struct drm_syncobj *out = NULL;
-	struct dma_fence *fence;
 	struct vsvm_job *job;
-	int err = 0;
+	int err;
 
 	if (!vsvm_vm_is_ours(queue->vm))
 		return -EPERM;
 
-	if (args->out_sync) {
-		out = drm_syncobj_find(file, args->out_sync);
-		if (!out)
-			return -ENOENT;
+	if (!vsvm_quota_take(queue->file_ops, args->num_ops,
+			     DRM_VSVM_MAX_FILE_OPS))
+		return -EBUSY;
+
+	job = job_create(queue, args);
+	err = PTR_ERR_OR_ZERO(job);
+	if (!err) {
+		err = queue_job(queue, job, &args->seqno);
+		if (!err)
+			return 0;
+		kvfree(job);
 	}
 
-	job = job_create(queue, file, args);
-	if (IS_ERR(job)) {
-		err = PTR_ERR(job);
-		goto out_syncobj;
-	}
-
-	fence = queue_job(queue, job, &args->seqno);
-	if (IS_ERR(fence)) {
-		err = PTR_ERR(fence);
-		kfree(job->fence); /* not a fence yet */
-		job_free(job);
-		goto out_syncobj;
-	}
-
-	if (out)
-		drm_syncobj_replace_fence(out, fence);
-	dma_fence_put(fence);
-
-out_syncobj:
-	if (out)
-		drm_syncobj_put(out);
+	vsvm_quota_give(queue->file_ops, args->num_ops);
 	return err;
+}
+
+static bool fence_is_valid(const struct drm_vsvm_submit *args)
+{
+	if (!args->fence_addr)
+		return !args->fence_value;
+
+	return IS_ALIGNED(args->fence_addr, sizeof(u64)) &&
+	       args->fence_addr < BIT_ULL(DRM_VSVM_VA_BITS);
 }
 
 /**
@@ -258,14 +205,14 @@ int vsvm_submit_ioctl(struct drm_device *drm, void *data,
 	int err;
 
 	if (args->flags || args->pad || !args->num_ops ||
-	    args->num_ops > DRM_VSVM_MAX_OPS)
+	    args->num_ops > DRM_VSVM_MAX_OPS || !fence_is_valid(args))
 		return -EINVAL;
 
 	queue = vsvm_queue_lookup(file->driver_priv, args->queue_id);
 	if (!queue)
 		return -ENOENT;
 
-	err = submit(queue, file, args);
+	err = submit(queue, args);
 	vsvm_queue_put(queue);
 	return err;
 }

@@ -364,6 +364,42 @@ static bool advice_is_valid(struct vsvm_vm *vm,
 	return vmdev && vmdev->vdev->vpagemap;
 }
 
+/* How many more entries there will be with one that replaces an interval. */
+static int count_new_advice(struct vsvm_vm *vm, unsigned long start,
+			    unsigned long last, const void *entry)
+{
+	MA_STATE(mas, &vm->advice, start, start);
+	int more = entry ? 1 : 0;
+	void *old;
+
+	lockdep_assert_held(&vm->advice_lock);
+
+	mas_lock(&mas);
+	mas_for_each(&mas, old, last)
+		more += (mas.index < start) + (mas.last > last) - 1;
+	mas_unlock(&mas);
+
+	return more;
+}
+
+static int store_advice(struct vsvm_vm *vm, unsigned long start,
+			unsigned long last, void *entry)
+{
+	int more, err;
+
+	guard(mutex)(&vm->advice_lock);
+
+	more = count_new_advice(vm, start, last, entry);
+	if (more > 0 && vm->num_advice + more > DRM_VSVM_MAX_ADVICE)
+		return -ENOSPC;
+
+	err = mtree_store_range(&vm->advice, start, last, entry,
+				GFP_KERNEL_ACCOUNT);
+	if (!err)
+		vm->num_advice += more;
+	return err;
+}
+
 static int advise(struct vsvm_vm *vm, const struct drm_vsvm_advise *args)
 {
 	unsigned long start = args->start, end = start + args->size;
@@ -372,15 +408,13 @@ static int advise(struct vsvm_vm *vm, const struct drm_vsvm_advise *args)
 	if (!advice_is_valid(vm, args))
 		return -EINVAL;
 
-	err = mtree_store_range(&vm->advice, start, end - 1,
-				advice_to_entry(args), GFP_KERNEL);
+	err = store_advice(vm, start, end - 1, advice_to_entry(args));
 	if (err)
 		return err;
 
 	/* Faults that come to a range from now on know that they are late. */
 	atomic_inc_return_release(&vm->advice_seq);
-	vsvm_range_remove_interval(vm, start, end);
-	return 0;
+	return vsvm_range_remove_interval(vm, start, end);
 }
 
 /**

@@ -29,6 +29,7 @@ static const u32 op_uses[] = {
 	[DRM_VSVM_OP_CAS] = USES_DST | USES_VALUE | USES_COMPARE | USES_ELEMENTS,
 	[DRM_VSVM_OP_CHASE] = USES_SRC | USES_COUNT,
 	[DRM_VSVM_OP_SUM] = USES_SRC | USES_LENGTH | USES_ELEMENTS,
+	[DRM_VSVM_OP_AWAIT] = USES_SRC | USES_VALUE | USES_ELEMENTS,
 };
 
 static u64 element_size(const struct drm_vsvm_op *op)
@@ -133,6 +134,7 @@ u64 vsvm_op_total(const struct drm_vsvm_op *op)
 	case DRM_VSVM_OP_NOP:
 		return 0;
 	case DRM_VSVM_OP_CAS:
+	case DRM_VSVM_OP_AWAIT:
 		return 1;
 	case DRM_VSVM_OP_CHASE:
 		return op->count;

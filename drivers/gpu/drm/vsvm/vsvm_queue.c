@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-#include <linux/kthread.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include <drm/drm_file.h>
 
 #include "vsvm_device.h"
 #include "vsvm_queue.h"
+#include "vsvm_share.h"
 #include "vsvm_vm.h"
 
 static struct vsvm_queue *queue_alloc(void)
 {
-	struct vsvm_queue *queue = kzalloc_obj(*queue);
+	static atomic64_t serial;
+	struct vsvm_queue *queue = kzalloc_obj(*queue, GFP_KERNEL_ACCOUNT);
 
 	if (!queue)
 		return NULL;
 
-	queue->history = kvzalloc_objs(*queue->history, DRM_VSVM_JOB_HISTORY);
+	queue->history = kvzalloc_objs(*queue->history, DRM_VSVM_JOB_HISTORY,
+				       GFP_KERNEL_ACCOUNT);
 	if (!queue->history) {
 		kfree(queue);
 		return NULL;
@@ -27,7 +30,8 @@ static struct vsvm_queue *queue_alloc(void)
 	init_waitqueue_head(&queue->wq);
 	spin_lock_init(&queue->lock);
 	INIT_LIST_HEAD(&queue->jobs);
-	queue->fence_context = dma_fence_context_alloc(1);
+	queue->serial = atomic64_inc_return(&serial);
+	INIT_DELAYED_WORK(&queue->work, vsvm_job_work);
 	vsvm_fault_init(&queue->fault);
 	return queue;
 }
@@ -71,9 +75,21 @@ struct vsvm_queue *vsvm_queue_lookup(struct vsvm_file *vfile, u32 id)
 }
 
 /**
+ * vsvm_queue_kick() - Let a queue run, there may be something to do
+ * @queue: The queue
+ */
+void vsvm_queue_kick(struct vsvm_queue *queue)
+{
+	mod_delayed_work(queue->vmdev->share->engines, &queue->work, 0);
+}
+
+/**
  * vsvm_queue_cancel() - Stop a queue
  * @queue: The queue
  * @error: What its jobs end with; the first error stays
+ *
+ * The service of its page fault may be waiting for another process, which gives no
+ * answer. It is cancelled.
  */
 void vsvm_queue_cancel(struct vsvm_queue *queue, int error)
 {
@@ -81,7 +97,8 @@ void vsvm_queue_cancel(struct vsvm_queue *queue, int error)
 		if (!queue->error)
 			WRITE_ONCE(queue->error, error);
 	}
-	wake_up_all(&queue->wq);
+	drm_gpusvm_services_cancel(&queue->services);
+	vsvm_queue_kick(queue);
 }
 
 /**
@@ -102,7 +119,6 @@ static int queue_start(struct vsvm_queue *queue, struct vsvm_vm *vm,
 		       unsigned int device_index)
 {
 	struct vsvm_vm_device *vmdev = &vm->devices[device_index];
-	struct task_struct *thread;
 
 	guard(mutex)(&vm->lock);
 
@@ -111,22 +127,16 @@ static int queue_start(struct vsvm_queue *queue, struct vsvm_vm *vm,
 
 	queue->vmdev = vmdev;
 	queue->vm = vm;
+	drm_gpusvm_services_init(&queue->services, vm->svm.mm);
 	vsvm_tlb_init(&queue->tlb, vmdev);
-
-	thread = kthread_create(vsvm_job_thread, queue, "%s/queue", vm->name);
-	if (IS_ERR(thread))
-		return PTR_ERR(thread);
-	queue->thread = thread;
-
 	vsvm_vm_get(vm);
 	vsvm_tlb_unit_add(&vmdev->vdev->tlb_unit, &queue->tlb);
 	list_add_tail(&queue->vm_link, &vm->queues);
-	wake_up_process(thread);
 	return 0;
 }
 
 /* Undo queue_start() and drop the file's reference. */
-static void queue_destroy(struct vsvm_queue *queue)
+static void queue_destroy(struct vsvm_file *vfile, struct vsvm_queue *queue)
 {
 	vsvm_queue_cancel(queue, -ECANCELED);
 	vsvm_queue_drain(queue);
@@ -134,9 +144,13 @@ static void queue_destroy(struct vsvm_queue *queue)
 	scoped_guard(mutex, &queue->vm->lock)
 		list_del_init(&queue->vm_link);
 
-	kthread_stop(queue->thread);
+	/* The fault wakes the queue, and the queue raises no fault any more. */
+	flush_work(&queue->fault.work);
+	cancel_delayed_work_sync(&queue->work);
+	drm_gpusvm_services_fini(&queue->services);
 	vsvm_tlb_unit_remove(&queue->vmdev->vdev->tlb_unit, &queue->tlb);
 	vsvm_queue_put(queue);
+	vsvm_quota_give(&vfile->num_queues, 1);
 }
 
 /**
@@ -160,8 +174,32 @@ void vsvm_queue_destroy_of_vm(struct vsvm_file *vfile, struct vsvm_vm *vm)
 		xa_unlock(&vfile->queues);
 
 		if (queue)
-			queue_destroy(queue);
+			queue_destroy(vfile, queue);
 	}
+}
+
+static struct vsvm_queue *queue_create(struct vsvm_file *vfile,
+				       struct vsvm_vm *vm, unsigned int device)
+{
+	struct vsvm_queue *queue;
+	int err;
+
+	if (!vsvm_quota_take(&vfile->num_queues, 1, DRM_VSVM_MAX_QUEUES))
+		return ERR_PTR(-ENOSPC);
+
+	queue = queue_alloc();
+	err = queue ? 0 : -ENOMEM;
+	if (!err) {
+		queue->file_ops = &vfile->num_ops;
+		err = queue_start(queue, vm, device);
+		if (!err)
+			return queue;
+		kvfree(queue->history);
+		kfree(queue);
+	}
+
+	vsvm_quota_give(&vfile->num_queues, 1);
+	return ERR_PTR(err);
 }
 
 /**
@@ -196,22 +234,15 @@ int vsvm_queue_create_ioctl(struct drm_device *drm, void *data,
 	if (args->device_index >= vm->num_devices)
 		goto out_vm;
 
-	err = -ENOMEM;
-	queue = queue_alloc();
-	if (!queue)
+	queue = queue_create(vfile, vm, args->device_index);
+	err = PTR_ERR_OR_ZERO(queue);
+	if (err)
 		goto out_vm;
-
-	err = queue_start(queue, vm, args->device_index);
-	if (err) {
-		kvfree(queue->history);
-		kfree(queue);
-		goto out_vm;
-	}
 
 	err = xa_alloc(&vfile->queues, &args->queue_id, queue, xa_limit_31b,
 		       GFP_KERNEL);
 	if (err)
-		queue_destroy(queue);
+		queue_destroy(vfile, queue);
 
 out_vm:
 	vsvm_vm_put(vm);
@@ -240,6 +271,6 @@ int vsvm_queue_destroy_ioctl(struct drm_device *drm, void *data,
 	if (!queue)
 		return -ENOENT;
 
-	queue_destroy(queue);
+	queue_destroy(vfile, queue);
 	return 0;
 }

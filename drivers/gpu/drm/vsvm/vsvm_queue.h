@@ -3,12 +3,15 @@
 #ifndef _VSVM_QUEUE_H_
 #define _VSVM_QUEUE_H_
 
-#include <linux/dma-fence.h>
+#include <linux/atomic.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
+#include <drm/drm_gpusvm_service.h>
 #include <drm/vsvm_drm.h>
 
 #include "vsvm_fault.h"
@@ -16,7 +19,6 @@
 
 struct drm_device;
 struct drm_file;
-struct task_struct;
 struct vsvm_file;
 struct vsvm_vm;
 struct vsvm_vm_device;
@@ -36,14 +38,36 @@ struct vsvm_outcome {
 };
 
 /**
+ * struct vsvm_cursor - How far an operation got
+ *
+ * @op: The operation, or NULL between two
+ * @done: Bytes, elements or steps that are done
+ * @result: What the operation found so far
+ * @fault_addr: Where the last step missed
+ * @fault_access: What it was about to do
+ * @deadline: When to give up if there is no progress, in jiffies
+ * @misses: Faults in vain of late; progress halves them
+ */
+struct vsvm_cursor {
+	const struct drm_vsvm_op *op;
+	u64 done;
+	u64 result;
+	unsigned long fault_addr;
+	enum vsvm_access fault_access;
+	unsigned long deadline;
+	unsigned int misses;
+};
+
+/**
  * struct vsvm_job - A job
  * @link: The entry in &vsvm_queue.jobs
  * @queue: The queue
  * @seqno: Its number in the queue
- * @in: Fence that it waits for, or NULL
- * @in_cb: Wakes the queue when @in signals
- * @fence: Signals when the job has ended
+ * @begin: When it began to run, or 0
  * @outcome: What became of it
+ * @cursor: How far the current operation got
+ * @index: The operation that is next; @num_ops stands for the fence
+ * @fence: Writes the fence; its address is 0 if the job has none
  * @num_ops: Number of operations
  * @ops: The operations
  */
@@ -51,31 +75,35 @@ struct vsvm_job {
 	struct list_head link;
 	struct vsvm_queue *queue;
 	u64 seqno;
-	struct dma_fence *in;
-	struct dma_fence_cb in_cb;
-	struct dma_fence *fence;
+	ktime_t begin;
 	struct vsvm_outcome outcome;
+	struct vsvm_cursor cursor;
+	u32 index;
+	struct drm_vsvm_op fence;
 	u32 num_ops;
-	struct drm_vsvm_op *ops;
+	struct drm_vsvm_op ops[] __counted_by(num_ops);
 };
 
 /**
- * struct vsvm_queue - A queue of jobs and the engine that runs them
+ * struct vsvm_queue - A queue of jobs, and what an engine needs to run them
  *
  * @ref: Reference count
  * @vmdev: The device in the address space; @vm has a reference
  * @vm: The address space
  * @vm_link: The entry in &vsvm_vm.queues
- * @thread: Runs the jobs
- * @wq: Wakes the thread, and those who wait for jobs
+ * @work: Runs the jobs while there is something to do
+ * @turn_end: When others have their turn, in jiffies; of @work
+ * @wq: Wakes those who wait for jobs
  * @lock: Protects @jobs, @submitted, @finished, @history; innermost
  * @jobs: Jobs that have not ended, in order
  * @submitted: Number of the last job
  * @finished: Number of the last job that has ended
  * @history: What became of the last ones, by number
  * @error: 0, or why no more jobs are run; written under @lock
- * @fence_context: For the jobs' fences
+ * @file_ops: Counts the unfinished operations of the file
+ * @serial: Tells queues apart in traces
  * @tlb: What the engine remembers of the page table
+ * @services: The service of @fault; cancelled with the queue
  * @fault: The page fault that the engine waits for
  */
 struct vsvm_queue {
@@ -83,7 +111,8 @@ struct vsvm_queue {
 	struct vsvm_vm_device *vmdev;
 	struct vsvm_vm *vm;
 	struct list_head vm_link;
-	struct task_struct *thread;
+	struct delayed_work work;
+	unsigned long turn_end;
 	wait_queue_head_t wq;
 	spinlock_t lock;
 	struct list_head jobs;
@@ -91,11 +120,28 @@ struct vsvm_queue {
 	u64 finished;
 	struct vsvm_outcome *history;
 	int error;
-	u64 fence_context;
+	atomic_t *file_ops;
+	u64 serial;
 	struct vsvm_tlb tlb;
+	struct drm_gpusvm_services services;
 	struct vsvm_fault fault;
 };
 
+/**
+ * enum vsvm_pause - Why a queue stops running for now
+ * @VSVM_PAUSE_NONE: it doesn't
+ * @VSVM_PAUSE_FAULT: it has raised a page fault
+ * @VSVM_PAUSE_TURN: it is others' turn
+ * @VSVM_PAUSE_POLL: it waits for a word in memory to change
+ */
+enum vsvm_pause {
+	VSVM_PAUSE_NONE,
+	VSVM_PAUSE_FAULT,
+	VSVM_PAUSE_TURN,
+	VSVM_PAUSE_POLL,
+};
+
+void vsvm_queue_kick(struct vsvm_queue *queue);
 void vsvm_queue_cancel(struct vsvm_queue *queue, int error);
 void vsvm_queue_drain(struct vsvm_queue *queue);
 void vsvm_queue_destroy_of_vm(struct vsvm_file *vfile, struct vsvm_vm *vm);
@@ -106,7 +152,7 @@ int vsvm_queue_destroy_ioctl(struct drm_device *drm, void *data,
 			     struct drm_file *file);
 
 /* From vsvm_job.c */
-int vsvm_job_thread(void *data);
+void vsvm_job_work(struct work_struct *work);
 int vsvm_submit_ioctl(struct drm_device *drm, void *data,
 		      struct drm_file *file);
 int vsvm_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
@@ -118,6 +164,7 @@ bool vsvm_op_is_valid(const struct drm_vsvm_op *op);
 u64 vsvm_op_total(const struct drm_vsvm_op *op);
 
 /* From vsvm_engine.c */
-int vsvm_engine_run(struct vsvm_queue *queue, struct vsvm_job *job);
+enum vsvm_pause vsvm_engine_run(struct vsvm_queue *queue,
+				struct vsvm_job *job);
 
 #endif

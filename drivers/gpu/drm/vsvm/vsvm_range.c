@@ -11,7 +11,7 @@
 
 static struct drm_gpusvm_notifier *notifier_alloc(void)
 {
-	struct vsvm_notifier *notifier = kzalloc_obj(*notifier);
+	struct vsvm_notifier *notifier = kzalloc_obj(*notifier, GFP_KERNEL_ACCOUNT);
 
 	return notifier ? &notifier->base : NULL;
 }
@@ -26,7 +26,7 @@ static struct drm_gpusvm_range *range_alloc(struct drm_gpusvm *svm)
 	struct vsvm_vm *vm = to_vsvm_vm(svm);
 	struct vsvm_range *range;
 
-	range = kzalloc_flex(*range, pages, vm->num_devices);
+	range = kzalloc_flex(*range, pages, vm->num_devices, GFP_KERNEL_ACCOUNT);
 	if (!range)
 		return NULL;
 
@@ -349,22 +349,12 @@ static bool serves(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 	return false;
 }
 
-/**
- * vsvm_range_map() - Map a range on all devices that share memory
- * @range: The range, with a reference
- * @vmdev: The device that faulted
- * @request: What it asks for
- *
- * Return: 0; -EAGAIN if it was taken away again meanwhile; -ESTALE if it is to
- * be removed, since there is new advice; or an error as
- * drm_gpusvm_range_get_pages() returns it.
- */
-int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-		   struct vsvm_request *request)
+static int map_locked(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+		      struct vsvm_request *request)
 {
 	int err;
 
-	guard(mutex)(&range->lock);
+	lockdep_assert_held(&range->lock);
 
 	if (vsvm_advice_is_old(vmdev->vm, &request->advice))
 		return -ESTALE;
@@ -381,14 +371,35 @@ int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 }
 
 /**
- * vsvm_range_remove() - Take a range out of its address space
- * @range: The range, with a reference; may have been removed before
+ * vsvm_range_map() - Map a range on all devices that share memory
+ * @range: The range, with a reference
+ * @vmdev: The device that faulted
+ * @request: What it asks for
+ *
+ * Return: 0; -EAGAIN if it was taken away again meanwhile; -ESTALE if it is to
+ * be removed, since there is new advice; -EINTR if the service was cancelled; or an
+ * error as drm_gpusvm_range_get_pages() returns it.
  */
-void vsvm_range_remove(struct vsvm_range *range)
+int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
+		   struct vsvm_request *request)
+{
+	int err;
+
+	/* Whoever has the lock may be waiting for the same page. */
+	err = mutex_lock_killable(&range->lock);
+	if (err)
+		return err;
+
+	err = map_locked(range, vmdev, request);
+	mutex_unlock(&range->lock);
+	return err;
+}
+
+static void remove_locked(struct vsvm_range *range)
 {
 	struct vsvm_vm *vm = to_vsvm_vm(range->base.gpusvm);
 
-	guard(mutex)(&range->lock);
+	lockdep_assert_held(&range->lock);
 
 	/* Its addresses may belong to another range by now. */
 	if (range->base.flags.removed)
@@ -397,6 +408,38 @@ void vsvm_range_remove(struct vsvm_range *range)
 	/* Before the removal: an invalidation doesn't find it afterwards. */
 	range_unmap(range, vm, 0, vm->num_devices);
 	drm_gpusvm_range_remove(&vm->svm, &range->base);
+}
+
+/**
+ * vsvm_range_remove() - Take a range out of its address space
+ * @range: The range, with a reference; may have been removed before
+ *
+ * Waits for a fault that is mapping it, for as long as it takes.
+ */
+void vsvm_range_remove(struct vsvm_range *range)
+{
+	guard(mutex)(&range->lock);
+
+	remove_locked(range);
+}
+
+/**
+ * vsvm_range_remove_killable() - Take a range out of its address space
+ * @range: The range, with a reference; may have been removed before
+ *
+ * Return: 0, or -EINTR if the caller was killed, or its service was cancelled,
+ * while a fault was mapping it.
+ */
+int vsvm_range_remove_killable(struct vsvm_range *range)
+{
+	int err = mutex_lock_killable(&range->lock);
+
+	if (err)
+		return err;
+
+	remove_locked(range);
+	mutex_unlock(&range->lock);
+	return 0;
 }
 
 /* The first range in an interval, with a reference; or NULL. */
@@ -428,17 +471,22 @@ static struct drm_gpusvm_range *first_range(struct vsvm_vm *vm,
  *
  * Those that reach into the interval at the time of the call; faults may make
  * new ones meanwhile.
+ *
+ * Return: 0, or -EINTR if the caller was killed before it was through.
  */
-void vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
-				unsigned long end)
+int vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
+			       unsigned long end)
 {
 	struct drm_gpusvm_range *range;
+	int err = 0;
 
-	while (start < end && (range = first_range(vm, start, end))) {
+	while (!err && start < end && (range = first_range(vm, start, end))) {
 		start = drm_gpusvm_range_end(range);
-		vsvm_range_remove(to_vsvm_range(range));
+		err = vsvm_range_remove_killable(to_vsvm_range(range));
 		drm_gpusvm_range_put(range);
 	}
+
+	return err;
 }
 
 /**
@@ -447,7 +495,12 @@ void vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
  */
 void vsvm_range_remove_all(struct vsvm_vm *vm)
 {
-	vsvm_range_remove_interval(vm, vm->va_start, vm->va_end);
+	struct drm_gpusvm_range *range;
+
+	while ((range = first_range(vm, vm->va_start, vm->va_end))) {
+		vsvm_range_remove(to_vsvm_range(range));
+		drm_gpusvm_range_put(range);
+	}
 
 	/* Nothing is left that an invalidation could hand to the collector. */
 	flush_work(&vm->gc.work);

@@ -59,8 +59,9 @@ extern const struct drm_gpusvm_ops vsvm_gpusvm_ops;
 int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 		   struct vsvm_request *request);
 void vsvm_range_remove(struct vsvm_range *range);
-void vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
-				unsigned long end);
+int vsvm_range_remove_killable(struct vsvm_range *range);
+int vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
+			       unsigned long end);
 void vsvm_range_remove_all(struct vsvm_vm *vm);
 
 /* From vsvm_invalidate.c */

@@ -189,7 +189,7 @@ TRACE_EVENT(vsvm_job_begin,
 	),
 	TP_fast_assign(
 		__assign_str(vm);
-		__entry->context = queue->fence_context;
+		__entry->context = queue->serial;
 		__entry->seqno = job->seqno;
 		__entry->num_ops = job->num_ops;
 	),
@@ -211,7 +211,7 @@ TRACE_EVENT(vsvm_job_end,
 	),
 	TP_fast_assign(
 		__assign_str(vm);
-		__entry->context = queue->fence_context;
+		__entry->context = queue->serial;
 		__entry->seqno = job->seqno;
 		__entry->status = job->outcome.status;
 		__entry->faults = job->outcome.faults;

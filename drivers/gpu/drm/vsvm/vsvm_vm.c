@@ -12,6 +12,7 @@
 #include "vsvm_device.h"
 #include "vsvm_queue.h"
 #include "vsvm_range.h"
+#include "vsvm_share.h"
 #include "vsvm_vm.h"
 
 static void leave_device(struct vsvm_vm_device *vmdev)
@@ -27,6 +28,8 @@ static void device_fini(struct vsvm_vm_device *vmdev)
 {
 	vsvm_checker_fini(&vmdev->checker);
 	vsvm_pt_fini(&vmdev->pt);
+	if (vmdev->share)
+		vsvm_share_put(vmdev->share);
 	if (vmdev->vdev)
 		drm_dev_put(&vmdev->vdev->drm);
 }
@@ -37,6 +40,7 @@ static void vm_free(struct vsvm_vm *vm)
 		device_fini(&vm->devices[i]);
 
 	mtree_destroy(&vm->advice);
+	mutex_destroy(&vm->advice_lock);
 	mutex_destroy(&vm->lock);
 	kfree(vm);
 }
@@ -171,6 +175,7 @@ static int device_init(struct vsvm_vm *vm, unsigned int index,
 		       struct vsvm_device *vdev)
 {
 	struct vsvm_vm_device *vmdev = &vm->devices[index];
+	struct vsvm_share *share;
 	int err;
 
 	if (has_device(vm, vdev))
@@ -178,6 +183,11 @@ static int device_init(struct vsvm_vm *vm, unsigned int index,
 
 	drm_dev_get(&vdev->drm);
 	vmdev->vdev = vdev;
+
+	share = vsvm_share_get(vdev, current->mm);
+	if (IS_ERR(share))
+		return PTR_ERR(share);
+	vmdev->share = share;
 
 	err = vsvm_pt_init(&vmdev->pt);
 	return err ?: vsvm_checker_init(&vmdev->checker);
@@ -218,7 +228,7 @@ static struct vsvm_vm *vm_alloc(unsigned int num_devices)
 	static atomic_t number;
 	struct vsvm_vm *vm;
 
-	vm = kzalloc_flex(*vm, devices, num_devices);
+	vm = kzalloc_flex(*vm, devices, num_devices, GFP_KERNEL_ACCOUNT);
 	if (!vm)
 		return NULL;
 
@@ -230,6 +240,7 @@ static struct vsvm_vm *vm_alloc(unsigned int num_devices)
 
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
+	mutex_init(&vm->advice_lock);
 	INIT_LIST_HEAD(&vm->queues);
 	vsvm_gc_init(&vm->gc);
 	mt_init(&vm->advice);
@@ -329,9 +340,14 @@ int vsvm_vm_create_ioctl(struct drm_device *drm, void *data,
 	    args->num_fds >= DRM_VSVM_MAX_DEVICES)
 		return -EINVAL;
 
+	if (!vsvm_quota_take(&vfile->num_vms, 1, DRM_VSVM_MAX_VMS))
+		return -ENOSPC;
+
 	vm = vm_create(to_vsvm_device(drm), args);
-	if (IS_ERR(vm))
+	if (IS_ERR(vm)) {
+		vsvm_quota_give(&vfile->num_vms, 1);
 		return PTR_ERR(vm);
+	}
 
 	err = join_devices(vm);
 	if (!err)
@@ -340,6 +356,7 @@ int vsvm_vm_create_ioctl(struct drm_device *drm, void *data,
 	if (err) {
 		vsvm_vm_kill(vm, -ENODEV);
 		vsvm_vm_put(vm);
+		vsvm_quota_give(&vfile->num_vms, 1);
 	}
 
 	return err;
@@ -370,5 +387,6 @@ int vsvm_vm_destroy_ioctl(struct drm_device *drm, void *data,
 	vsvm_vm_kill(vm, -ECANCELED);
 	vsvm_queue_destroy_of_vm(vfile, vm);
 	vsvm_vm_put(vm);
+	vsvm_quota_give(&vfile->num_vms, 1);
 	return 0;
 }

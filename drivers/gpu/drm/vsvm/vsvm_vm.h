@@ -20,6 +20,7 @@ struct drm_device;
 struct drm_file;
 struct vsvm_device;
 struct vsvm_file;
+struct vsvm_share;
 struct vsvm_vm;
 
 /**
@@ -27,6 +28,7 @@ struct vsvm_vm;
  *
  * @vm: The address space
  * @vdev: The device, with a reference
+ * @share: What the process has of the device, with a reference
  * @link: The entry in &vsvm_device.vms
  * @pt: The page table
  * @checker: What the device may access
@@ -38,6 +40,7 @@ struct vsvm_vm;
 struct vsvm_vm_device {
 	struct vsvm_vm *vm;
 	struct vsvm_device *vdev;
+	struct vsvm_share *share;
 	struct list_head link;
 	struct vsvm_pt pt;
 	struct vsvm_checker checker;
@@ -73,6 +76,8 @@ struct vsvm_gc {
  * @error: 0, or why the address space ended; never changes back
  * @gc: The garbage collector
  * @advice: Where memory ought to be, by address
+ * @advice_lock: Serialises changes of @advice
+ * @num_advice: Entries of @advice, up to DRM_VSVM_MAX_ADVICE
  * @advice_seq: Changes of @advice
  * @has_strangers: Some of the devices can't reach the memory of others
  * @name: Name for messages
@@ -89,6 +94,8 @@ struct vsvm_vm {
 	int error;
 	struct vsvm_gc gc;
 	struct maple_tree advice;
+	struct mutex advice_lock;
+	unsigned int num_advice;
 	atomic_t advice_seq;
 	bool has_strangers;
 	char name[32];

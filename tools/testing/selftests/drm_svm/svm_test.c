@@ -2593,53 +2593,43 @@ SVM_TEST(device, queue_destroy_in_mid_job)
 		volatile uint64_t word = 0;
 		struct drm_vsvm_op op = ENDLESS(&word);
 		uint64_t seqno[2], seen, other = 0;
+		volatile uint64_t fence[2] = { 0 };
 		struct svm_queue queue;
-		uint32_t out[2];
 
 		ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue));
-		for (int j = 0; j < 2; j++) {
-			ASSERT_EQ(0, svm_syncobj_create(queue.fd, &out[j]));
-			ASSERT_EQ(0, svm_submit_sync(&queue, &op, 1, 0, out[j],
-						     &seqno[j]));
-		}
+		for (int j = 0; j < 2; j++)
+			ASSERT_EQ(0, svm_submit_fence(&queue, &op, 1, &fence[j],
+						      1, &seqno[j]));
 		WAIT_FOR(word);
-		EXPECT_EQ(0, svm_syncobj_status(queue.fd, out[0]));
+		EXPECT_EQ(0, fence[0]);
 		ASSERT_EQ(0, svm_queue_destroy(&queue));
 		seen = word;
 
-		/* The one that ran and the one that waited */
-		for (int j = 0; j < 2; j++) {
-			ASSERT_EQ(0, svm_syncobj_wait(queue.fd, out[j]));
-			EXPECT_EQ(-ECANCELED,
-				  svm_syncobj_status(queue.fd, out[j]));
-			svm_syncobj_destroy(queue.fd, out[j]);
-		}
+		/* The one that ran and the one that waited: nothing writes any more */
 		EXPECT_EQ(-ENOENT, svm_wait(&queue, seqno[0], NULL));
 		EXPECT_EQ(-ENOENT, svm_queue_destroy(&queue));
 		RUN(self->q, svm_atomic_add(&other, 10000, 0, 1));
 		ASSERT_EQ(seen, word);
+		EXPECT_EQ(0, fence[0]);
+		EXPECT_EQ(0, fence[1]);
 	}
 }
 
 SVM_TEST(device, vm_destroy_in_mid_job)
 {
-	volatile uint64_t word = 0;
+	volatile uint64_t word = 0, fence = 0;
 	struct drm_vsvm_op op = ENDLESS(&word);
 	uint64_t seqno, seen, other = 0;
 	struct svm svm;
-	uint32_t out;
 
 	ASSERT_EQ(0, svm_open_on(&svm, self->svm.fd)) TH_LOG("%s", svm_why());
-	ASSERT_EQ(0, svm_syncobj_create(svm.fd, &out));
-	ASSERT_EQ(0, svm_submit_sync(&svm.queue[0], &op, 1, 0, out, &seqno));
+	ASSERT_EQ(0, svm_submit_fence(&svm.queue[0], &op, 1, &fence, 1, &seqno));
 	WAIT_FOR(word);
 	ASSERT_EQ(0, svm_vm_destroy(&svm));
 	seen = word;
-	ASSERT_EQ(0, svm_syncobj_wait(svm.fd, out));
-	EXPECT_EQ(-ECANCELED, svm_syncobj_status(svm.fd, out));
-	svm_syncobj_destroy(svm.fd, out);
 	RUN(self->q, svm_atomic_add(&other, 10000, 0, 1));
 	ASSERT_EQ(seen, word);
+	EXPECT_EQ(0, fence);
 }
 
 static void *wait_for_queue(void *arg)
@@ -2773,40 +2763,76 @@ SVM_TEST(device, fences_order_queues)
 {
 	struct svm_queue second;
 	uint64_t words[2] = { 0 }, seqno[2];
-	struct drm_vsvm_op op[2];
-	uint32_t sync;
+	volatile uint64_t fence = 0;
+	struct drm_vsvm_op op[3];
 
 	ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &second));
 	for (unsigned int i = 0; i < svm_scaled(10); i++) {
 		words[0] = 0;
 		words[1] = 0;
 		op[0] = svm_atomic_add(&words[0], 20000, 0, 1);
-		op[1] = svm_copy(&words[1], &words[0], 8);
-		ASSERT_EQ(0, svm_syncobj_create(second.fd, &sync));
-		ASSERT_EQ(0, svm_submit_sync(self->q, &op[0], 1, 0, sync,
-					     &seqno[0]));
-		ASSERT_EQ(0, svm_submit_sync(&second, &op[1], 1, sync, 0,
-					     &seqno[1]));
+		op[1] = svm_await(&fence, i + 1);
+		op[2] = svm_copy(&words[1], &words[0], 8);
+		ASSERT_EQ(0, svm_submit(&second, &op[1], 2, &seqno[1]));
+		ASSERT_EQ(0, svm_submit_fence(self->q, &op[0], 1, &fence, i + 1,
+					      &seqno[0]));
 		ASSERT_EQ(0, svm_wait(&second, seqno[1], NULL));
 		ASSERT_EQ(20000, words[1]);
-		EXPECT_EQ(1, svm_syncobj_status(second.fd, sync));
-		svm_syncobj_destroy(second.fd, sync);
+		EXPECT_EQ(i + 1, fence);
+		ASSERT_EQ(0, svm_wait(self->q, seqno[0], NULL));
 	}
 }
 
-SVM_TEST(device, fence_tells_the_error)
+/* Whoever waits for the fence learns that the job is over, and asks how it went */
+SVM_TEST(device, fence_of_a_job_that_fails)
 {
 	char *hole = svm_map(self->page, PROT_NONE);
-	struct drm_vsvm_op op = svm_fill(hole, 8, 1);
-	uint64_t seqno;
-	uint32_t sync;
+	struct drm_vsvm_op op[2] = { svm_fill(hole, 8, 1) };
+	volatile uint64_t fence = 0;
+	struct svm_outcome out;
+	uint64_t seqno, word = 0;
 
 	munmap(hole, self->page);
-	ASSERT_EQ(0, svm_syncobj_create(self->q->fd, &sync));
-	ASSERT_EQ(0, svm_submit_sync(self->q, &op, 1, 0, sync, &seqno));
-	ASSERT_EQ(0, svm_syncobj_wait(self->q->fd, sync));
-	EXPECT_EQ(-EFAULT, svm_syncobj_status(self->q->fd, sync));
-	svm_syncobj_destroy(self->q->fd, sync);
+	op[1] = svm_fill(&word, 8, 1);
+	ASSERT_EQ(0, svm_submit_fence(self->q, op, 2, &fence, 7, &seqno));
+	WAIT_FOR(fence);
+	EXPECT_EQ(7, fence);
+	EXPECT_EQ(-EFAULT, svm_wait(self->q, seqno, &out));
+	EXPECT_EQ(svm_addr(hole), out.fault_addr);
+	EXPECT_EQ(0, word);
+}
+
+SVM_TEST(device, fence_that_cant_be_written)
+{
+	char *hole = svm_map(self->page, PROT_READ);
+	struct svm_outcome out;
+	uint64_t seqno, word = 0;
+	struct drm_vsvm_op op = svm_fill(&word, 8, 1);
+
+	ASSERT_EQ(0, svm_submit_fence(self->q, &op, 1, (uint64_t *)hole, 1,
+				      &seqno));
+	EXPECT_EQ(-EPERM, svm_wait(self->q, seqno, &out));
+	EXPECT_EQ(svm_addr(hole), out.fault_addr);
+	EXPECT_EQ(1, word);
+	munmap(hole, self->page);
+}
+
+/* The process writes what a job waits for; the memory of the word moves meanwhile */
+SVM_TEST(device, await_the_process)
+{
+	volatile uint64_t *word = svm_map(self->page, PROT_READ | PROT_WRITE);
+	struct drm_vsvm_op op = svm_await(word, 3);
+	uint64_t seqno;
+
+	ASSERT_EQ(0, svm_submit(self->q, &op, 1, &seqno));
+	for (unsigned int i = 1; i < 4; i++) {
+		usleep(1000);
+		EXPECT_EQ(-ETIME, svm_poll(self->q, seqno, NULL));
+		*word = i;
+		madvise((void *)word, self->page, MADV_PAGEOUT);
+	}
+	EXPECT_EQ(0, svm_wait(self->q, seqno, NULL));
+	munmap((void *)word, self->page);
 }
 
 /* All addresses below are good ones, if the device were to look at them */
@@ -2960,9 +2986,8 @@ static void check_bad_calls(struct __test_metadata *_metadata, int fd,
 SVM_TEST(device, bad_submits)
 {
 	struct drm_vsvm_op nop = { .opcode = DRM_VSVM_OP_NOP };
-	uint32_t queue = self->q->id, empty;
-
-	ASSERT_EQ(0, svm_syncobj_create(self->svm.fd, &empty));
+	uint64_t page = self->page;
+	uint32_t queue = self->q->id;
 
 #define SUBMIT(what, error, ...) \
 	{ what, DRM_IOCTL_VSVM_SUBMIT, &(struct drm_vsvm_submit) { \
@@ -2982,14 +3007,15 @@ SVM_TEST(device, bad_submits)
 		SUBMIT("null ops", -EFAULT, .ops = 0),
 		SUBMIT("ops nowhere", -EFAULT, .ops = NOWHERE),
 		SUBMIT("ops in the kernel", -EFAULT, .ops = 1ULL << 63),
-		SUBMIT("unknown in", -ENOENT, .in_sync = 9999),
-		SUBMIT("unknown out", -ENOENT, .out_sync = 9999),
-		SUBMIT("in without fence", -EINVAL, .in_sync = empty),
+		SUBMIT("value without fence", -EINVAL, .fence_value = 1),
+		SUBMIT("fence not aligned", -EINVAL, .fence_addr = page + 4),
+		SUBMIT("fence in the kernel", -EINVAL, .fence_addr = 1ULL << 63),
+		SUBMIT("fence behind the end", -EINVAL,
+		       .fence_addr = 1ULL << DRM_VSVM_VA_BITS),
 	};
 #undef SUBMIT
 	check_bad_calls(_metadata, self->svm.fd, calls,
 			ARRAY_SIZE(calls));
-	svm_syncobj_destroy(self->svm.fd, empty);
 }
 
 SVM_TEST(device, bad_address_spaces)

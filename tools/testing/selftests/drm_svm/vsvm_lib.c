@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/sync_file.h>
-
 #include "svm_drm.h"
 #include "svm_mem.h"
 #include "vsvm_lib.h"
@@ -267,16 +265,16 @@ int svm_vm_destroy(struct svm *svm)
 	return CALL(svm->fd, VM_DESTROY, &destroy);
 }
 
-int svm_submit_sync(const struct svm_queue *queue,
-		    const struct drm_vsvm_op *ops, unsigned int num_ops,
-		    uint32_t in_sync, uint32_t out_sync, uint64_t *seqno)
+int svm_submit_fence(const struct svm_queue *queue,
+		     const struct drm_vsvm_op *ops, unsigned int num_ops,
+		     volatile uint64_t *fence, uint64_t value, uint64_t *seqno)
 {
 	struct drm_vsvm_submit submit = {
 		.queue_id = queue->id,
 		.ops = svm_addr(ops),
 		.num_ops = num_ops,
-		.in_sync = in_sync,
-		.out_sync = out_sync,
+		.fence_addr = svm_addr(fence),
+		.fence_value = value,
 	};
 	int err = CALL(queue->fd, SUBMIT, &submit);
 
@@ -287,7 +285,7 @@ int svm_submit_sync(const struct svm_queue *queue,
 int svm_submit(const struct svm_queue *queue, const struct drm_vsvm_op *ops,
 	       unsigned int num_ops, uint64_t *seqno)
 {
-	return svm_submit_sync(queue, ops, num_ops, 0, 0, seqno);
+	return svm_submit_fence(queue, ops, num_ops, NULL, 0, seqno);
 }
 
 static int wait_until(const struct svm_queue *queue, uint64_t seqno,
@@ -450,52 +448,6 @@ long svm_count_at(const struct svm *svm, const volatile void *start, size_t size
 		count += (pages[i] & DRM_VSVM_PLACEMENT_LOCATION) == location;
 	free(pages);
 	return count;
-}
-
-int svm_syncobj_create(int fd, uint32_t *handle)
-{
-	struct drm_syncobj_create create = { 0 };
-	int err = svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_CREATE, &create);
-
-	*handle = create.handle;
-	return err;
-}
-
-int svm_syncobj_destroy(int fd, uint32_t handle)
-{
-	struct drm_syncobj_destroy destroy = { .handle = handle };
-
-	return svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_DESTROY, &destroy);
-}
-
-int svm_syncobj_wait(int fd, uint32_t handle)
-{
-	struct timespec now;
-	struct drm_syncobj_wait wait = {
-		.handles = svm_addr(&handle),
-		.count_handles = 1,
-	};
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	wait.timeout_nsec = (now.tv_sec + SVM_WAIT_MS / 1000) * 1000000000LL;
-	return svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_WAIT, &wait);
-}
-
-int svm_syncobj_status(int fd, uint32_t handle)
-{
-	struct drm_syncobj_handle export = {
-		.handle = handle,
-		.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE,
-		.fd = -1,
-	};
-	struct sync_file_info info = { 0 };
-	int err = svm_ioctl(fd, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &export);
-
-	if (err)
-		return err;
-	err = svm_ioctl(export.fd, SYNC_IOC_FILE_INFO, &info);
-	close(export.fd);
-	return err ? err : info.status;
 }
 
 int svm_open_fds(struct svm *svm, const int *fds, unsigned int num_devices)

@@ -83,9 +83,11 @@ int svm_vm_destroy(struct svm *svm);
 
 int svm_submit(const struct svm_queue *queue, const struct drm_vsvm_op *ops,
 	       unsigned int num_ops, uint64_t *seqno);
-int svm_submit_sync(const struct svm_queue *queue,
-		    const struct drm_vsvm_op *ops, unsigned int num_ops,
-		    uint32_t in_sync, uint32_t out_sync, uint64_t *seqno);
+
+/* The device makes @fence @value when the job has ended, in whichever way */
+int svm_submit_fence(const struct svm_queue *queue,
+		     const struct drm_vsvm_op *ops, unsigned int num_ops,
+		     volatile uint64_t *fence, uint64_t value, uint64_t *seqno);
 
 /*
  * Wait for a job, at most SVM_WAIT_MS: a job that takes longer hangs, and that
@@ -137,13 +139,6 @@ int svm_placement(const struct svm *svm, const volatile void *start, size_t size
 /* How many pages are at @location, or a negative error number */
 long svm_count_at(const struct svm *svm, const volatile void *start, size_t size,
 		  uint32_t location);
-
-int svm_syncobj_create(int fd, uint32_t *handle);
-int svm_syncobj_destroy(int fd, uint32_t handle);
-int svm_syncobj_wait(int fd, uint32_t handle);
-
-/* What the fence in a syncobj says: 1 done, 0 not yet, or a negative error */
-int svm_syncobj_status(int fd, uint32_t handle);
 
 static inline struct drm_vsvm_op svm_fill(void *dst, size_t length,
 					  uint64_t value)
@@ -217,6 +212,17 @@ static inline struct drm_vsvm_op svm_sum(const void *src, size_t length)
 		.opcode = DRM_VSVM_OP_SUM,
 		.src = svm_addr(src),
 		.length = length,
+	};
+}
+
+/* Wait until a word is at least @value, as a fence is */
+static inline struct drm_vsvm_op svm_await(const volatile void *src,
+					   uint64_t value)
+{
+	return (struct drm_vsvm_op){
+		.opcode = DRM_VSVM_OP_AWAIT,
+		.src = svm_addr(src),
+		.value = value,
 	};
 }
 
