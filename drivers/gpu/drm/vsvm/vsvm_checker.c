@@ -31,7 +31,7 @@ static u64 revocation_seqno(u64 word)
  *
  * Called before the page table has the entries. Doesn't sleep.
  *
- * Return: 0, or -ENOMEM if @batch was not prepared for the segment.
+ * Return: 0, or -EAGAIN if @batch has too few nodes, see vsvm_radix_store().
  */
 int vsvm_checker_grant(struct vsvm_checker *checker,
 		       struct vsvm_radix_batch *batch, unsigned long start,
@@ -75,6 +75,29 @@ void vsvm_checker_revoked(struct vsvm_checker *checker, u64 seqno)
 		;
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_revoked);
+
+static bool is_revoked(u64 word, const void *data)
+{
+	const struct vsvm_checker *checker = data;
+
+	return word & REVOKING &&
+	       revocation_seqno(word) <= atomic64_read(&checker->revoked);
+}
+
+/**
+ * vsvm_checker_forget() - Free the memory of what was revoked
+ * @checker: The checker
+ * @start: First virtual address
+ * @end: Address behind the last
+ *
+ * Changes nothing in what is allowed: where nothing is known, nothing is granted.
+ */
+void vsvm_checker_forget(struct vsvm_checker *checker, unsigned long start,
+			 unsigned long end)
+{
+	vsvm_radix_clear_if(&checker->grants, start, end, is_revoked, checker);
+}
+EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_forget);
 
 /**
  * vsvm_checker_allows() - Whether the device may do an access now

@@ -20,7 +20,8 @@
  *   device may still use the old translation.
  *
  * * revoked: the driver declared that this invalidation is complete, and the page
- *   may belong to someone else by now. Every access is an error.
+ *   may belong to someone else by now. Every access is an error. So is one where
+ *   nothing was ever granted, which is how a page of this state may be kept.
  *
  * @grants: The page's word: its page table entry, or the invalidation's number
  * @revoked: Invalidations up to this number were declared complete
@@ -57,6 +58,8 @@ int vsvm_checker_grant(struct vsvm_checker *checker,
 void vsvm_checker_revoke(struct vsvm_checker *checker, unsigned long start,
 			 unsigned long end, u64 seqno);
 void vsvm_checker_revoked(struct vsvm_checker *checker, u64 seqno);
+void vsvm_checker_forget(struct vsvm_checker *checker, unsigned long start,
+			 unsigned long end);
 bool vsvm_checker_allows(const struct vsvm_checker *checker, unsigned long addr,
 			 u64 pte, enum vsvm_access access);
 

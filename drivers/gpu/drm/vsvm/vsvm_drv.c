@@ -12,6 +12,7 @@
 #include "vsvm_device.h"
 #include "vsvm_migrate.h"
 #include "vsvm_queue.h"
+#include "vsvm_radix.h"
 #include "vsvm_vm.h"
 
 #define CREATE_TRACE_POINTS
@@ -292,9 +293,15 @@ static int __init vsvm_init(void)
 	struct vsvm_config config;
 	int err;
 
-	err = vsvm_configfs_register();
-	if (err || !devices)
+	err = vsvm_radix_module_init();
+	if (err)
 		return err;
+
+	err = vsvm_configfs_register();
+	if (err)
+		goto err_radix;
+	if (!devices)
+		return 0;
 
 	err = config_from_params(&config);
 	if (!err) {
@@ -302,8 +309,14 @@ static int __init vsvm_init(void)
 		err = PTR_ERR_OR_ZERO(default_set);
 	}
 	if (err)
-		vsvm_configfs_unregister();
+		goto err_configfs;
 
+	return 0;
+
+err_configfs:
+	vsvm_configfs_unregister();
+err_radix:
+	vsvm_radix_module_exit();
 	return err;
 }
 
@@ -312,6 +325,7 @@ static void __exit vsvm_exit(void)
 	vsvm_configfs_unregister();
 	if (default_set)
 		vsvm_set_destroy(default_set);
+	vsvm_radix_module_exit();
 }
 
 module_init(vsvm_init);

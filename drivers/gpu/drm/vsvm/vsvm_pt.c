@@ -14,7 +14,7 @@
  *
  * Doesn't sleep.
  *
- * Return: 0, or -ENOMEM if @batch was not prepared for the segment.
+ * Return: 0, or -EAGAIN if @batch has too few nodes, see vsvm_radix_store().
  */
 int vsvm_pt_map(struct vsvm_pt *pt, struct vsvm_radix_batch *batch,
 		unsigned long start, unsigned int order, u64 pte)

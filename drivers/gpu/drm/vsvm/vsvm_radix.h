@@ -33,25 +33,33 @@ struct vsvm_radix_node;
  * of a word are the tree's; its user has the others. Pages that make up a block
  * can share one word a level up.
  *
- * Nodes are only ever added, never taken away before the tree ends. So readers
- * need no lock, a node that vsvm_radix_prepare() found is still there later,
- * and taking words away needs no memory.
+ * A node goes with the last of its words, so the tree is as large as what it
+ * holds. Readers need no lock: a node that they may have found stays for an RCU
+ * grace period. Taking words away needs no memory. Nodes are charged to the memory
+ * cgroup of the caller.
  *
  * @lock: Serialises changes
  * @root: The topmost node
+ * @num_nodes: Nodes below
  */
 struct vsvm_radix {
 	spinlock_t lock;
 	struct vsvm_radix_node *root;
+	unsigned long num_nodes;
 };
 
 /**
  * struct vsvm_radix_batch - Nodes allocated before a lock is taken
- * @first: The first node, its first slot points to the next one
+ * @first: The first node
+ * @num_nodes: How many there are
  */
 struct vsvm_radix_batch {
 	struct vsvm_radix_node *first;
+	unsigned int num_nodes;
 };
+
+int vsvm_radix_module_init(void);
+void vsvm_radix_module_exit(void);
 
 int vsvm_radix_init(struct vsvm_radix *radix);
 void vsvm_radix_fini(struct vsvm_radix *radix);
@@ -64,6 +72,10 @@ int vsvm_radix_store(struct vsvm_radix *radix, struct vsvm_radix_batch *batch,
 		     unsigned long start, unsigned long npages, u64 word);
 unsigned long vsvm_radix_replace(struct vsvm_radix *radix, unsigned long start,
 				 unsigned long end, u64 word);
+unsigned long vsvm_radix_clear_if(struct vsvm_radix *radix, unsigned long start,
+				  unsigned long end,
+				  bool (*match)(u64 word, const void *data),
+				  const void *data);
 u64 vsvm_radix_load(const struct vsvm_radix *radix, unsigned long addr);
 
 #endif

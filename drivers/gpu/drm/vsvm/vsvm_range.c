@@ -269,6 +269,11 @@ static void range_unmap_parts(struct vsvm_range *range, struct vsvm_vm *vm,
 			drm_gpusvm_unmap_part(&vm->svm, &range->pages[first + i],
 					      drm_gpusvm_range_start(&range->base),
 					      parts[i].start, parts[i].end);
+
+	for (int i = 0; i < num; i++)
+		if (!part_is_empty(&parts[i]))
+			vsvm_checker_forget(&vm->devices[first + i].checker,
+					    parts[i].start, parts[i].end);
 }
 
 /* Take all of the range from some devices. */

@@ -111,6 +111,43 @@ static void test_revoking(struct kunit *test)
 				       true));
 }
 
+/* What is over is forgotten, and not what is under way or granted. */
+static void test_forget(struct kunit *test)
+{
+	struct vsvm_checker *checker = test->priv;
+
+	grant(test, VA, 2, DMA, true);
+	vsvm_checker_revoke(checker, VA, VA + PAGE_SIZE, 5);
+	vsvm_checker_revoke(checker, VA + PAGE_SIZE, VA + 2 * PAGE_SIZE, 6);
+	vsvm_checker_revoked(checker, 5);
+	vsvm_checker_forget(checker, VA, VA + VSVM_BLOCK_SIZE);
+	KUNIT_EXPECT_FALSE(test, allows(test, VA, DMA, false));
+	KUNIT_EXPECT_TRUE(test, allows(test, VA + PAGE_SIZE, DMA + PAGE_SIZE, true));
+	KUNIT_EXPECT_TRUE(test, allows(test, VA + 2 * PAGE_SIZE,
+				       DMA + 2 * PAGE_SIZE, true));
+	KUNIT_EXPECT_NE(test, checker->grants.num_nodes, 0);
+
+	vsvm_checker_revoke(checker, VA, VA + VSVM_BLOCK_SIZE, 7);
+	vsvm_checker_revoked(checker, 7);
+	vsvm_checker_forget(checker, VA, VA + VSVM_BLOCK_SIZE);
+	KUNIT_EXPECT_EQ(test, checker->grants.num_nodes, 0);
+	KUNIT_EXPECT_FALSE(test, allows(test, VA + PAGE_SIZE, DMA + PAGE_SIZE, true));
+}
+
+/* A block that is one entry is forgotten as one. */
+static void test_forget_block(struct kunit *test)
+{
+	struct vsvm_checker *checker = test->priv;
+
+	grant(test, VA, VSVM_RADIX_BITS, DMA, true);
+	vsvm_checker_revoke(checker, VA, VA + VSVM_BLOCK_SIZE, 3);
+	vsvm_checker_forget(checker, VA, VA + VSVM_BLOCK_SIZE);
+	KUNIT_EXPECT_NE(test, checker->grants.num_nodes, 0);
+	vsvm_checker_revoked(checker, 3);
+	vsvm_checker_forget(checker, VA, VA + VSVM_BLOCK_SIZE);
+	KUNIT_EXPECT_EQ(test, checker->grants.num_nodes, 0);
+}
+
 /* Second passes can end in another order than first passes began. */
 static void test_revoked_out_of_order(struct kunit *test)
 {
@@ -222,6 +259,8 @@ static struct kunit_case vsvm_checker_tests[] = {
 	KUNIT_CASE(test_atomic),
 	KUNIT_CASE(test_block),
 	KUNIT_CASE(test_revoking),
+	KUNIT_CASE(test_forget),
+	KUNIT_CASE(test_forget_block),
 	KUNIT_CASE(test_revoked_out_of_order),
 	KUNIT_CASE(test_granted_again),
 	KUNIT_CASE(test_revoke_nothing),

@@ -52,16 +52,6 @@ static void map(struct kunit *test, unsigned long va, unsigned int order,
 					  vsvm_pte_make(dma, writable)), 0);
 }
 
-static unsigned int batch_size(const struct vsvm_radix_batch *batch)
-{
-	const u64 *node = (const u64 *)batch->first;
-	unsigned int size;
-
-	for (size = 0; node; size++)
-		node = (const u64 *)(uintptr_t)*node;
-	return size;
-}
-
 static void expect_dma(struct kunit *test, unsigned long va, dma_addr_t dma)
 {
 	struct pt_test *ctx = test->priv;
@@ -163,7 +153,7 @@ static void test_map_block(struct kunit *test)
 
 	map(test, VA, BLOCK_ORDER, DMA, true);
 
-	KUNIT_EXPECT_EQ(test, batch_size(&ctx->batch), 1);
+	KUNIT_EXPECT_EQ(test, ctx->batch.num_nodes, 1);
 	expect_none(test, VA - 1);
 	expect_dma(test, VA, DMA);
 	expect_dma(test, VA + 17 * PAGE_SIZE, DMA + 17 * PAGE_SIZE);
@@ -221,8 +211,9 @@ static void test_map_without_memory(struct kunit *test)
 	struct pt_test *ctx = test->priv;
 
 	KUNIT_EXPECT_EQ(test, vsvm_pt_map(&ctx->pt, &ctx->batch, VA, 0,
-					  vsvm_pte_make(DMA, true)), -ENOMEM);
+					  vsvm_pte_make(DMA, true)), -EAGAIN);
 	expect_none(test, VA);
+	KUNIT_EXPECT_EQ(test, ctx->pt.radix.num_nodes, 0);
 }
 
 /* The second time, all nodes are there. */
@@ -231,17 +222,17 @@ static void test_prepare_what_is_missing(struct kunit *test)
 	struct pt_test *ctx = test->priv;
 
 	map(test, VA, 0, DMA, true);
-	KUNIT_EXPECT_EQ(test, batch_size(&ctx->batch), 0);
+	KUNIT_EXPECT_EQ(test, ctx->batch.num_nodes, 0);
 
 	KUNIT_EXPECT_EQ(test, vsvm_radix_prepare(&ctx->pt.radix, VA,
 						 VA + VSVM_BLOCK_SIZE,
 						 &ctx->batch), 0);
-	KUNIT_EXPECT_EQ(test, batch_size(&ctx->batch), 0);
+	KUNIT_EXPECT_EQ(test, ctx->batch.num_nodes, 0);
 
 	KUNIT_EXPECT_EQ(test, vsvm_radix_prepare(&ctx->pt.radix, VA,
 						 VA + VSVM_BLOCK_SIZE + PAGE_SIZE,
 						 &ctx->batch), 0);
-	KUNIT_EXPECT_EQ(test, batch_size(&ctx->batch), 1);
+	KUNIT_EXPECT_EQ(test, ctx->batch.num_nodes, 1);
 }
 
 static void test_zap(struct kunit *test)
@@ -288,6 +279,54 @@ static void test_zap_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vsvm_pt_zap(&ctx->pt, 0, BIT(DRM_VSVM_VA_BITS)), n);
 	for (va = PAGE_SIZE; va < BIT(DRM_VSVM_VA_BITS) / 8; va *= 8)
 		expect_none(test, va);
+}
+
+/* A table goes with its last entry, those above it with it, whoever's was last. */
+static void test_tables_are_freed(struct kunit *test)
+{
+	struct pt_test *ctx = test->priv;
+	const struct vsvm_radix *radix = &ctx->pt.radix;
+	unsigned int below = VSVM_RADIX_LEVELS - 1;
+
+	map(test, VA, 1, DMA, true);
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, below);
+	map(test, VA + VSVM_BLOCK_SIZE, 0, DMA, true);
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, below + 1);
+
+	vsvm_pt_zap(&ctx->pt, VA, VA + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, below + 1);
+	vsvm_pt_zap(&ctx->pt, VA + PAGE_SIZE, VA + 2 * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, below);
+	expect_dma(test, VA + VSVM_BLOCK_SIZE, DMA);
+	vsvm_pt_zap(&ctx->pt, VA, VA + 2 * VSVM_BLOCK_SIZE);
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, 0);
+
+	/* All of it can be used again. */
+	map(test, VA, BLOCK_ORDER, DMA, true);
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, below - 1);
+	map(test, VA + PAGE_SIZE, 0, 2 * DMA, true);
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, below);
+	expect_dma(test, VA + 2 * PAGE_SIZE, DMA + 2 * PAGE_SIZE);
+	vsvm_pt_zap(&ctx->pt, 0, BIT(DRM_VSVM_VA_BITS));
+	KUNIT_EXPECT_EQ(test, radix->num_nodes, 0);
+}
+
+/* What was there for the preparation may be gone when it counts. */
+static void test_tables_go_after_preparation(struct kunit *test)
+{
+	struct pt_test *ctx = test->priv;
+
+	map(test, VA, 0, DMA, true);
+	KUNIT_ASSERT_EQ(test, vsvm_radix_prepare(&ctx->pt.radix, VA + PAGE_SIZE,
+						 VA + 2 * PAGE_SIZE,
+						 &ctx->batch), 0);
+	KUNIT_EXPECT_EQ(test, ctx->batch.num_nodes, 0);
+	vsvm_pt_zap(&ctx->pt, VA, VA + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, vsvm_pt_map(&ctx->pt, &ctx->batch, VA + PAGE_SIZE,
+					  0, vsvm_pte_make(DMA, true)), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, ctx->pt.radix.num_nodes, 0);
+	map(test, VA + PAGE_SIZE, 0, DMA, true);
+	expect_dma(test, VA + PAGE_SIZE, DMA);
 }
 
 static void test_tlb_lookup(struct kunit *test)
@@ -469,6 +508,8 @@ static struct kunit_case vsvm_pt_tests[] = {
 	KUNIT_CASE(test_zap),
 	KUNIT_CASE(test_zap_block),
 	KUNIT_CASE(test_zap_all),
+	KUNIT_CASE(test_tables_are_freed),
+	KUNIT_CASE(test_tables_go_after_preparation),
 	KUNIT_CASE(test_tlb_lookup),
 	KUNIT_CASE(test_tlb_flush),
 	KUNIT_CASE(test_inval_owner),
