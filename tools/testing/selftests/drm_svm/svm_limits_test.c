@@ -1,0 +1,849 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * No process takes more than its share, and whoever is killed goes: page faults that
+ * nobody answers, queues and address spaces without end, memory that is charged.
+ *
+ * A handler that gives no answer is a userfaultfd that nobody reads. What must not
+ * hang is done by another process or thread, and waited for.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/userfaultfd.h>
+
+#include "svm_harness.h"
+
+#define SET		"limits"
+#define WORKERS		4
+#define STUCK		(2 * WORKERS)
+
+/* Several of them, so that a limit by address space would not do */
+#define STUCK_VMS	3
+
+/*
+ * A process whose page faults are not answered
+ */
+
+struct silent {
+	pid_t pid;
+	int uffd;	/* of its memory; the last one that is open */
+	int ready;	/* closed when it ends */
+};
+
+static int uffd_open(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool uffd_register(int uffd, void *mem, size_t len)
+{
+	struct uffdio_register reg = {
+		.range = { .start = svm_addr(mem), .len = len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	return !ioctl(uffd, UFFDIO_REGISTER, &reg);
+}
+
+/* So many faults wait, or it is over */
+static bool uffd_asked(int uffd, unsigned int count)
+{
+	uint64_t deadline = svm_deadline_ms(SVM_WAIT_MS);
+	struct uffd_msg msg;
+
+	while (count && !svm_past(deadline)) {
+		if (read(uffd, &msg, sizeof(msg)) == sizeof(msg))
+			count--;
+		else
+			sched_yield();
+	}
+	return !count;
+}
+
+static bool send_fd(int socket, int fd)
+{
+	char space[CMSG_SPACE(sizeof(int))] = { 0 }, c = 'u';
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = space, .msg_controllen = sizeof(space),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	return sendmsg(socket, &msg, 0) == 1;
+}
+
+static int receive_fd(int socket)
+{
+	char space[CMSG_SPACE(sizeof(int))], c;
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = space, .msg_controllen = sizeof(space),
+	};
+	int fd;
+
+	if (recvmsg(socket, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+/* A queue that reads a page which doesn't come */
+static int ask_for(struct svm *svm, void *page, struct svm_queue *queue,
+		   uint64_t *seqno)
+{
+	struct drm_vsvm_op op = svm_sum(page, 8);
+
+	return svm_queue_create(svm, 0, queue) ?: svm_submit(queue, &op, 1, seqno);
+}
+
+/*
+ * Runs in the child; @fd is a file of the device to use, or -1. Each fault is in
+ * a chunk of its own, as those in the same one wait for each other.
+ */
+static void be_silent(int socket, int fd, unsigned int vms)
+{
+	size_t size = vms * STUCK * SVM_PMD_SIZE;
+	char *mem = svm_map_aligned(size, SVM_PMD_SIZE);
+	int uffd = uffd_open();
+
+	if (uffd < 0 || !uffd_register(uffd, mem, size) || !send_fd(socket, uffd))
+		_exit(100);
+	close(uffd);
+
+	for (unsigned int i = 0; i < vms; i++) {
+		struct svm_queue queue;
+		uint64_t seqno;
+		struct svm svm;
+
+		if (fd < 0 ? svm_open_set(&svm, SET, 1) : svm_open_on(&svm, fd))
+			_exit(101);
+		for (unsigned int j = 0; j < STUCK; j++)
+			if (ask_for(&svm, mem + (i * STUCK + j) * SVM_PMD_SIZE,
+				    &queue, &seqno))
+				_exit(102);
+	}
+	if (write(socket, "r", 1) != 1)
+		_exit(103);
+	for (;;)
+		pause();
+}
+
+static bool reaped(pid_t pid)
+{
+	uint64_t deadline = svm_deadline_ms(SVM_WAIT_MS);
+
+	while (!svm_past(deadline)) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Kills it; whatever happens, it doesn't stay behind */
+static bool end_silent(struct silent *silent)
+{
+	bool gone;
+
+	kill(silent->pid, SIGKILL);
+	gone = reaped(silent->pid);
+	close(silent->uffd);
+	close(silent->ready);
+	if (!gone)
+		reaped(silent->pid);
+	return gone;
+}
+
+/* Returns false where there is no userfaultfd */
+static bool start_silent(struct silent *silent, int fd, unsigned int vms)
+{
+	int sockets[2];
+	char c;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
+		return false;
+	silent->pid = fork();
+	if (!silent->pid) {
+		close(sockets[0]);
+		be_silent(sockets[1], fd, vms);
+	}
+	close(sockets[1]);
+	silent->ready = sockets[0];
+	silent->uffd = receive_fd(sockets[0]);
+	if (silent->uffd >= 0 && read(sockets[0], &c, 1) == 1 &&
+	    uffd_asked(silent->uffd, WORKERS))
+		return true;
+	end_silent(silent);
+	return false;
+}
+
+/* Nobody uses the memory any more: it can't be filled */
+static bool memory_is_gone(int uffd)
+{
+	uint64_t deadline = svm_deadline_ms(SVM_WAIT_MS);
+	size_t page = svm_page_size();
+	struct uffdio_zeropage zero = {
+		.range = { .start = 256 * MB, .len = page },
+	};
+
+	while (!svm_past(deadline)) {
+		if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) && errno == ESRCH)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+FIXTURE(limits)
+{
+	struct svm svm;
+	size_t page;
+};
+
+FIXTURE_SETUP(limits)
+{
+	static const char *const settings[] = {
+		"mem_size=16M", "policy=advice", "fault_workers=4", NULL
+	};
+
+	self->page = svm_page_size();
+	self->svm.fd = -1;
+	if (geteuid())
+		SKIP(return, "needs root, to make devices");
+	svm_set_remove(SET);
+	ASSERT_EQ(0, svm_set_make(SET, settings)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, svm_open_set(&self->svm, SET, 1)) TH_LOG("%s", svm_why());
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	if (self->svm.fd >= 0) {
+		check_stale(_metadata, &self->svm);
+		svm_close(&self->svm);
+	}
+	svm_set_remove(SET);
+}
+
+SVM_TEST(limits, silent_process_stops_no_other)
+{
+	char *mem = svm_map(MB, PROT_READ | PROT_WRITE);
+	struct silent silent;
+
+	if (!start_silent(&silent, -1, STUCK_VMS))
+		SKIP(return, "no userfaultfd");
+	svm_pattern_fill(mem, MB, 1);
+	RUN(&self->svm.queue[0], svm_add(mem, MB, 1));
+	EXPECT_TRUE(end_silent(&silent));
+	RUN(&self->svm.queue[0], svm_fill(mem, MB, 5));
+	IS_VALUE(mem, MB, 5);
+}
+
+SVM_TEST(limits, silent_process_goes_when_killed)
+{
+	struct silent silent;
+
+	if (!start_silent(&silent, -1, STUCK_VMS))
+		SKIP(return, "no userfaultfd");
+	EXPECT_TRUE(end_silent(&silent));
+}
+
+/* Others have the file open, so it is not closed when the process dies */
+SVM_TEST(limits, memory_goes_though_the_file_is_shared)
+{
+	int fd = svm_set_open(SET, 0);
+	struct silent silent;
+
+	ASSERT_LE(0, fd);
+	if (!start_silent(&silent, fd, 1))
+		SKIP(return, "no userfaultfd");
+	kill(silent.pid, SIGKILL);
+	EXPECT_TRUE(reaped(silent.pid));
+	EXPECT_TRUE(memory_is_gone(silent.uffd));
+	close(silent.uffd);
+	close(silent.ready);
+	close(fd);
+}
+
+SVM_TEST(limits, device_goes_though_a_fault_waits)
+{
+	struct silent silent;
+
+	if (!start_silent(&silent, -1, STUCK_VMS))
+		SKIP(return, "no userfaultfd");
+	svm_close(&self->svm);
+	svm_set_remove(SET);
+	EXPECT_NE(0, access("/sys/kernel/config/vsvm/" SET, F_OK));
+	EXPECT_TRUE(end_silent(&silent));
+}
+
+/*
+ * In one process
+ */
+
+enum end { END_QUEUE, END_VM, END_FILE, END_NUM };
+
+struct waiting {
+	struct svm svm;
+	struct svm_queue queue[2];
+	uint64_t seqno[2];
+	char *mem;
+	int uffd;
+};
+
+/* Two queues wait: one for the page, the other for the first one */
+static bool start_waiting(struct waiting *w)
+{
+	w->mem = svm_map_aligned(SVM_PMD_SIZE, SVM_PMD_SIZE);
+	w->uffd = uffd_open();
+	if (w->uffd < 0 || !uffd_register(w->uffd, w->mem, SVM_PMD_SIZE) ||
+	    svm_open_set(&w->svm, SET, 1))
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (ask_for(&w->svm, w->mem, &w->queue[i], &w->seqno[i]))
+			return false;
+	return uffd_asked(w->uffd, 1);
+}
+
+static void stop_waiting(struct waiting *w)
+{
+	close(w->uffd);
+	munmap(w->mem, SVM_PMD_SIZE);
+	svm_close(&w->svm);
+}
+
+SVM_TEST(limits, a_waiting_queue_ends)
+{
+	for (int how = 0; how < END_NUM; how++) {
+		struct waiting w;
+
+		if (!start_waiting(&w))
+			SKIP(return, "no userfaultfd");
+		switch (how) {
+		case END_QUEUE:
+			EXPECT_EQ(0, svm_queue_destroy(&w.queue[1]));
+			EXPECT_EQ(-ETIME, svm_poll(&w.queue[0], w.seqno[0], NULL));
+			EXPECT_EQ(0, svm_queue_destroy(&w.queue[0]));
+			break;
+		case END_VM:
+			EXPECT_EQ(0, svm_vm_destroy(&w.svm));
+			break;
+		case END_FILE:
+			svm_close(&w.svm);
+			break;
+		}
+		stop_waiting(&w);
+	}
+}
+
+/* The answer comes after all, and the page is used */
+SVM_TEST(limits, a_waiting_queue_is_answered)
+{
+	struct uffdio_zeropage zero = { 0 };
+	struct svm_outcome out;
+	struct waiting w;
+
+	if (!start_waiting(&w))
+		SKIP(return, "no userfaultfd");
+	zero.range.start = svm_addr(w.mem);
+	zero.range.len = SVM_PMD_SIZE;
+	ASSERT_EQ(0, ioctl(w.uffd, UFFDIO_ZEROPAGE, &zero));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, svm_wait(&w.queue[i], w.seqno[i], &out));
+		EXPECT_EQ(0, out.result);
+	}
+	stop_waiting(&w);
+}
+
+/* Calls that touch a range which a fault is waiting to map can be killed, too */
+static void advise_and_wait(int socket)
+{
+	struct waiting w;
+
+	if (!start_waiting(&w) || !send_fd(socket, w.uffd))
+		_exit(100);
+	close(w.uffd);
+	if (write(socket, "r", 1) != 1)
+		_exit(101);
+	svm_advise(&w.svm, w.mem, SVM_PMD_SIZE, DRM_VSVM_LOCATION_SYSTEM, 0, 0);
+	for (;;)
+		pause();
+}
+
+SVM_TEST(limits, a_call_that_waits_is_killed)
+{
+	struct silent silent;
+	int sockets[2];
+	char c;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
+	silent.pid = fork();
+	ASSERT_LE(0, silent.pid);
+	if (!silent.pid)
+		advise_and_wait(sockets[1]);
+	close(sockets[1]);
+	silent.ready = sockets[0];
+	silent.uffd = receive_fd(sockets[0]);
+	if (silent.uffd < 0 || read(sockets[0], &c, 1) != 1) {
+		end_silent(&silent);
+		SKIP(return, "no userfaultfd");
+	}
+	usleep(100000); /* it may be in the call by now; either way it must go */
+	EXPECT_TRUE(end_silent(&silent));
+}
+
+/*
+ * Counts
+ */
+
+SVM_TEST(limits, queues_of_a_file)
+{
+	struct svm_queue *queue = calloc(DRM_VSVM_MAX_QUEUES, sizeof(*queue));
+	struct svm_queue more;
+	unsigned int num = 1; /* svm_open() has made one */
+
+	while (num < DRM_VSVM_MAX_QUEUES) {
+		ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue[num]))
+			TH_LOG("%u: %s", num, svm_why());
+		num++;
+	}
+	EXPECT_EQ(-ENOSPC, svm_queue_create(&self->svm, 0, &more));
+	EXPECT_EQ(0, svm_queue_destroy(&queue[1]));
+	EXPECT_EQ(0, svm_queue_create(&self->svm, 0, &more));
+	EXPECT_EQ(-ENOSPC, svm_queue_create(&self->svm, 0, &queue[1]));
+	free(queue);
+}
+
+static unsigned int count_tasks(const char *of)
+{
+	unsigned int count = 0;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	while (proc && (entry = readdir(proc))) {
+		char path[300], comm[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
+		f = entry->d_name[0] >= '0' && entry->d_name[0] <= '9' ?
+		    fopen(path, "re") : NULL;
+		if (!f)
+			continue;
+		count += fgets(comm, sizeof(comm), f) && strstr(comm, of);
+		fclose(f);
+	}
+	if (proc)
+		closedir(proc);
+	return count;
+}
+
+/* Nor does one that ran and has nothing to do, nor one that waits for a page */
+SVM_TEST(limits, a_queue_has_no_thread)
+{
+	unsigned int vsvm = count_tasks("vsvm"), kworkers = count_tasks("kworker");
+	struct svm_queue queue;
+	uint64_t word = 0;
+
+	for (unsigned int i = 0; i < 200; i++) {
+		ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue));
+		RUN(&queue, svm_fill(&word, 8, i));
+	}
+	EXPECT_EQ(vsvm, count_tasks("vsvm"));
+	EXPECT_GT(kworkers + 60, count_tasks("kworker"));
+}
+
+/* Of more queues than can run, each comes to its turn */
+SVM_TEST(limits, endless_jobs_leave_others_a_turn)
+{
+	volatile uint64_t words[40] = { 0 };
+	struct svm_queue queue[40];
+	uint64_t seqno, word = 0;
+
+	for (unsigned int i = 0; i < 40; i++) {
+		struct drm_vsvm_op op = ENDLESS(&words[i]);
+
+		ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue[i]));
+		ASSERT_EQ(0, svm_submit(&queue[i], &op, 1, &seqno));
+	}
+	for (unsigned int i = 0; i < 40; i++)
+		WAIT_FOR(words[i]);
+	RUN(&self->svm.queue[0], svm_fill(&word, 8, 1));
+	EXPECT_EQ(1, word);
+	for (unsigned int i = 0; i < 40; i++)
+		EXPECT_EQ(0, svm_queue_destroy(&queue[i]));
+}
+
+/* Waiting for words takes no turn away: the one that is waited for comes last */
+SVM_TEST(limits, waiting_jobs_take_no_turn)
+{
+	volatile uint64_t words[40] = { 0 };
+	struct svm_queue queue[40];
+	uint64_t seqno[40];
+
+	for (unsigned int i = 0; i < 40; i++) {
+		struct drm_vsvm_op op = i < 39 ? svm_await(&words[i + 1], 1) :
+				       svm_fill((void *)&words[i], 8, 1);
+
+		ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue[i]));
+		ASSERT_EQ(0, svm_submit_fence(&queue[i], &op, 1, &words[i], 1,
+					      &seqno[i]));
+	}
+	for (unsigned int i = 0; i < 40; i++)
+		EXPECT_EQ(0, svm_wait(&queue[i], seqno[i], NULL));
+}
+
+SVM_TEST(limits, address_spaces_of_a_file)
+{
+	uint32_t vms[DRM_VSVM_MAX_VMS];
+	struct svm svm = self->svm;
+
+	for (unsigned int i = 1; i < DRM_VSVM_MAX_VMS; i++) {
+		struct drm_vsvm_vm_create create = { 0 };
+
+		ASSERT_EQ(0, ioctl(svm.fd, DRM_IOCTL_VSVM_VM_CREATE, &create));
+		vms[i] = create.vm_id;
+	}
+	for (int again = 0; again < 2; again++) {
+		struct drm_vsvm_vm_create create = { 0 };
+
+		EXPECT_EQ(-1, ioctl(svm.fd, DRM_IOCTL_VSVM_VM_CREATE, &create));
+		EXPECT_EQ(ENOSPC, errno);
+		svm.vm = vms[1];
+		EXPECT_EQ(0, svm_vm_destroy(&svm));
+		EXPECT_EQ(0, ioctl(svm.fd, DRM_IOCTL_VSVM_VM_CREATE, &create));
+		vms[1] = create.vm_id;
+	}
+}
+
+/* Each on a file of its own, with a page mapped */
+SVM_TEST(limits, many_address_spaces)
+{
+	unsigned int num = svm_scaled(500);
+	uint64_t word = 0;
+	struct svm *svm = calloc(num, sizeof(*svm));
+
+	for (unsigned int i = 0; i < num; i++) {
+		struct drm_vsvm_op op = svm_atomic_add(&word, 1, 0, 1);
+
+		ASSERT_EQ(0, svm_open_set(&svm[i], SET, 1)) TH_LOG("%s", svm_why());
+		RUN(&svm[i].queue[0], op);
+	}
+	ASSERT_EQ(num, word);
+	madvise((void *)(svm_addr(&word) & -self->page), self->page, MADV_PAGEOUT);
+	for (unsigned int i = 0; i < num; i++) {
+		check_stale(_metadata, &svm[i]);
+		svm_close(&svm[i]);
+	}
+	free(svm);
+}
+
+SVM_TEST(limits, advice_of_an_address_space)
+{
+	char *mem = (char *)0x100000000000UL;
+	size_t page = self->page;
+	unsigned int n = DRM_VSVM_MAX_ADVICE;
+
+	for (unsigned int i = 0; i < n; i++)
+		ASSERT_EQ(0, svm_advise(&self->svm, mem + 3 * i * page, 2 * page,
+					DRM_VSVM_LOCATION_SYSTEM, 0, 0));
+	/* No more, neither one of its own nor a part; but the same anew, and another */
+	EXPECT_EQ(-ENOSPC, svm_advise(&self->svm, mem + 3 * n * page, page,
+				      DRM_VSVM_LOCATION_SYSTEM, 0, 0));
+	EXPECT_EQ(-ENOSPC, svm_advise(&self->svm, mem, page,
+				      DRM_VSVM_LOCATION_DEVICE(0), 0, 0));
+	EXPECT_EQ(0, svm_advise(&self->svm, mem, 2 * page,
+				DRM_VSVM_LOCATION_DEVICE(0), 0, 0));
+	/* Three become one, so there is room for two */
+	EXPECT_EQ(0, svm_advise(&self->svm, mem, 8 * page,
+				DRM_VSVM_LOCATION_SYSTEM, 0, 0));
+	EXPECT_EQ(0, svm_advise(&self->svm, mem + 2 * page, page,
+				DRM_VSVM_LOCATION_NONE, 0, 0));
+	EXPECT_EQ(0, svm_advise(&self->svm, mem + 3 * n * page, page,
+				DRM_VSVM_LOCATION_SYSTEM, 0, 0));
+	EXPECT_EQ(-ENOSPC, svm_advise(&self->svm, mem + 5 * page, page,
+				      DRM_VSVM_LOCATION_NONE, 0, 0));
+	/* All of it goes */
+	EXPECT_EQ(0, svm_advise(&self->svm, mem, 4 * n * page,
+				DRM_VSVM_LOCATION_NONE, 0, 0));
+	EXPECT_EQ(0, svm_advise(&self->svm, mem, page, DRM_VSVM_LOCATION_SYSTEM, 0, 0));
+}
+
+SVM_TEST(limits, operations_of_a_file)
+{
+	static struct drm_vsvm_op ops[DRM_VSVM_MAX_OPS]; /* NOPs */
+	volatile uint64_t word = 0;
+	struct drm_vsvm_op await = svm_await(&word, 1);
+	unsigned int jobs = DRM_VSVM_MAX_FILE_OPS / DRM_VSVM_MAX_OPS - 1;
+	struct svm_queue *q = &self->svm.queue[0];
+	uint64_t seqno;
+
+	ASSERT_EQ(0, svm_submit(q, &await, 1, &seqno));
+	for (unsigned int i = 0; i < jobs; i++)
+		ASSERT_EQ(0, svm_submit(q, ops, DRM_VSVM_MAX_OPS, &seqno));
+	EXPECT_EQ(-EBUSY, svm_submit(q, ops, DRM_VSVM_MAX_OPS, &seqno));
+	EXPECT_EQ(0, svm_submit(q, ops, DRM_VSVM_MAX_OPS - 1, &seqno));
+	word = 1;
+	EXPECT_EQ(0, svm_wait(q, seqno, NULL));
+	RUN(q, svm_fill((void *)&word, 8, 1));
+}
+
+/* There is nothing in which a job's fence could reach another driver */
+SVM_TEST(limits, no_syncobjs)
+{
+	struct drm_syncobj_create create = { 0 };
+
+	EXPECT_EQ(-EOPNOTSUPP, svm_ioctl(self->svm.fd, DRM_IOCTL_SYNCOBJ_CREATE,
+					 &create));
+}
+
+/* The file is closed under whoever submits */
+struct submitter {
+	struct svm svm;
+	bool stop;
+};
+
+static void *submit_on(void *arg)
+{
+	struct submitter *s = arg;
+	uint64_t word = 0, seqno;
+
+	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		struct drm_vsvm_op op = svm_fill(&word, 8, 1);
+
+		if (svm_submit(&s->svm.queue[0], &op, 1, &seqno) == -EBADF)
+			break;
+	}
+	/* What is left of the last job must not write here any more */
+	return (void *)word;
+}
+
+SVM_TEST(limits, close_while_another_submits)
+{
+	for (unsigned int i = 0; i < svm_scaled(30); i++) {
+		struct submitter s = { 0 };
+		pthread_t thread;
+
+		ASSERT_EQ(0, svm_open_set(&s.svm, SET, 1));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, submit_on, &s));
+		usleep(svm_scaled(i * 100));
+		close(s.svm.fd);
+		__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+	}
+}
+
+/*
+ * Memory cgroups
+ */
+
+#define CGROUPS		"/sys/fs/cgroup"
+#define CGROUP		CGROUPS "/svm_limits"
+
+static bool make_cgroup(const char *max)
+{
+	struct stat st;
+
+	if (stat(CGROUPS "/cgroup.procs", &st))
+		mount("cgroup2", CGROUPS, "cgroup2", 0, NULL);
+	svm_write_file(CGROUPS "/cgroup.subtree_control", "+memory");
+	rmdir(CGROUP);
+	if (mkdir(CGROUP, 0755) || stat(CGROUP "/memory.max", &st))
+		return false;
+	return !max || svm_write_file(CGROUP "/memory.max", max);
+}
+
+static void remove_cgroup(void)
+{
+	uint64_t deadline = svm_deadline_ms(SVM_WAIT_MS);
+
+	while (rmdir(CGROUP) && errno == EBUSY && !svm_past(deadline))
+		usleep(1000);
+}
+
+static bool enter_cgroup(void)
+{
+	return svm_write_file(CGROUP "/cgroup.procs", "0");
+}
+
+/* Bytes of memory that the kernel has for the processes of the group */
+static long charged(const char *what)
+{
+	FILE *f = fopen(CGROUP "/memory.stat", "re");
+	char name[64];
+	long value, found = -1;
+
+	while (f && fscanf(f, "%63s %ld", name, &value) == 2)
+		if (!strcmp(name, what))
+			found = value;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+#define STEPS		1024
+
+static char *step_at(unsigned int i)
+{
+	return (char *)0x100000000000UL + i * SVM_PMD_SIZE;
+}
+
+static bool map_step(unsigned int i, size_t page)
+{
+	return mmap(step_at(i), page, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+	       step_at(i);
+}
+
+/* A page in every 2 MiB; then all of that goes. Tells what the kernel had for it */
+static void use_page_tables(int pipe)
+{
+	size_t page = svm_page_size();
+	uint64_t deadline;
+	long slab[3];
+	struct svm svm;
+
+	if (!enter_cgroup() || svm_open_set(&svm, SET, 1))
+		_exit(100);
+	slab[0] = charged("slab");
+	for (unsigned int i = 0; i < STEPS; i++)
+		if (!map_step(i, page) ||
+		    svm_run(&svm.queue[0], svm_fill(step_at(i), 8, i), NULL))
+			_exit(101);
+	slab[1] = charged("slab");
+	munmap(step_at(0), STEPS * SVM_PMD_SIZE);
+
+	/* The garbage collector, RCU and the counters take their time */
+	deadline = svm_deadline_ms(SVM_WAIT_MS);
+	do {
+		usleep(10000);
+		slab[2] = charged("slab");
+	} while (slab[2] - slab[0] > (slab[1] - slab[0]) / 8 && !svm_past(deadline));
+	if (write(pipe, slab, sizeof(slab)) != sizeof(slab))
+		_exit(102);
+	_exit(0);
+}
+
+SVM_TEST(limits, page_tables_are_charged_and_freed)
+{
+	int pipes[2], status;
+	long slab[3];
+	pid_t pid;
+
+	if (!make_cgroup(NULL))
+		SKIP(return, "no memory cgroups");
+	ASSERT_EQ(0, pipe(pipes));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		use_page_tables(pipes[1]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	remove_cgroup();
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(0, WEXITSTATUS(status));
+	ASSERT_EQ(sizeof(slab), read(pipes[0], slab, sizeof(slab)));
+
+	/* A page table and a table of the checker for each step, and a range */
+	EXPECT_GT(slab[1] - slab[0], STEPS * 8 * KB);
+	EXPECT_GT((slab[1] - slab[0]) / 8, slab[2] - slab[0]);
+	TH_LOG("%ld KiB with %u steps mapped, %ld KiB afterwards",
+	       (slab[1] - slab[0]) / 1024, STEPS, (slab[2] - slab[0]) / 1024);
+}
+
+/* More and more, till the group is full. It fails, or is killed for it */
+static void use_all_memory(void)
+{
+	size_t page = svm_page_size();
+	struct svm svm;
+
+	if (!enter_cgroup() || svm_open_set(&svm, SET, 1))
+		_exit(100);
+	for (unsigned int i = 0; i < 64 * STEPS; i++)
+		if (!map_step(i, page) ||
+		    svm_run(&svm.queue[0], svm_fill(step_at(i), 8, i), NULL))
+			_exit(0);
+	_exit(101);
+}
+
+SVM_TEST(limits, a_full_memory_cgroup)
+{
+	char *mem = svm_map(MB, PROT_READ | PROT_WRITE);
+	int status;
+	pid_t pid;
+
+	if (!make_cgroup("16M"))
+		SKIP(return, "no memory cgroups");
+	svm_write_file(CGROUP "/memory.swap.max", "0");
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		use_all_memory();
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	remove_cgroup();
+	EXPECT_TRUE((WIFEXITED(status) && !WEXITSTATUS(status)) ||
+		    (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+		TH_LOG("status %#x", status);
+	RUN(&self->svm.queue[0], svm_fill(mem, MB, 3));
+	IS_VALUE(mem, MB, 3);
+}
+
+/* What the queues of a process take is its own, too */
+static void use_queues(void)
+{
+	struct svm_queue queue;
+	struct svm svm;
+	long before;
+
+	if (!enter_cgroup() || svm_open_set(&svm, SET, 1))
+		_exit(100);
+	before = charged("kernel");
+	for (unsigned int i = 0; i < 100; i++)
+		if (svm_queue_create(&svm, 0, &queue))
+			_exit(101);
+	_exit(charged("kernel") - before > (long)(100 * 16 * KB) ? 0 : 102);
+}
+
+SVM_TEST(limits, queues_are_charged)
+{
+	int status;
+	pid_t pid;
+
+	if (!make_cgroup(NULL))
+		SKIP(return, "no memory cgroups");
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		use_queues();
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	remove_cgroup();
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
+TEST_HARNESS_MAIN
