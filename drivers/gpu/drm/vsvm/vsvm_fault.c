@@ -229,15 +229,20 @@ static int serve_for_process(struct vsvm_queue *queue,
 	return err;
 }
 
+static void answer(struct vsvm_queue *queue, struct vsvm_fault *fault, int err)
+{
+	fault->err = err;
+	/* Pairs with the acquire in take_fault(). */
+	smp_store_release(&fault->state, VSVM_FAULT_SERVED);
+	vsvm_queue_kick(queue);
+}
+
 static void fault_work(struct work_struct *work)
 {
 	struct vsvm_fault *fault = container_of(work, struct vsvm_fault, work);
 	struct vsvm_queue *queue = container_of(fault, struct vsvm_queue, fault);
 
-	fault->err = serve_for_process(queue, fault);
-	/* Pairs with the acquire in take_fault(). */
-	smp_store_release(&fault->state, VSVM_FAULT_SERVED);
-	vsvm_queue_kick(queue);
+	answer(queue, fault, serve_for_process(queue, fault));
 }
 
 /**
@@ -272,4 +277,23 @@ void vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
 		       VSVM_STAT_READ_FAULTS : VSVM_STAT_WRITE_FAULTS);
 
 	queue_work(queue->vmdev->share->faults, &fault->work);
+
+	/* Whoever cancelled the queue meanwhile didn't see the fault. */
+	smp_mb();
+	if (READ_ONCE(queue->error))
+		vsvm_fault_cancel(queue);
+}
+
+/**
+ * vsvm_fault_cancel() - Give up a page fault
+ * @queue: The queue, cancelled
+ *
+ * All workers of the process may be waiting with faults of queues that nobody
+ * cancels. So one that no worker has begun with is answered here.
+ */
+void vsvm_fault_cancel(struct vsvm_queue *queue)
+{
+	drm_gpusvm_services_cancel(&queue->services);
+	if (cancel_work(&queue->fault.work))
+		answer(queue, &queue->fault, -EFAULT);
 }

@@ -47,5 +47,6 @@ struct vsvm_fault {
 void vsvm_fault_init(struct vsvm_fault *fault);
 void vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
 		      enum vsvm_access access, unsigned int misses);
+void vsvm_fault_cancel(struct vsvm_queue *queue);
 
 #endif

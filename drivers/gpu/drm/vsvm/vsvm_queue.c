@@ -97,7 +97,9 @@ void vsvm_queue_cancel(struct vsvm_queue *queue, int error)
 		if (!queue->error)
 			WRITE_ONCE(queue->error, error);
 	}
-	drm_gpusvm_services_cancel(&queue->services);
+	/* Pairs with the barrier in vsvm_fault_raise(). */
+	smp_mb();
+	vsvm_fault_cancel(queue);
 	vsvm_queue_kick(queue);
 }
 
