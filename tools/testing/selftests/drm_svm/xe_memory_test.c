@@ -451,15 +451,6 @@ MEMORY_TEST(prefetch_after_read)
 	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
 	EXPECT_EQ(before.faults, after.faults);
 	IS_FILLED(mem, 5, LEN);
-
-	/* Beside what may only be read it fetches as much as it can */
-	ASSERT_EQ(0, mprotect(mem, LEN / 2, PROT_READ));
-	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, LEN, self->gpu.system));
-	ASSERT_EQ(0, xe_stats(&self->gpu, &before));
-	GPU_FILLS(mem + LEN / 2, 6, LEN / 2);
-	GPU_SEES(mem, 5, LEN / 2);
-	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
-	EXPECT_EQ(before.faults, after.faults);
 }
 
 /*
