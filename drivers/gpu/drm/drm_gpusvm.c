@@ -2648,9 +2648,10 @@ static bool owner_is_known(const struct drm_gpusvm *gpusvm, const void *owner,
 /* Remember whose device memory there may be. An eviction has to look for it. */
 static void note_owner(struct drm_gpusvm *gpusvm, void *owner)
 {
-	unsigned int n;
+	/* Pairs with the store below. */
+	unsigned int n = smp_load_acquire(&gpusvm->nr_owners);
 
-	if (likely(owner_is_known(gpusvm, owner, smp_load_acquire(&gpusvm->nr_owners))))
+	if (likely(owner_is_known(gpusvm, owner, n)))
 		return;
 
 	down_write(&gpusvm->notifier_lock);
@@ -4779,7 +4780,9 @@ static int range_evict_from(struct drm_gpusvm_range *range, void *owner,
 static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
 {
 	struct drm_gpusvm *gpusvm = range->gpusvm;
-	unsigned int i, n = smp_load_acquire(&gpusvm->nr_owners);
+	/* Pairs with note_owner(). */
+	unsigned int n = smp_load_acquire(&gpusvm->nr_owners);
+	unsigned int i;
 	int err = 0;
 
 	if (!n || n > DRM_GPUSVM_MAX_OWNERS)
@@ -4803,8 +4806,8 @@ static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
  *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
- * Return: 0; -ESTALE if the range was removed, -EFAULT if the mm is dying, -ETIME if invalidations did not leave
- * enough time, -ENOMEM, or the error of the CPU fault.
+ * Return: 0; -ESTALE if the range was removed, -EFAULT if the mm is dying, -ETIME if
+ * invalidations did not leave enough time, -ENOMEM, or the error of the CPU fault.
  */
 int drm_gpusvm_range_evict(struct drm_gpusvm *gpusvm,
 			   struct drm_gpusvm_range *range)

@@ -114,6 +114,7 @@ struct svm_hooks {
  * @fail_range_alloc: Let the next allocation of a range fail
  * @mapping_succeeds: No allocation is made to fail once mapping has begun, as
  *		      that hits but the DMA API's debugging, which then gives up
+ * @needs_finish: First passes say that there is a flush to wait for
  * @failures_left: What was left of &task_struct.fail_nth then
  */
 struct svm_fixture {

@@ -107,8 +107,10 @@ struct job {
 
 static bool is_clean(void)
 {
+	const struct sighand_struct *sighand = rcu_dereference_protected(current->sighand, true);
+
 	return !signal_pending(current) && !fatal_signal_pending(current) &&
-	       current->sighand->action[SIGKILL - 1].sa.sa_handler == SIG_IGN;
+	       sighand->action[SIGKILL - 1].sa.sa_handler == SIG_IGN;
 }
 
 static long do_job(struct svm_task *task)

@@ -423,12 +423,16 @@ static void range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range,
 	wake_up_var(&xnotifier->owner_flushing);
 }
 
+static bool owner_is_flushing(struct xe_svm_notifier *xnotifier)
+{
+	/* Pairs with range_zap_and_flush(). */
+	return smp_load_acquire(&xnotifier->owner_flushing);
+}
+
 /* Wait for the flush of the owner, who waits for nothing else meanwhile. */
 static void owner_flush_wait(struct xe_svm_notifier *xnotifier)
 {
-	/* Pairs with range_zap_and_flush(). */
-	wait_var_event(&xnotifier->owner_flushing,
-		       !smp_load_acquire(&xnotifier->owner_flushing));
+	wait_var_event(&xnotifier->owner_flushing, !owner_is_flushing(xnotifier));
 }
 
 /**

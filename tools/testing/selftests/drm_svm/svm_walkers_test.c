@@ -668,11 +668,12 @@ static size_t soft_dirty(struct __test_metadata *_metadata, const char *mem,
 	return count;
 }
 
-#define NEED_SOFT_DIRTY() do {						\
-	self->mem[0] = 1;						\
-	if (!pagemap_bits(_metadata, self->mem, PM_SOFT_DIRTY))		\
-		SKIP(return, "needs CONFIG_MEM_SOFT_DIRTY");		\
-} while (0)
+static bool has_soft_dirty(struct __test_metadata *_metadata, char *mem)
+{
+	mem[0] = 1;
+
+	return pagemap_bits(_metadata, mem, PM_SOFT_DIRTY);
+}
 
 /* As a checkpoint does: forget what was written so far */
 #define CLEAR_SOFT_DIRTY() \
@@ -684,7 +685,8 @@ SVM_TEST(walk, soft_dirty_tells_of_writes)
 {
 	char *part = self->mem + PART;
 
-	NEED_SOFT_DIRTY();
+	if (!has_soft_dirty(_metadata, self->mem))
+		SKIP(return, "needs CONFIG_MEM_SOFT_DIRTY");
 	FILL_AND_PUT(1);
 	SOFT_DIRTY(LEN / self->page, self->mem, LEN);
 	CLEAR_SOFT_DIRTY();
@@ -714,7 +716,8 @@ SVM_TEST(walk, soft_dirty_survives)
 	size_t all = LEN / self->page, len;
 	pid_t pid;
 
-	NEED_SOFT_DIRTY();
+	if (!has_soft_dirty(_metadata, self->mem))
+		SKIP(return, "needs CONFIG_MEM_SOFT_DIRTY");
 	FILL_AND_PUT(1);
 	RUN(self->q, svm_add(self->mem, LEN, 1));
 	CLEAR_SOFT_DIRTY();
@@ -746,7 +749,8 @@ SVM_TEST(walk, soft_dirty_survives)
 /* What the device had first is no less new than what the CPU had */
 SVM_TEST(walk, soft_dirty_of_holes)
 {
-	NEED_SOFT_DIRTY();
+	if (!has_soft_dirty(_metadata, self->mem))
+		SKIP(return, "needs CONFIG_MEM_SOFT_DIRTY");
 	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_DONTNEED));
 	CLEAR_SOFT_DIRTY();
 	SOFT_DIRTY(0, self->mem, LEN);
@@ -769,18 +773,21 @@ static int uffd_open(uint64_t features)
 	return fd;
 }
 
-#define UFFD(uffd, features, mem, len, modes) do {			\
-	struct uffdio_register reg_ = {					\
-		.range = { svm_addr(mem), len },			\
-		.mode = modes,						\
-	};								\
-									\
-	uffd = uffd_open(features);					\
-	if (uffd < 0)							\
-		SKIP(return, "no such userfaultfd: %s", strerror(errno)); \
-	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg_))		\
-		TH_LOG("%s", strerror(errno));				\
-} while (0)
+/* A userfaultfd for some memory, or a negative number if there is no such */
+static int uffd_watch(struct __test_metadata *_metadata, uint64_t features, void *mem,
+		      size_t len, uint64_t modes)
+{
+	struct uffdio_register reg = {
+		.range = { svm_addr(mem), len },
+		.mode = modes,
+	};
+	int uffd = uffd_open(features);
+
+	if (uffd >= 0)
+		EXPECT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg)) TH_LOG("%s", strerror(errno));
+
+	return uffd;
+}
 
 static int uffd_protect(int uffd, void *mem, size_t len, bool on)
 {
@@ -820,8 +827,10 @@ SVM_TEST(walk, pagemap_scan_tells_of_writes)
 	char *part = self->mem + PART;
 	int uffd;
 
-	UFFD(uffd, UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED, self->mem,
-	     LEN, UFFDIO_REGISTER_MODE_WP);
+	uffd = uffd_watch(_metadata, UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED,
+			  self->mem, LEN, UFFDIO_REGISTER_MODE_WP);
+	if (uffd < 0)
+		SKIP(return, "no such userfaultfd: %s", strerror(errno));
 	FILL_AND_PUT(1);
 	RUN(self->q, svm_add(self->mem, LEN, 0));
 	ASSERT_EQ(LEN / self->page, scan_written(self->mem, LEN));
@@ -877,8 +886,10 @@ SVM_TEST(walk, userfaultfd_sees_writes)
 	pthread_t thread;
 	int uffd;
 
-	UFFD(uffd, UFFD_FEATURE_PAGEFAULT_FLAG_WP, self->mem, LEN,
-	     UFFDIO_REGISTER_MODE_WP);
+	uffd = uffd_watch(_metadata, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+			  self->mem, LEN, UFFDIO_REGISTER_MODE_WP);
+	if (uffd < 0)
+		SKIP(return, "no such userfaultfd: %s", strerror(errno));
 	FILL_AND_PUT(1);
 	RUN(self->q, svm_add(self->mem, LEN, 0));
 	ASSERT_EQ(0, uffd_protect(uffd, self->mem, LEN, true));
@@ -909,8 +920,10 @@ SVM_TEST(walk, userfaultfd_sees_writes_to_zero_pages)
 	uint64_t seqno;
 	int uffd;
 
-	UFFD(uffd, UFFD_FEATURE_PAGEFAULT_FLAG_WP, self->mem, LEN,
-	     UFFDIO_REGISTER_MODE_WP);
+	uffd = uffd_watch(_metadata, UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+			  self->mem, LEN, UFFDIO_REGISTER_MODE_WP);
+	if (uffd < 0)
+		SKIP(return, "no such userfaultfd: %s", strerror(errno));
 	ASSERT_EQ(0, madvise(self->mem, LEN, MADV_POPULATE_READ));
 	ASSERT_EQ(0, uffd_protect(uffd, self->mem, LEN, true));
 	TRY_PUT(self->mem, LEN);
@@ -940,7 +953,10 @@ SVM_TEST(walk, userfaultfd_sees_reads)
 	uint64_t seqno;
 	int uffd;
 
-	UFFD(uffd, UFFD_FEATURE_RWP, self->mem, LEN, UFFDIO_REGISTER_MODE_RWP);
+	uffd = uffd_watch(_metadata, UFFD_FEATURE_RWP,
+			  self->mem, LEN, UFFDIO_REGISTER_MODE_RWP);
+	if (uffd < 0)
+		SKIP(return, "no such userfaultfd: %s", strerror(errno));
 	FILL_AND_PUT(1);
 	RUN(self->q, svm_add(self->mem, LEN, 0));
 	ASSERT_EQ(0, uffd_hide(uffd, self->mem, LEN, true));
@@ -968,7 +984,10 @@ SVM_TEST(walk, userfaultfd_moves_pages)
 	char *mem = self->mem;
 	int uffd;
 
-	UFFD(uffd, UFFD_FEATURE_MOVE, to, LEN, UFFDIO_REGISTER_MODE_MISSING);
+	uffd = uffd_watch(_metadata, UFFD_FEATURE_MOVE,
+			  to, LEN, UFFDIO_REGISTER_MODE_MISSING);
+	if (uffd < 0)
+		SKIP(return, "no such userfaultfd: %s", strerror(errno));
 	FILL_AND_PUT(1);
 	ASSERT_EQ(LEN, uffd_move(uffd, to, mem, LEN));
 	COUNT_AT(LEN / self->page, self->place, to, LEN);
@@ -1005,8 +1024,10 @@ SVM_TEST(walk, userfaultfd_fills_no_pages)
 
 	svm_pattern_fill(other, LEN, 2);
 	FILL_AND_PUT(1);
-	UFFD(uffd, UFFD_FEATURE_MOVE, self->mem, LEN,
-	     UFFDIO_REGISTER_MODE_MISSING);
+	uffd = uffd_watch(_metadata, UFFD_FEATURE_MOVE,
+			  self->mem, LEN, UFFDIO_REGISTER_MODE_MISSING);
+	if (uffd < 0)
+		SKIP(return, "no such userfaultfd: %s", strerror(errno));
 	ASSERT_EQ(-1, ioctl(uffd, UFFDIO_COPY, &copy));
 	EXPECT_EQ(EEXIST, errno);
 	ASSERT_EQ(-1, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));

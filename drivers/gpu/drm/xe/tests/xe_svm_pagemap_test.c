@@ -520,7 +520,7 @@ static void copies_leave_out(struct kunit *test)
 
 	prepare_copy(test, &c);
 	c.pages[0] = NULL;
-	c.addr[10].addr = 0;
+	c.addr[10] = (struct drm_pagemap_addr) { .hole = true };
 	c.pages[20] = NULL;
 	c.pages[21] = NULL;
 	KUNIT_EXPECT_EQ(test, submit(&c), 0);

@@ -566,6 +566,7 @@ static void invalidation_waits_for_the_owner(struct kunit *test)
 	svm->gpu.hold_flushes = 1;
 	svm->before_flush = let_write;
 	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_WRITE), 0);
+	svm->before_flush = NULL;
 	xsvm_wait_meanwhile(test);
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 1);
 }
