@@ -2850,9 +2850,14 @@ static const struct {
 #define CAS .opcode = DRM_VSVM_OP_CAS
 #define CHASE .opcode = DRM_VSVM_OP_CHASE
 #define SUM .opcode = DRM_VSVM_OP_SUM
+#define AWAIT .opcode = DRM_VSVM_OP_AWAIT
 #define U32 .flags = DRM_VSVM_OP_FLAG_U32
-	BAD("unknown opcode", .opcode = DRM_VSVM_OP_SUM + 1),
+	BAD("unknown opcode", .opcode = DRM_VSVM_OP_AWAIT + 1),
 	BAD("huge opcode", .opcode = ~0U),
+	BAD("await with dst", AWAIT, .src = GOOD, .dst = GOOD),
+	BAD("await with length", AWAIT, .src = GOOD, .length = 8),
+	BAD("await unaligned", AWAIT, .src = GOOD + 4),
+	BAD("await behind the end", AWAIT, .src = TOP),
 	BAD("unknown flag", ADD, .dst = GOOD, .length = 8, .flags = 2),
 	BAD("all flags", ADD, .dst = GOOD, .length = 8, .flags = ~0U),
 	BAD("pad", FILL, .length = 8, .pad = 1),
@@ -2930,6 +2935,7 @@ static const struct {
 #undef CAS
 #undef CHASE
 #undef SUM
+#undef AWAIT
 #undef U32
 };
 
