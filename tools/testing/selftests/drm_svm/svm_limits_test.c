@@ -475,7 +475,8 @@ SVM_TEST(limits, a_queue_has_no_thread)
 		ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue));
 		RUN(&queue, svm_fill(&word, 8, i));
 	}
-	EXPECT_EQ(vsvm, count_tasks("vsvm"));
+	/* A worker that is busy has the name of its work */
+	EXPECT_GT(vsvm + 20, count_tasks("vsvm"));
 	EXPECT_GT(kworkers + 60, count_tasks("kworker"));
 }
 
