@@ -265,9 +265,9 @@ static void bad_page_harms_no_neighbour(struct kunit *test)
 	unsigned long bad = SVM_BASE + 5 * PAGE_SIZE;
 
 	populate_bad(test, bad);
-	KUNIT_EXPECT_EQ(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_ERROR, 0);
+	KUNIT_EXPECT_FALSE(test, !!(vram_fault(test, SVM_BASE, 0) & VM_FAULT_ERROR));
 	expect_all_but(test, c->len, bad);
-	KUNIT_EXPECT_NE(test, vram_fault(test, bad, 0) & VM_FAULT_SIGBUS, 0);
+	KUNIT_EXPECT_TRUE(test, !!(vram_fault(test, bad, 0) & VM_FAULT_SIGBUS));
 	KUNIT_EXPECT_EQ(test, vram_count(&vrams[0], SVM_BASE, c->len), 1);
 
 	/* It is not lost, either: next time it may work. */

@@ -50,7 +50,7 @@
 #define XE_SVM_FAULT_TIMEOUT		(HZ / 5)
 
 /* How often it may lose its pages before they are bound, until it goes for one page. */
-#define XE_SVM_FAULT_LOSSES		8
+#define XE_SVM_FAULT_LOSSES		3
 
 /* Attempts to migrate where it has to be, and where it would be nice. */
 #define XE_SVM_MIGRATE_TRIES_NEEDED	3

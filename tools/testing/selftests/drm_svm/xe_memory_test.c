@@ -552,4 +552,83 @@ MEMORY_TEST(slow_page)
 	close(provider.uffd);
 }
 
+/*
+ * A process whose job waits for memory that never comes; @ready tells when it does. The
+ * job keeps its engine, so it isn't that of the others.
+ */
+static void be_silent(int ready, int keep)
+{
+	struct xe_gpu gpu;
+	char *mem = svm_map(4096, RW);
+	int uffd = mem ? watch_missing(mem, 4096) : -1;
+
+	if (uffd < 0 || xe_open(&gpu))
+		_exit(2);
+	xe_emit_add(&gpu.queue[XE_COMPUTE], (uint64_t *)mem, 1);
+	if (xe_submit(&gpu.queue[XE_COMPUTE]) || !missing_page(uffd))
+		_exit(3);
+	/* Somebody else has the userfaultfd as well, so its end does not help */
+	if (!fork()) {
+		close(ready);
+		if (read(keep, &gpu, 1) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	if (write(ready, "x", 1) != 1)
+		_exit(4);
+	for (;;)
+		pause();
+}
+
+static int others_work(size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct xe_gpu gpu;
+		char *mem = svm_map(4096, RW);
+		int err = mem ? xe_open(&gpu) : -ENOMEM;
+
+		if (err)
+			return err;
+		xe_emit_fill(&gpu.queue[XE_COPY], mem, 1, 4096);
+		err = xe_run(&gpu.queue[XE_COPY]);
+		xe_close(&gpu);
+		munmap(mem, 4096);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Nobody answers the page fault of a process. The jobs of others go on, whatever queue
+ * of the driver their address spaces have, and the silent one can be killed.
+ */
+MEMORY_TEST(silent_process)
+{
+	int ready[2], keep[2];
+	uint64_t begin;
+	pid_t silent;
+	int status;
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(keep));
+	silent = fork();
+	if (!silent) {
+		close(keep[1]);
+		be_silent(ready[1], keep[0]);
+	}
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+
+	ASSERT_EQ(0, others_work(8)) TH_LOG("%s", svm_why());
+	GPU_FILLS(self->seen, 1, self->page);
+
+	begin = svm_now_ns();
+	ASSERT_EQ(0, kill(silent, SIGKILL));
+	ASSERT_EQ(silent, waitpid(silent, &status, 0));
+	TH_LOG("gone after %llu ms", (unsigned long long)(svm_now_ns() - begin) / 1000000);
+	ASSERT_EQ(0, others_work(8)) TH_LOG("%s", svm_why());
+	close(keep[1]);
+}
+
 TEST_HARNESS_MAIN
