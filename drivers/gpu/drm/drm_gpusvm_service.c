@@ -46,7 +46,8 @@
  *
  * A process can die without its file being closed, since others may have it open.
  * For that drm_gpusvm_services_init() can watch the process: when it has died
- * and nobody else uses its memory, its services are cancelled by themselves.
+ * and nobody else uses its memory, its services are cancelled by themselves. That takes
+ * CONFIG_MEMCG, which knows who uses it.
  *
  * Locks that are held during a service are taken killably by ioctls and by other
  * services, otherwise it is these that can't be killed.
@@ -84,13 +85,17 @@ void drm_gpusvm_services_cancel(struct drm_gpusvm_services *services)
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_services_cancel);
 
-/* Without memory cgroups an mm is nobody's once the process has died. */
+/*
+ * Whether others use the memory of a process that has died: those of a vfork() or
+ * clone() with CLONE_VM. Only memory cgroups know; without them it is left to the file,
+ * which is closed at the latest when all of these have gone.
+ */
 static bool mm_is_used(const struct mm_struct *mm)
 {
 #ifdef CONFIG_MEMCG
 	return READ_ONCE(mm->owner);
 #else
-	return false;
+	return true;
 #endif
 }
 
