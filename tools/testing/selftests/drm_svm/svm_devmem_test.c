@@ -506,7 +506,9 @@ SVM_TEST(moved, from_swap)
 	ASSERT_EQ(SVM_BACKING_SWAP, svm_backing(mem));
 	SUMS_TO(pattern_sum(self->len, 12), self->q, mem, self->len);
 
-	/* Now that it is in memory again it can move */
+	/* Now that it is in memory again it can move, with the next page fault */
+	ASSERT_EQ(0, mprotect(mem, self->len, PROT_READ));
+	ASSERT_EQ(0, mprotect(mem, self->len, PROT_READ | PROT_WRITE));
 	move_in(_metadata, self, mem, self->len);
 	IS_PATTERN(mem, self->len, 12);
 	munmap(mem, self->len);
