@@ -204,10 +204,16 @@ static void uffd_missing(struct soak_worker *w, struct soak_piece *p)
 	end(w, &watch);
 }
 
-/* Without a page there is nothing to protect */
+/*
+ * Without a page there is nothing to protect. A page that KSM replaces is no longer
+ * protected, whoever writes to it.
+ */
 static void populate(struct soak_worker *w, struct soak_piece *p,
 		     struct soak_part part)
 {
+	if (p->kind->flags & SOAK_ANON)
+		madvise(soak_at(p, part.first), soak_bytes(part.pages),
+			MADV_UNMERGEABLE);
 	soak_check(w, p, part.first, part.pages);
 	if (soak_below(w, 2))
 		soak_disturb(w, p, part);
