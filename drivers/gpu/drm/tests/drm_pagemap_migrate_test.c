@@ -300,6 +300,25 @@ static void huge_folio_moves_to_a_fragmented_peer(struct kunit *test)
 	vram_expect_in_ram(test, SVM_BASE, SZ_2M);
 }
 
+/* After a fork the folio is split for the other process, too, which keeps the contents. */
+static void shared_huge_folio_moves_to_fragmented_memory(struct kunit *test)
+{
+	const struct layout_case *c = test->param_value;
+	struct vram *vram = &vrams[0];
+	struct mm_struct *child;
+
+	vram->rules.layout = c->layout;
+	map_huge_filled(test, SVM_BASE);
+	child = svm_fork(test);
+	populate_all(test, SVM_BASE, SZ_2M);
+	vram_expect_in(test, vram, SVM_BASE, SZ_2M);
+	KUNIT_EXPECT_EQ(test, vram_spot(current->mm, SVM_BASE).huge, c->huge);
+	KUNIT_EXPECT_EQ(test, vram_spot(child, SVM_BASE).huge, c->huge);
+	vram_expect_mm(test, child, SVM_BASE, SZ_2M);
+	vram_expect(test, SVM_BASE, SZ_2M);
+	mmput(child);
+}
+
 /* Part of a huge folio of a peer, and of one's own that comes back in part. */
 static void part_of_a_huge_folio_moves_on(struct kunit *test)
 {
@@ -851,6 +870,7 @@ static struct kunit_case drm_pagemap_migrate_cases[] = {
 	KUNIT_CASE(part_of_a_huge_page_moves),
 	KUNIT_CASE_PARAM(huge_page_fits_fragmented_memory, layout_gen_params),
 	KUNIT_CASE_PARAM(huge_folio_moves_to_a_fragmented_peer, layout_gen_params),
+	KUNIT_CASE_PARAM(shared_huge_folio_moves_to_fragmented_memory, layout_gen_params),
 	KUNIT_CASE(part_of_a_huge_folio_moves_on),
 	KUNIT_CASE_PARAM(sources_of_all_kinds_move, source_gen_params),
 	KUNIT_CASE(peer_out_of_reach_stays),
