@@ -148,14 +148,22 @@ static bool begin(struct soak_worker *w, struct watch *watch, uint64_t features,
 	return false;
 }
 
-/* Closing unregisters */
+/* Closing would unregister, but for a child of another worker that has the file, too */
+static void release(int fd, char *start, size_t len)
+{
+	struct uffdio_range range = { .start = svm_addr(start), .len = len };
+
+	ioctl(fd, UFFDIO_UNREGISTER, &range);
+	close(fd);
+}
+
 static void end(struct soak_worker *w, struct watch *watch)
 {
 	if (eventfd_write(watch->stop, 1))
 		abort();
 	pthread_join(watch->thread, NULL);
 	close(watch->stop);
-	close(watch->fd);
+	release(watch->fd, watch->start, watch->len);
 	if (watch->failed)
 		soak_fail(w, "cannot answer a userfaultfd");
 }
@@ -304,7 +312,7 @@ static void uffd_track(struct soak_worker *w, struct soak_piece *p)
 	for (unsigned int n = part.first; n < part.first + part.pages; n++)
 		if (!written[n - first])
 			soak_fail(w, "page %u was written, and nobody knows", n);
-	close(fd);
+	release(fd, start, len);
 }
 
 #define NOT	(SOAK_DISK | SOAK_HUGETLB)
