@@ -1180,6 +1180,67 @@ void xe_svm_fini(struct xe_vm *vm)
 	drm_gpusvm_fini(&vm->svm.gpusvm);
 }
 
+/*
+ * Do for a VM what its user's last close does: nothing is mapped for the GPU any more, so
+ * that page tables are left alone. The rest of it waits for the close.
+ */
+static void vm_cut_off(struct xe_vm *vm)
+{
+	struct xe_tile *tile;
+	struct xe_gt *gt;
+	u8 id;
+
+	/* A fault holds the VM's lock while it waits for memory. */
+	xe_svm_cancel(vm);
+	guard(rwsem_write)(&vm->lock);
+
+	if (xe_vm_is_closed(vm))
+		return;
+
+	xe_svm_notifier_lock(vm);
+	vm->size = 0;
+	binds_wait(vm);
+	for_each_tile(tile, vm->xe, id)
+		if (vm->pt_root[id])
+			xe_pt_clear(vm->xe, vm->pt_root[id]);
+	for_each_gt(gt, vm->xe, id)
+		xe_tlb_inval_vm(&gt->tlb_inval, vm);
+	xe_svm_notifier_unlock(vm);
+
+	unmap_all_ranges(vm);
+}
+
+/* The first VM from an address space id on, with a reference. */
+static struct xe_vm *next_vm(struct xe_device *xe, unsigned long *asid)
+{
+	struct xe_vm *vm;
+
+	guard(rwsem_read)(&xe->usm.lock);
+
+	vm = xa_find(&xe->usm.asid_to_vm, asid, ULONG_MAX, XA_PRESENT);
+
+	return vm ? xe_vm_get(vm) : NULL;
+}
+
+/**
+ * xe_svm_remove_device() - Take the memory of all processes away from a device
+ * @xe: The device; unplugged, but its engines still run
+ *
+ * What the CPU does to the memory later is no longer the device's business, which can't
+ * be asked any more.
+ */
+void xe_svm_remove_device(struct xe_device *xe)
+{
+	unsigned long asid;
+	struct xe_vm *vm;
+
+	for (asid = 0; (vm = next_vm(xe, &asid)); asid++) {
+		if (xe_vm_in_fault_mode(vm))
+			vm_cut_off(vm);
+		xe_vm_put(vm);
+	}
+}
+
 /**
  * xe_svm_flush() - Wait until the garbage is collected
  * @vm: The VM

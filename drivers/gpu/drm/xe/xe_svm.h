@@ -130,6 +130,7 @@ int xe_svm_init(struct xe_vm *vm);
 void xe_svm_close(struct xe_vm *vm);
 void xe_svm_fini(struct xe_vm *vm);
 void xe_svm_flush(struct xe_vm *vm);
+void xe_svm_remove_device(struct xe_device *xe);
 
 int xe_svm_acquire_owner(struct drm_pagemap_peer *peer, bool is_vm);
 void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem);
@@ -383,6 +384,10 @@ static inline void xe_svm_close(struct xe_vm *vm)
 }
 
 static inline void xe_svm_flush(struct xe_vm *vm)
+{
+}
+
+static inline void xe_svm_remove_device(struct xe_device *xe)
 {
 }
 

@@ -483,14 +483,41 @@ xe_pagemap_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 	return &bo->devmem_allocation;
 }
 
+/* How often the copies of an object may fail before some of it is given up. */
+#define XE_SVM_REMOVE_TRIES	8
+
+/*
+ * The memory goes, and its pages have to be gone before. Those that can't be copied in a
+ * number of attempts are lost. Others have a reference on some for the moment, and those
+ * of an object that is not used yet are just about to be used.
+ */
+static int bo_empty(struct xe_bo *bo)
+{
+	struct drm_pagemap_devmem *devmem = &bo->devmem_allocation;
+	unsigned int failures = 0;
+	int err;
+
+	do {
+		err = failures < XE_SVM_REMOVE_TRIES ? drm_pagemap_evict_many(&devmem, 1) :
+						       drm_pagemap_abandon_many(&devmem, 1);
+		failures += err && err != -EBUSY && err != -EINTR;
+	} while (err && !wait_for_completion_timeout(&devmem->detached, 1));
+
+	return 0;
+}
+
 /**
  * xe_svm_bo_evict() - Move all pages of a buffer object to RAM
  * @bo: The object, one of those that SVM has made
  *
- * Return: 0 if no page is left in it, or a negative error.
+ * Return: 0 if no page is left in it, which is always so once the device is unplugged;
+ * or a negative error.
  */
 int xe_svm_bo_evict(struct xe_bo *bo)
 {
+	if (drm_dev_is_unplugged(&xe_bo_device(bo)->drm))
+		return bo_empty(bo);
+
 	return drm_pagemap_evict_to_ram(&bo->devmem_allocation);
 }
 

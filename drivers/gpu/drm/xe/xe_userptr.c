@@ -167,10 +167,13 @@ static void wait_fences(struct xe_vm *vm)
 	XE_WARN_ON(left <= 0);
 }
 
-/* Whether the GPU may have entries for the pages while nothing of it runs. */
+/*
+ * Whether the GPU may have entries for the pages while nothing of it runs. A closed VM has
+ * none, and its page tables may be gone along with the device.
+ */
 static bool has_entries(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
-	return xe_vm_in_fault_mode(vm) && uvma->userptr.initial_bind;
+	return xe_vm_in_fault_mode(vm) && !xe_vm_is_closed(vm) && uvma->userptr.initial_bind;
 }
 
 /* Stage 2, with all fences signaled. Returns whether the flush has to be waited for. */

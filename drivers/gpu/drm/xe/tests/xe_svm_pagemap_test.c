@@ -708,6 +708,43 @@ static void eviction(struct kunit *test)
 	expect_contents(test, SVM_BASE, len);
 }
 
+/* As xe_bo_pci_dev_remove_all() does it. */
+static int remove_vram(struct kunit *test)
+{
+	struct xe_device *xe = to_svm(test)->xe;
+	int err;
+
+	xe->drm.unplugged = true;
+	err = ttm_resource_manager_evict_all(&xe->ttm, ttm_manager_type(&xe->ttm, XE_PL_VRAM0));
+	xe->drm.unplugged = false;
+
+	return err;
+}
+
+/* The VRAM goes, and what was in it is in RAM. */
+static void removal_brings_all_back(struct kunit *test)
+{
+	map_and_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_ASSERT_TRUE(test, in_vram(test, SVM_BASE));
+	KUNIT_EXPECT_EQ(test, remove_vram(test), 0);
+	KUNIT_EXPECT_FALSE(test, in_vram(test, SVM_BASE));
+	expect_contents(test, SVM_BASE, SZ_64K);
+}
+
+/* Removal ends all the same if copies fail, and only what can't be copied is lost. */
+static void removal_ends_where_copies_fail(struct kunit *test)
+{
+	u64 value = 1;
+
+	map_and_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_ASSERT_TRUE(test, in_vram(test, SVM_BASE));
+	to_copies(test)->err = -EIO;
+	KUNIT_EXPECT_EQ(test, remove_vram(test), 0);
+	to_copies(test)->err = 0;
+	KUNIT_EXPECT_EQ(test, get_user(value, (u64 __user *)SVM_BASE), -EFAULT);
+	KUNIT_EXPECT_EQ(test, value, 0);
+}
+
 /* Part of the memory is unmapped. The rest stays where it is, if it can be mapped. */
 static void partial_unmap(struct kunit *test)
 {
@@ -831,6 +868,8 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(migration_fails),
 	KUNIT_CASE(atomics_of_the_cpu),
 	KUNIT_CASE(eviction),
+	KUNIT_CASE(removal_brings_all_back),
+	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),
 	{}

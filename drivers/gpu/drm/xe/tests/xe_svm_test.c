@@ -852,6 +852,30 @@ static void closed_vm(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 2);
 }
 
+/* The device goes, and the process doesn't notice before it uses it. */
+static void device_is_removed(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+	unsigned int zaps = svm->gpu.zaps, flushes;
+
+	xe_svm_remove_device(svm->xe);
+	flushes = svm->gpu.nr_flushes;
+	KUNIT_EXPECT_TRUE(test, xe_vm_is_closed(svm->vm));
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_mapped(&range->pages));
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_READ), -ENOENT);
+	KUNIT_EXPECT_EQ(test, fault_directly(test, SVM_BASE), -ENOENT);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), SVM_BASE);
+
+	/* Neither page tables nor workqueues are there any more. */
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xsvm_collector_pending(test));
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, zaps);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, flushes);
+}
+
 /* The VM ends while ranges are mapped and garbage is not collected. */
 static void end_unmaps_what_is_left(struct kunit *test)
 {
@@ -982,6 +1006,7 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(partial_unmap_keeps_the_rest),
 	KUNIT_CASE(ranges_give_way_to_a_vma),
 	KUNIT_CASE(closed_vm),
+	KUNIT_CASE(device_is_removed),
 	KUNIT_CASE(end_unmaps_what_is_left),
 	KUNIT_CASE(process_ends_first),
 	KUNIT_CASE(vm_without_faults),

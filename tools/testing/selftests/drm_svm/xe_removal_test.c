@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A GPU that has the xe driver is removed while processes have memory in it: the memory
+ * is there afterwards, whatever the processes do with it then, and the GPU can come back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "svm_mem.h"
+#include "xe_lib.h"
+
+#define LEN	(4 * SVM_PMD_SIZE)
+#define RW	(PROT_READ | PROT_WRITE)
+
+FIXTURE(removal)
+{
+	struct xe_gpu gpu;
+	struct xe_queue *copy;
+	char name[32];
+	char *mem;
+	size_t page;
+	bool removed;
+};
+
+/* The device's name on its bus */
+static int find_name(const struct xe_gpu *gpu, char *name, size_t size)
+{
+	char path[64], target[256];
+	struct stat st;
+	ssize_t len;
+
+	if (fstat(gpu->fd, &st))
+		return -errno;
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/device",
+		 major(st.st_rdev), minor(st.st_rdev));
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return -errno;
+	target[len] = 0;
+	snprintf(name, size, "%s", strrchr(target, '/') + 1);
+	return 0;
+}
+
+static int tell_driver(const char *what, const char *name)
+{
+	char path[64];
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/xe/%s", what);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, name, strlen(name)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+FIXTURE_SETUP(removal)
+{
+	int err = xe_open(&self->gpu);
+
+	if (err == -ENODEV)
+		SKIP(return, "%s", svm_why());
+	ASSERT_EQ(0, err) TH_LOG("%s", svm_why());
+	self->copy = &self->gpu.queue[XE_COPY];
+	self->page = svm_page_size();
+	ASSERT_EQ(0, find_name(&self->gpu, self->name, sizeof(self->name)));
+	self->mem = svm_map_aligned(LEN, SVM_PMD_SIZE);
+	ASSERT_NE(NULL, self->mem);
+}
+
+FIXTURE_TEARDOWN(removal)
+{
+	if (self->removed && tell_driver("bind", self->name))
+		TH_LOG("the GPU does not come back");
+}
+
+#define REMOVAL_TEST(name)	TEST_F_TIMEOUT(removal, name, 300)
+
+#define REMOVE_GPU() do {						\
+	self->removed = true;						\
+	ASSERT_EQ(0, tell_driver("unbind", self->name));		\
+} while (0)
+
+#define GPU_COMES_BACK() do {						\
+	ASSERT_EQ(0, tell_driver("bind", self->name));			\
+	self->removed = false;						\
+	ASSERT_EQ(0, xe_open(&self->gpu)) TH_LOG("%s", svm_why());	\
+} while (0)
+
+static uint64_t word_of(uint8_t byte)
+{
+	return 0x0101010101010101 * byte;
+}
+
+#define IS_FILLED(mem, byte, len) \
+	ASSERT_EQ(-1, svm_value_check(mem, len, word_of(byte)))
+
+/* In VRAM, in RAM, and mapped for both; then the CPU does all that it can do to memory */
+REMOVAL_TEST(memory_is_there)
+{
+	const size_t part = LEN / 4;
+	char *mem = self->mem;
+
+	xe_emit_fill(self->copy, mem, 1, LEN);
+	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, 2 * part, self->gpu.vram));
+	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem + 2 * part, 2 * part, self->gpu.system));
+	xe_emit_fill(self->copy, mem, 2, LEN);
+	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
+
+	REMOVE_GPU();
+	IS_FILLED(mem, 2, LEN);
+	xe_emit_fill(self->copy, mem, 3, LEN);
+	ASSERT_NE(0, xe_run(self->copy));
+
+	/* Each of these asks whoever mirrors the memory */
+	ASSERT_EQ(0, munmap(mem, part));
+	ASSERT_EQ(0, madvise(mem + part, part, MADV_DONTNEED));
+	ASSERT_EQ(0, mprotect(mem + 2 * part, part, PROT_READ));
+	memset(mem + 3 * part, 4, part);
+	IS_FILLED(mem + part, 0, part);
+	IS_FILLED(mem + 2 * part, 2, part);
+	IS_FILLED(mem + 3 * part, 4, part);
+	xe_close(&self->gpu);
+
+	GPU_COMES_BACK();
+	xe_emit_fill(self->copy, mem + 3 * part, 5, part);
+	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
+	IS_FILLED(mem + 3 * part, 5, part);
+	xe_close(&self->gpu);
+}
+
+struct writer {
+	struct xe_queue *queue;
+	struct xe_gpu *gpu;
+	char *mem;
+	unsigned int runs;
+};
+
+/* Until the GPU doesn't do it any more */
+static void *write_on(void *arg)
+{
+	struct writer *writer = arg;
+
+	do {
+		__atomic_add_fetch(&writer->runs, 1, __ATOMIC_RELAXED);
+		xe_emit_fill(writer->queue, writer->mem, 7, LEN);
+		if (writer->runs & 1)
+			xe_prefetch(writer->gpu, writer->mem, LEN, writer->gpu->vram);
+	} while (!xe_run(writer->queue));
+	return NULL;
+}
+
+/* Faults, copies and jobs are under way: nothing is lost but what was not written yet */
+REMOVAL_TEST(under_work)
+{
+	struct writer writer = {
+		.queue = self->copy, .gpu = &self->gpu, .mem = self->mem,
+	};
+	pthread_t thread;
+
+	memset(self->mem, 6, LEN);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, write_on, &writer));
+	while (__atomic_load_n(&writer.runs, __ATOMIC_RELAXED) < 4)
+		self->mem[0] = 7;
+	REMOVE_GPU();
+	pthread_join(thread, NULL);
+	IS_FILLED(self->mem, 7, LEN);
+	munmap(self->mem, LEN);
+	xe_close(&self->gpu);
+	GPU_COMES_BACK();
+	xe_close(&self->gpu);
+}
+
+TEST_HARNESS_MAIN
