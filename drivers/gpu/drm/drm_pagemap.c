@@ -104,7 +104,8 @@
  *
  * A CPU fault brings back a window around the address, not the allocation: see
  * &drm_pagemap_devmem.fault_window. The window grows while a process reads on.
- * Until the timeslice of an allocation has expired, a CPU fault sleeps.
+ * Until the timeslice of an allocation has expired, a CPU fault of the process that
+ * it was made for sleeps.
  *
  * Eviction starts from the physical pages of an allocation. It needs neither the
  * mm nor a VMA, so it works after the process has gone or forked.
@@ -414,6 +415,15 @@ static bool in_timeslice(struct drm_pagemap_devmem *devmem)
 			     READ_ONCE(devmem->timeslice_expiration));
 }
 
+/*
+ * Whether the memory stays where it is for a while. Other processes may have some of it
+ * since a fork, which they neither asked to be moved nor have to wait for.
+ */
+static bool keeps_timeslice(struct drm_pagemap_devmem *devmem, struct mm_struct *mm)
+{
+	return devmem->mm == mm && in_timeslice(devmem);
+}
+
 static void start_timeslice(struct drm_pagemap_devmem *devmem,
 			    unsigned long timeslice_ms)
 {
@@ -444,7 +454,7 @@ static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn
 		return true;
 
 	m->resident += 1UL << order;
-	if (m->details->timeslice_ms)
+	if (m->details->timeslice_ms && zdd_to_devmem(zdd)->mm == m->mv.vma->vm_mm)
 		start_timeslice(zdd_to_devmem(zdd), m->details->timeslice_ms);
 
 	return false;
@@ -477,7 +487,8 @@ static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn,
 	if (!fault_page || page_folio(page) == page_folio(fault_page))
 		return true;
 
-	return zdd->dpagemap == m->dpagemap && !in_timeslice(zdd_to_devmem(zdd));
+	return zdd->dpagemap == m->dpagemap &&
+	       !keeps_timeslice(zdd_to_devmem(zdd), m->mv.vma->vm_mm);
 }
 
 /* Whether an entry of the source array is to move. */
@@ -708,6 +719,9 @@ static gfp_t ram_gfp(struct drm_pagemap_migration *m, unsigned int order,
 {
 	if (order)
 		return RAM_GFP_HUGE;
+	/* Rather have somebody killed than lose what is there. */
+	if (m->abandon)
+		return RAM_GFP_NEEDED;
 	if (!m->mv.vma)
 		return RAM_GFP_EVICT;
 
@@ -1164,14 +1178,16 @@ static void put_all_dst(struct drm_pagemap_migration *m)
 }
 
 /*
- * Memory that a process doesn't need any more (MADV_FREE) is dropped unless it was
- * written since. A device that writes sets no dirty bit, so there the contents stay.
+ * Nobody notices what a device writes to its memory. So it is dirty, and memory that a
+ * process doesn't need any more (MADV_FREE), which is dropped unless it was written
+ * since, stays. Droppable memory goes whatever was written, and never to swap.
  */
 static void commit_keep_contents(struct drm_pagemap_migration *m, unsigned long dst)
 {
 	struct folio *folio = page_folio(migrate_pfn_to_page(dst));
 
-	if (!folio_test_swapbacked(folio) && !(m->mv.vma->vm_flags & VM_DROPPABLE))
+	folio_set_dirty(folio);
+	if (!(m->mv.vma->vm_flags & VM_DROPPABLE))
 		folio_set_swapbacked(folio);
 }
 
@@ -1473,6 +1489,8 @@ EXPORT_SYMBOL_GPL(drm_pagemap_migrate_to_devmem);
  * @busy: The one of @chunks that is copied, or NULL
  * @spare: Allocation that was waited for
  * @need: Bytes that the last chunk found no room for, or 0
+ * @dev_idx: What drm_dev_enter() has given while @locked
+ * @locked: The mmap lock is held, and the device is there
  */
 struct drm_pagemap_populate {
 	struct drm_pagemap *dpagemap;
@@ -1483,6 +1501,8 @@ struct drm_pagemap_populate {
 	struct drm_pagemap_migration *next, *busy;
 	struct drm_pagemap_devmem *spare;
 	size_t need;
+	int dev_idx;
+	bool locked;
 };
 
 /* Wait for the chunk that is being copied and commit it. */
@@ -1588,6 +1608,43 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 	return err;
 }
 
+/*
+ * The mmap lock can take as long as a FUSE server or the handler of a userfaultfd
+ * wants. So the wait for it can be killed, and the device may be removed meanwhile.
+ */
+static int populate_lock(struct drm_pagemap_populate *p)
+{
+	if (mmap_read_lock_killable(p->mm))
+		return -EINTR;
+	if (!drm_dev_enter(p->dpagemap->drm, &p->dev_idx)) {
+		mmap_read_unlock(p->mm);
+		return -ENODEV;
+	}
+	p->locked = true;
+
+	return 0;
+}
+
+static void populate_unlock(struct drm_pagemap_populate *p)
+{
+	p->locked = false;
+	drm_dev_exit(p->dev_idx);
+	mmap_read_unlock(p->mm);
+}
+
+static struct drm_pagemap_devmem *populate_wait_devmem(struct drm_pagemap_populate *p)
+{
+	struct drm_pagemap_devmem *devmem;
+	int idx;
+
+	if (!drm_dev_enter(p->dpagemap->drm, &idx))
+		return ERR_PTR(-ENODEV);
+	devmem = populate_devmem_alloc(p, p->need, true);
+	drm_dev_exit(idx);
+
+	return devmem;
+}
+
 /* Make room, with nothing locked that whoever has to make it could want. */
 static int populate_make_room(struct drm_pagemap_populate *p)
 {
@@ -1598,32 +1655,31 @@ static int populate_make_room(struct drm_pagemap_populate *p)
 	if (err)
 		return err;
 
-	mmap_read_unlock(p->mm);
-	devmem = populate_devmem_alloc(p, p->need, true);
-	mmap_read_lock(p->mm);
+	populate_unlock(p);
+	devmem = populate_wait_devmem(p);
 	p->need = 0;
 	if (IS_ERR(devmem))
 		return PTR_ERR(devmem);
 	p->spare = devmem;
 
-	return 0;
+	return populate_lock(p);
 }
 
 /* Let those in who wait for the mmap lock. */
 static int populate_yield(struct drm_pagemap_populate *p)
 {
-	int err = 0;
+	int err;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (mmap_lock_is_contended(p->mm)) {
-		err = populate_drain(p);
-		mmap_read_unlock(p->mm);
-		cond_resched();
-		mmap_read_lock(p->mm);
-	}
+	if (!mmap_lock_is_contended(p->mm))
+		return 0;
 
-	return err;
+	err = populate_drain(p);
+	populate_unlock(p);
+	cond_resched();
+
+	return err ?: populate_lock(p);
 }
 
 /* The end of the chunk at @addr. */
@@ -1736,11 +1792,11 @@ static int populate_run(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 	if (!p)
 		return -ENOMEM;
 
-	err = mmap_read_lock_killable(mm);
-	if (!err) {
+	err = populate_lock(p);
+	if (!err)
 		err = populate_all_locked(p, start, end);
-		mmap_read_unlock(mm);
-	}
+	if (p->locked)
+		populate_unlock(p);
 
 	if (stats) {
 		stats->moved += p->stats.moved;
@@ -1786,21 +1842,19 @@ int drm_pagemap_populate_range(struct drm_pagemap *dpagemap,
 			       struct mm_struct *mm,
 			       const struct drm_pagemap_migrate_details *mdetails)
 {
-	int err, idx;
+	int err;
 
 	if (!dpagemap->ops->devmem_alloc)
 		return -EOPNOTSUPP;
 	if (start >= end || !PAGE_ALIGNED(start | end))
 		return -EINVAL;
-	if (!drm_dev_enter(dpagemap->drm, &idx))
+	if (drm_dev_is_unplugged(dpagemap->drm))
 		return -ENODEV;
+	if (!mmget_not_zero(mm))
+		return -EFAULT;
 
-	err = -EFAULT;
-	if (mmget_not_zero(mm)) {
-		err = populate_run(dpagemap, mm, start, end, mdetails);
-		mmput(mm);
-	}
-	drm_dev_exit(idx);
+	err = populate_run(dpagemap, mm, start, end, mdetails);
+	mmput(mm);
 
 	return err;
 }
@@ -1816,9 +1870,11 @@ static int populate_by_provider(struct drm_pagemap *dpagemap, unsigned long star
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 
-	mmap_read_lock(mm);
-	err = dpagemap->ops->populate_mm(dpagemap, start, end, mm, timeslice_ms);
-	mmap_read_unlock(mm);
+	err = mmap_read_lock_killable(mm);
+	if (!err) {
+		err = dpagemap->ops->populate_mm(dpagemap, start, end, mm, timeslice_ms);
+		mmap_read_unlock(mm);
+	}
 	mmput(mm);
 
 	return err;
@@ -2213,9 +2269,9 @@ static int abandon(struct drm_pagemap_migration m[2], struct drm_pagemap_devmem 
  *
  * For a driver whose device is removed, after drm_pagemap_evict_many() has failed
  * more often than can be accepted. Each page is tried a few times more, by itself.
- * The contents of those that can't be copied, and of those for which there is no RAM,
- * are lost: a process that touches one gets SIGBUS, as for memory with a hardware
- * error, until it has unmapped or discarded it. Nothing else is.
+ * The contents of those that can't be copied are lost: a process that touches one gets
+ * SIGBUS, as for memory with a hardware error, until it has unmapped or discarded it.
+ * Nothing else is lost. RAM is made for the rest, by the OOM killer if need be.
  *
  * Context: Process context. Sleeps, and waits for RAM and for the provider's copies.
  *
@@ -2431,7 +2487,7 @@ static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
 	int err;
 
 	stat_add(dpagemap, DRM_PAGEMAP_STAT_CPU_FAULTS, 1);
-	if (in_timeslice(devmem)) {
+	if (keeps_timeslice(devmem, vmf->vma->vm_mm)) {
 		ret = timeslice_wait(vmf, devmem);
 		if (ret)
 			return ret;
