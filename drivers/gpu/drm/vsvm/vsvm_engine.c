@@ -80,9 +80,25 @@ static u64 translate(struct vsvm_queue *queue, unsigned long addr,
 }
 
 /*
+ * Secret memory (memfd_secret()) is not in the kernel's page tables, where a device that
+ * is made of software has to go. One of hardware would not notice.
+ */
+static void *map_page(struct page *page, unsigned long offset)
+{
+	u8 *p = kmap_local_page(page), byte;
+
+	if (!copy_from_kernel_nofault(&byte, p, sizeof(byte)))
+		return p + offset;
+
+	kunmap_local(p);
+
+	return ERR_PTR(-EFAULT);
+}
+
+/*
  * Get at the memory behind a virtual address. Returns its address in the kernel,
  * good until the end of the page and until kunmap_local(); or -EAGAIN after
- * noting a page fault; or -EIO.
+ * noting a page fault; or -EFAULT if the kernel can't reach it; or -EIO.
  */
 static void *access_begin(struct vsvm_cursor *cursor, unsigned long addr,
 			  enum vsvm_access access)
@@ -105,7 +121,7 @@ static void *access_begin(struct vsvm_cursor *cursor, unsigned long addr,
 	    !vsvm_checker_allows(&queue->vmdev->checker, addr, pte, access))
 		return ERR_PTR(stale_access(cursor, addr, pte));
 
-	return kmap_local_page(page) + offset_in_page(addr);
+	return map_page(page, offset_in_page(addr));
 }
 
 /* Bytes from @addr to the end of its page, or what is left of the operation. */

@@ -69,31 +69,51 @@ static int retry_atomic(struct vsvm_service *service)
 }
 
 /*
- * The range as a whole can't be mapped. If the CPU has unmapped some of it, the
- * garbage collector is late: do its work. Otherwise a page somewhere in the
- * chunk may be to blame, or invalidations come faster than a walk of the whole
- * chunk takes. So try again with nothing but the page that is needed.
+ * The range as a whole can't be mapped: it is in the memory of two devices, not all in that
+ * of the device, or the CPU changes it faster than it can be walked. So try again with
+ * nothing but the page that is needed.
  */
-static int give_up_range(struct vsvm_service *service,
-			 struct vsvm_range *range, int err)
+static int narrow_range(struct vsvm_service *service, struct vsvm_range *range, int err)
+{
+	if (drm_gpusvm_range_size(&range->base) == PAGE_SIZE) {
+		if (err == -EFAULT)
+			return retry_atomic(service);
+		return err == -EBUSY ? -EAGAIN : err;
+	}
+
+	service->start = service->fault->addr & PAGE_MASK;
+	service->end = service->start + PAGE_SIZE;
+	vsvm_stats_inc(service->vmdev, VSVM_STAT_NARROWED);
+
+	return vsvm_range_remove_killable(range) ?: -EAGAIN;
+}
+
+/* What a failure to map says; of a page that can't be had it is about that page alone. */
+static int judge_range(struct vsvm_service *service, struct vsvm_range *range, int err)
 {
 	struct drm_gpusvm_range_flags flags = {
 		.__flags = READ_ONCE(range->base.flags.__flags),
 	};
 
-	if (!flags.unmapped && !flags.removed) {
-		if (drm_gpusvm_range_size(&range->base) == PAGE_SIZE) {
-			if (err == -EFAULT && service->request.ctx.devmem_only)
-				return retry_atomic(service);
-			return err == -EBUSY ? -EAGAIN : err;
-		}
-
-		service->start = service->fault->addr & PAGE_MASK;
-		service->end = service->start + PAGE_SIZE;
-		vsvm_stats_inc(service->vmdev, VSVM_STAT_NARROWED);
+	switch (err) {
+	case -EFAULT:
+	case -EPERM:
+	case -EBUSY:
+	case -EOPNOTSUPP:
+		/* The garbage collector is late: do its work. */
+		if (!flags.unmapped && !flags.removed)
+			break;
+		fallthrough;
+	case -ESTALE:
+		return vsvm_range_remove_killable(range) ?: -EAGAIN;
+	default:
+		return err;
 	}
 
-	return vsvm_range_remove_killable(range) ?: -EAGAIN;
+	if (err == -EPERM || (err == -EFAULT && !service->request.ctx.devmem_only))
+		return err;
+
+	return narrow_range(service, range, err);
 }
 
 /* What is asked for now; advice may be new, and an atomic access impatient. */
@@ -130,17 +150,8 @@ static int try_to_serve(struct vsvm_service *service)
 		return PTR_ERR(base);
 
 	err = vsvm_range_map(to_vsvm_range(base), vmdev, request);
-	switch (err) {
-	case -ESTALE:
-		err = vsvm_range_remove_killable(to_vsvm_range(base)) ?: -EAGAIN;
-		break;
-	case -EFAULT:
-	case -EPERM:
-	case -EBUSY:
-	case -EOPNOTSUPP: /* the memory of two devices */
-		err = give_up_range(service, to_vsvm_range(base), err);
-		break;
-	}
+	if (err)
+		err = judge_range(service, to_vsvm_range(base), err);
 
 	drm_gpusvm_range_put(base);
 	return err;

@@ -150,7 +150,8 @@ static int look_as(struct vsvm_look *look, void *owner, unsigned long start,
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		hmm.notifier_seq = mmu_interval_read_begin(&look->notifier);
-		mmap_read_lock(mm);
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
 		err = hmm_range_fault(&hmm);
 		mmap_read_unlock(mm);
 		err = err ?: look_note(look, &hmm);
@@ -219,7 +220,8 @@ static int recall_page(struct mm_struct *mm, unsigned long addr)
 	bool unlocked = false;
 	int err;
 
-	mmap_read_lock(mm);
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
 	err = fixup_user_fault(mm, addr, 0, &unlocked);
 	mmap_read_unlock(mm);
 
