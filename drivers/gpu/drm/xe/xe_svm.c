@@ -1527,6 +1527,12 @@ void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
 				      xe_svm_range_end(range));
 	u8 bit = BIT(tile_id);
 
+	/* The first bind of the tile, and not of all: entries are missing anywhere. */
+	if (!all && !(range->tile_present & range->tile_partial & bit)) {
+		range->hole.start = 0;
+		range->hole.end = 0;
+	}
+
 	/* All WRITE_ONCE pair with READ_ONCE in xe_vm_has_valid_gpu_mapping() */
 	WRITE_ONCE(range->tile_present, range->tile_present | bit);
 	WRITE_ONCE(range->tile_partial, all ? range->tile_partial & ~bit :

@@ -448,6 +448,32 @@ static void cpu_changes_neighbours_forever(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
 }
 
+static void race_far_from_bind(struct kunit *test, struct xe_svm_range *range)
+{
+	struct test_race *race = to_svm(test)->arg;
+
+	xsvm_zap(race->file, SZ_1M + race->times++ * PAGE_SIZE, PAGE_SIZE);
+}
+
+/* The first bind of all is for one page, so that entries are missing everywhere else. */
+static void cpu_changes_a_part_before_the_first_bind(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct test_race race = {
+		.file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M),
+	};
+	u64 addr;
+
+	xsvm_touch(test, SVM_BASE, SZ_2M);
+	svm->arg = &race;
+	svm->before_commit = race_far_from_bind;
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_GT(test, race.times, 1);
+	svm->before_commit = NULL;
+	for (addr = SVM_BASE; addr < SVM_BASE + SZ_2M; addr += SZ_512K)
+		KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, addr), addr);
+}
+
 static void replace_memory(struct kunit *test)
 {
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
@@ -662,6 +688,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(cpu_is_faster_for_long),
 	KUNIT_CASE(cpu_is_faster_until_the_end),
 	KUNIT_CASE(cpu_changes_neighbours_forever),
+	KUNIT_CASE(cpu_changes_a_part_before_the_first_bind),
 	KUNIT_CASE(memory_is_replaced_meanwhile),
 	KUNIT_CASE(memory_is_unmapped_meanwhile),
 	KUNIT_CASE(garbage_in_the_way),

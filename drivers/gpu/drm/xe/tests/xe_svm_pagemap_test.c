@@ -9,6 +9,7 @@
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/pm_runtime.h>
 #include <linux/vmalloc.h>
 
 #include <drm/drm_kunit_helpers.h>
@@ -778,6 +779,29 @@ static void partial_unmap_of_large_pages(struct kunit *test)
 	expect_contents(test, SVM_BASE + PAGE_SIZE, SZ_64K - PAGE_SIZE);
 }
 
+static void set_power(struct kunit *test, bool on)
+{
+	struct device *dev = to_svm(test)->xe->drm.dev;
+
+	pm_runtime_disable(dev);
+	KUNIT_EXPECT_EQ(test, 0, on ? pm_runtime_set_active(dev) : pm_runtime_set_suspended(dev));
+	pm_runtime_enable(dev);
+}
+
+/* With folios locked nobody waits until the device has woken up. */
+static void sleeping_device_is_not_waited_for(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct drm_pagemap *dpagemap = &svm->vm->svm.pagemaps[0]->dpagemap;
+	struct drm_pagemap_devmem *devmem;
+
+	set_power(test, false);
+	devmem = dpagemap->ops->devmem_alloc(dpagemap, current->mm, SZ_64K, false);
+	KUNIT_EXPECT_PTR_EQ(test, devmem, ERR_PTR(-EBUSY));
+	KUNIT_EXPECT_TRUE(test, pm_runtime_status_suspended(svm->xe->drm.dev));
+	set_power(test, true);
+}
+
 /* An eviction takes the first chance that it has. It finds an allocation without pages. */
 static void evict_as_soon_as_unlocked(struct xe_bo *bo)
 {
@@ -869,6 +893,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(atomics_of_the_cpu),
 	KUNIT_CASE(eviction),
 	KUNIT_CASE(removal_brings_all_back),
+	KUNIT_CASE(sleeping_device_is_not_waited_for),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),
