@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -323,6 +324,51 @@ SVM_TEST(shared_file, has_what_the_device_wrote_after_writeback)
 		svm_write_file("/proc/sys/vm/drop_caches", "1");
 	}
 	file_has(_metadata, self->fd, self->mem, 3);
+}
+
+/*
+ * Memory that the kernel itself does not reach
+ */
+
+FIXTURE(secret)
+{
+	struct svm svm;
+	struct svm_queue *q;
+};
+
+FIXTURE_SETUP(secret)
+{
+	ASSERT_EQ(0, svm_open(&self->svm, 1)) TH_LOG("%s", svm_why());
+	self->q = &self->svm.queue[0];
+}
+
+FIXTURE_TEARDOWN(secret)
+{
+	check_stale(_metadata, &self->svm);
+	svm_close(&self->svm);
+}
+
+/* A device that is made of software can't, and says so; it goes on with what it can */
+SVM_TEST(secret, is_refused)
+{
+	int fd = syscall(__NR_memfd_secret, 0);
+	char *mem, *other = svm_map(LEN, PROT_READ | PROT_WRITE);
+
+	if (fd < 0)
+		SKIP(return, "no secret memory");
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	svm_pattern_fill(mem, LEN, 1);
+	RUN_FAILS(-EFAULT, mem, self->q, svm_fill(mem, LEN, 2));
+	RUN_FAILS(-EFAULT, mem, self->q, svm_copy(other, mem, LEN));
+	RUN_FAILS(-EFAULT, mem, self->q, svm_add(mem, LEN, 2));
+	RUN(self->q, svm_fill(other, LEN, 3));
+	IS_VALUE(other, LEN, 3);
+	IS_PATTERN(mem, LEN, 1);
+	munmap(other, LEN);
+	munmap(mem, LEN);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

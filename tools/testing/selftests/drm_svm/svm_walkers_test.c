@@ -48,10 +48,14 @@
 #define PART		(LEN / 4)
 #define PART_LEN	(5 * svm_page_size())
 
+#define PM_SWAP		(1ULL << 62)
 #define PM_SOFT_DIRTY	(1ULL << 55)
 #define PM_UFFD_WP	(1ULL << 57)
 
 /* Later than the headers of some C libraries */
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE	0x08
+#endif
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE	101
 #endif
@@ -1151,6 +1155,23 @@ SVM_TEST(walk, lazily_freed)
 	TAKE_BACK(self->mem, LEN);
 	page_out(self->mem, LEN);
 	IS_PATTERN(self->mem, LEN, 1);
+}
+
+/* Memory that may go at any time, but never to swap, where it would be found again */
+SVM_TEST(walk, droppable)
+{
+	char *mem = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+			 MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
+
+	if (!svm_want_swap() || mem == MAP_FAILED)
+		SKIP(return, "no swap, or no droppable memory");
+	svm_pattern_fill(mem, LEN, 1);
+	PUT(mem, LEN);
+	TAKE_BACK(mem, LEN);
+	page_out(mem, LEN);
+	for (size_t at = 0; at < LEN; at += self->page)
+		ASSERT_EQ(0, pagemap_bits(_metadata, mem + at, PM_SWAP));
+	munmap(mem, LEN);
 }
 
 SVM_TEST(walk, swap_cache)
