@@ -939,12 +939,19 @@ long svm_join(struct svm_task *task)
 	return task->ret;
 }
 
+static bool is_blocked(struct svm_task *task)
+{
+	unsigned int state = READ_ONCE(task->task->__state);
+
+	return state == TASK_UNINTERRUPTIBLE || state == TASK_KILLABLE;
+}
+
 /* Wait until the task sleeps and nothing but another task can wake it. */
 bool svm_wait_blocked(struct svm_task *task)
 {
 	unsigned int seen = 0;
 
 	return svm_wait_until(svm_done(task) ||
-			      (READ_ONCE(task->task->__state) == TASK_UNINTERRUPTIBLE ?
-			       ++seen > 3 : (seen = 0))) && !svm_done(task);
+			      (is_blocked(task) ? ++seen > 3 : (seen = 0))) &&
+	       !svm_done(task);
 }

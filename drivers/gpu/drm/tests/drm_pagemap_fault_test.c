@@ -310,6 +310,24 @@ static void timeslice_is_kept_by_neighbours(struct kunit *test)
 	svm_discard(test, SVM_BASE, SZ_64K);
 }
 
+/* Another process has the memory, too, since a fork. It has not asked for the timeslice. */
+static void timeslice_binds_one_process_alone(struct kunit *test)
+{
+	struct mm_struct *child;
+
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	child = svm_fork(test);
+	KUNIT_ASSERT_EQ(test, drm_pagemap_populate_mm(vrams[0].dpagemap, SVM_BASE,
+						      SVM_BASE + SZ_64K, child,
+						      10 * TIMESLICE_MS), 0);
+	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_64K);
+	vram_expect(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_EQ(test, vram_stat(&vrams[0], DRM_PAGEMAP_STAT_TIMESLICE_WAITS), 0);
+	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
+	vram_expect_mm(test, child, SVM_BASE, SZ_64K);
+	mmput(child);
+}
+
 /* Memory that is given up needs no time. */
 static void timeslice_does_not_delay_munmap(struct kunit *test)
 {
@@ -644,6 +662,7 @@ static struct kunit_case drm_pagemap_fault_cases[] = {
 	KUNIT_CASE(timeslice_is_extended),
 	KUNIT_CASE(timeslice_respects_the_kind_of_fault),
 	KUNIT_CASE(timeslice_is_kept_by_neighbours),
+	KUNIT_CASE(timeslice_binds_one_process_alone),
 	KUNIT_CASE(timeslice_does_not_delay_munmap),
 	KUNIT_CASE(failed_copy_loses_nothing),
 	KUNIT_CASE(page_comes_if_the_window_can_not),

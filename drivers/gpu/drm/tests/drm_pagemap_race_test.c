@@ -560,10 +560,34 @@ static void unplug_meets_migration(struct kunit *test)
 	}
 }
 
+static long populate_the_first_64k(struct svm_task *task)
+{
+	return drm_pagemap_populate_mm(vrams[0].dpagemap, SVM_BASE, SVM_BASE + SZ_64K,
+				       task->mm, 0);
+}
+
+/* Whoever waits for the mmap lock, as long as others like, does not keep the device. */
+static void waiting_for_memory_lets_the_device_go(struct kunit *test)
+{
+	struct drm_device *drm = vrams[0].dpagemap->drm;
+	struct svm_task *task;
+
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	mmap_write_lock(current->mm);
+	task = svm_run(test, populate_the_first_64k, SVM_BASE, NULL);
+	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(task));
+	drm->unplugged = true;
+	mmap_write_unlock(current->mm);
+	KUNIT_EXPECT_EQ(test, svm_join(task), -ENODEV);
+	drm->unplugged = false;
+	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
+}
+
 static struct kunit_case drm_pagemap_race_cases[] = {
 	KUNIT_CASE_PARAM(contents_survive, race_gen_params),
 	KUNIT_CASE(exit_meets_migration),
 	KUNIT_CASE(unplug_meets_migration),
+	KUNIT_CASE(waiting_for_memory_lets_the_device_go),
 	{}
 };
 
