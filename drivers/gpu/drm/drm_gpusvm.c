@@ -1719,6 +1719,26 @@ struct drm_gpusvm_hole {
 	unsigned int count;
 };
 
+/*
+ * Whether a segment is mapped. The order is for those who hold the notifier lock for
+ * reading, see addr_taken_to_hole().
+ */
+static bool addr_is_mapped(const struct drm_pagemap_addr *addr)
+{
+	return !addr->taken && !addr->hole;
+}
+
+/*
+ * What was taken is a hole from now on. Others who hold the notifier lock for reading
+ * look meanwhile: they must find one of the two, or they take the segment for mapped.
+ */
+static void addr_taken_to_hole(struct drm_pagemap_addr *addr)
+{
+	addr->hole = true;
+	barrier();	/* both are bits of one word, which CPUs see in order */
+	addr->taken = false;
+}
+
 /* The segment of a page, and the index of the segment's first page. */
 static unsigned int pages_seek(const struct drm_gpusvm_pages *pages,
 			       unsigned long page, unsigned long *first_page)
@@ -1834,7 +1854,7 @@ static unsigned long pages_take(struct drm_gpusvm_pages *pages, unsigned long *s
 	for (i = first; page < *end; i++) {
 		struct drm_pagemap_addr *addr = &pages->dma_addr[i];
 
-		if (!addr->hole && !addr->taken) {
+		if (addr_is_mapped(addr)) {
 			addr->taken = true;
 			taken += 1UL << addr->order;
 		}
@@ -1864,8 +1884,7 @@ static void pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
 		if (!addr->taken)
 			continue;
 		unmap_addr(&unmap, addr);
-		addr->taken = false;
-		addr->hole = true;
+		addr_taken_to_hole(addr);
 	}
 	unmap_end(&unmap);
 	pages->taken_first = 0;
@@ -3161,7 +3180,7 @@ request_wanted_locked(const struct drm_gpusvm_request *req,
 
 	addr = &pages->dma_addr[pages_seek(pages, req->wanted, &first)];
 
-	return addr->hole || addr->taken ? NULL : addr;
+	return addr_is_mapped(addr) ? addr : NULL;
 }
 
 static bool pages_serve_locked(const struct drm_gpusvm_request *req,
@@ -4068,7 +4087,7 @@ enum {
 
 static bool addr_is_of(const struct drm_pagemap_addr *addr, int kind)
 {
-	return !addr->hole && !addr->taken &&
+	return addr_is_mapped(addr) &&
 	       (kind == RUN_MAPPED || !drm_pagemap_addr_writable(addr));
 }
 
