@@ -2573,7 +2573,8 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_fini);
  * Context: Takes the mmap lock for reading.
  *
  * Return: the start of the first VMA that overlaps the interval, which may be
- * below @start; ULONG_MAX if there is none or the mm is dying.
+ * below @start; ULONG_MAX if there is none, the mm is dying, or a fatal signal came
+ * while the lock was waited for.
  */
 unsigned long
 drm_gpusvm_find_vma_start(struct drm_gpusvm *gpusvm,
@@ -2587,11 +2588,12 @@ drm_gpusvm_find_vma_start(struct drm_gpusvm *gpusvm,
 	if (!mmget_not_zero(mm))
 		return ULONG_MAX;
 
-	mmap_read_lock(mm);
-	vma = find_vma_intersection(mm, start, end);
-	if (vma)
-		addr = vma->vm_start;
-	mmap_read_unlock(mm);
+	if (!mmap_read_lock_killable(mm)) {
+		vma = find_vma_intersection(mm, start, end);
+		if (vma)
+			addr = vma->vm_start;
+		mmap_read_unlock(mm);
+	}
 	mmput(mm);
 
 	return addr;
@@ -2941,10 +2943,12 @@ static struct drm_gpusvm_range *fault_to_range(struct drm_gpusvm_fault *fault)
 {
 	struct mm_struct *mm = fault->gpusvm->mm;
 	struct drm_gpusvm_range *range;
-	int err = 0;
+	int err;
 
 	do {
-		mmap_read_lock(mm);
+		err = mmap_read_lock_killable(mm);
+		if (err)
+			break;
 		range = fault_find_or_insert_locked(fault);
 		mmap_read_unlock(mm);
 
@@ -3010,7 +3014,8 @@ fault_handle(struct drm_gpusvm *gpusvm, unsigned long addr, unsigned long start,
  *
  * Return: the range, or an error pointer: -EINVAL outside of what is mirrored or
  * where no chunk fits, -EFAULT if the mm is dying, -ENOENT without a VMA, -EPERM
- * if the VMA does not allow the access, -EIO for VM_IO and VM_PFNMAP, -ENOMEM.
+ * if the VMA does not allow the access, -EIO for VM_IO and VM_PFNMAP, -EINTR on a fatal
+ * signal, -ENOMEM.
  */
 struct drm_gpusvm_range *
 drm_gpusvm_range_find_or_insert(struct drm_gpusvm *gpusvm,

@@ -384,6 +384,73 @@ static void cancelling_races_with_the_end(struct kunit *test)
 	}
 }
 
+/* What a service asks of address space that somebody else changes for a long time. */
+static long look_for_range(struct drm_gpusvm *gpusvm)
+{
+	struct drm_gpusvm_range *range;
+
+	range = drm_gpusvm_range_get_or_insert(gpusvm, SVM_BASE, SVM_BASE, SVM_END,
+					       &write_ctx);
+	if (!IS_ERR(range))
+		drm_gpusvm_range_put(range);
+
+	return PTR_ERR_OR_ZERO(range);
+}
+
+static long look_for_vma(struct drm_gpusvm *gpusvm)
+{
+	return drm_gpusvm_find_vma_start(gpusvm, SVM_BASE, SVM_END);
+}
+
+struct lookup_case {
+	const char *name;
+	long (*look)(struct drm_gpusvm *gpusvm);
+	long interrupted;
+};
+
+static const struct lookup_case lookup_cases[] = {
+	{ "range", look_for_range, -EINTR },
+	{ "VMA", look_for_vma, (long)ULONG_MAX },
+};
+
+KUNIT_ARRAY_PARAM_DESC(lookup, lookup_cases, name);
+
+static long do_lookup(struct svm_task *task)
+{
+	const struct lookup_case *c = task->test->param_value;
+	struct drm_gpusvm_services *services = task->arg;
+	struct drm_gpusvm_service service;
+	long ret;
+
+	if (drm_gpusvm_service_begin(services, &service))
+		return 0;
+	ret = c->look(&task->svm->gpusvm);
+	drm_gpusvm_service_end(services, &service);
+
+	return ret;
+}
+
+static void a_service_that_waits_for_the_address_space_is_cancelled(struct kunit *test)
+{
+	const struct lookup_case *c = test->param_value;
+	struct drm_gpusvm_services services;
+	struct mm_struct *mm = current->mm;
+	struct svm_task *task;
+
+	svm_map(test, SVM_BASE, SZ_64K, PROT_READ | PROT_WRITE);
+	drm_gpusvm_services_init(&services, NULL);
+	task = svm_prepare(test, do_lookup, 0, &services);
+	mmap_write_lock(mm);
+	svm_start(task);
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(rwsem_is_contended(&mm->mmap_lock)));
+	drm_gpusvm_services_cancel(&services);
+	/* It ends although the lock is not to be had. */
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(svm_done(task)));
+	mmap_write_unlock(mm);
+	KUNIT_EXPECT_EQ(test, svm_join(task), c->interrupted);
+	drm_gpusvm_services_fini(&services);
+}
+
 /*
  * A process of its own, which ends when it is told.
  *
@@ -570,6 +637,8 @@ static struct kunit_case drm_gpusvm_service_cases[] = {
 	KUNIT_CASE(nothing_is_sent_behind_the_end),
 	KUNIT_CASE(a_worker_serves_the_next),
 	KUNIT_CASE(cancelling_races_with_the_end),
+	KUNIT_CASE_PARAM(a_service_that_waits_for_the_address_space_is_cancelled,
+			 lookup_gen_params),
 	KUNIT_CASE(services_end_with_their_process),
 	KUNIT_CASE(memory_may_outlive_the_process),
 	KUNIT_CASE(the_watch_ends),
