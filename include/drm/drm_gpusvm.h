@@ -430,8 +430,8 @@ struct drm_gpusvm {
  * @allow_mixed: System pages and pages of one drm_pagemap may be mapped
  *		 together
  * @partial: The page at @fault_addr has to be had, and the others if they can be: what
- *	     is read-only, behind the end of a file, broken, or has another process to
- *	     wait for, is left out. The driver binds what is there
+ *	     is read-only, behind the end of a file, broken, of an unknown device, or has
+ *	     another process to wait for, is left out. The driver binds what is there
  * @may_write: The device may come to write, although @read_only says that it does not
  *	       yet. Pages that are all writable for the CPU, and dirty or sure to be
  *	       kept anyway, are mapped for writing

@@ -496,6 +496,19 @@ static inline struct drm_pagemap_zdd *drm_pagemap_page_zone_device_data(struct p
 	return (struct drm_pagemap_zdd *)(data & ~DRM_PAGEMAP_ZDD_FLAG_MASK);
 }
 
+/**
+ * drm_pagemap_has_page() - Whether a device page came from a pagemap of DRM
+ * @page: a page of any device's memory
+ *
+ * Only then may the other functions for pages be asked about it.
+ *
+ * Return: true if it did.
+ */
+static inline bool drm_pagemap_has_page(struct page *page)
+{
+	return page_pgmap(page)->ops == drm_pagemap_pagemap_ops_get();
+}
+
 #else
 
 static inline struct drm_pagemap *drm_pagemap_page_to_dpagemap(struct page *page)
@@ -510,6 +523,11 @@ static inline void drm_pagemap_put(struct drm_pagemap *dpagemap)
 static inline struct drm_pagemap_zdd *drm_pagemap_page_zone_device_data(struct page *page)
 {
 	return NULL;
+}
+
+static inline bool drm_pagemap_has_page(struct page *page)
+{
+	return false;
 }
 
 #endif /* IS_ENABLED(CONFIG_ZONE_DEVICE) */

@@ -180,9 +180,10 @@
 /**
  * DOC: Memory that can't all be had
  *
- * A part of a range may be read-only, lie behind the end of a file, be broken, or belong
- * to a userfaultfd whose handler takes its time. That is no reason to refuse an access
- * to the rest.
+ * A part of a range may be read-only, lie behind the end of a file, be broken, be the
+ * memory of a device that drm_pagemap doesn't know (FS-DAX, P2PDMA, that of another kind
+ * of driver), or belong to a userfaultfd whose handler takes its time. That is no reason
+ * to refuse an access to the rest.
  *
  * With &drm_gpusvm_ctx.partial the page at &drm_gpusvm_ctx.fault_addr decides. It is
  * faulted in first. Its neighbours come along if they are there, or if they are in the
@@ -971,10 +972,31 @@ static void walk_set_order(struct drm_gpusvm_walk *walk, unsigned long index,
 	*pfn |= (unsigned long)order << HMM_PFN_ORDER_SHIFT;
 }
 
+/* Whether the CPU has a page in the way that the walk needs it. */
+static bool walk_finds(const struct drm_gpusvm_walk *walk, unsigned long index)
+{
+	return !(~walk->hmm.hmm_pfns[index] & walk->needed);
+}
+
+/*
+ * Whether a page is the memory of a device that nobody here knows how to map. It stays
+ * so however often it is faulted in, unless a write is still to make a copy of it.
+ */
+static bool walk_is_foreign(const struct drm_gpusvm_walk *walk, unsigned long index)
+{
+	struct page *page;
+
+	if (!walk_finds(walk, index))
+		return false;
+	page = hmm_pfn_to_page(walk->hmm.hmm_pfns[index]);
+
+	return is_zone_device_page(page) && !drm_pagemap_has_page(page);
+}
+
 /* Whether a page has what the walk needs. */
 static bool walk_has(const struct drm_gpusvm_walk *walk, unsigned long index)
 {
-	return !(~walk->hmm.hmm_pfns[index] & walk->needed);
+	return walk_finds(walk, index) && !walk_is_foreign(walk, index);
 }
 
 /*
@@ -1002,7 +1024,8 @@ static void walk_touch_next(struct drm_gpusvm_walk *walk, unsigned long index,
 /* A neighbour of the page that is wanted: bring it if it can be brought easily. */
 static void walk_do_without(struct drm_gpusvm_walk *walk, unsigned long index)
 {
-	if (walk->faulted || walk_must_bring_home(walk, index)) {
+	if (walk->faulted || walk_must_bring_home(walk, index) ||
+	    walk_is_foreign(walk, index)) {
 		walk->trim = true;
 		walk->mode = WALK_LOOK;
 	} else {
@@ -1036,6 +1059,8 @@ static int walk_fault_next(struct drm_gpusvm_walk *walk, unsigned long index)
 
 	if (wants_one && index != walk->wanted)
 		walk_do_without(walk, index);
+	else if (walk_is_foreign(walk, index))
+		return -EFAULT;
 	else if (walk_must_bring_home(walk, index) && walk->allow_mixed)
 		walk_touch_next(walk, index, true);
 	else
@@ -1183,7 +1208,7 @@ static bool walk_mark_dirty_locked(const struct drm_gpusvm_walk *walk)
  * Divide the result into segments: runs that are mapped as one. The order of
  * each goes where its first pfn is.
  *
- * Return: 0, or -EAGAIN if the walk has to be run again.
+ * Return: 0, -EAGAIN if the walk has to be run again, or -EFAULT if that won't help.
  */
 static int walk_find_segments_locked(struct drm_gpusvm_walk *walk)
 {
@@ -1200,8 +1225,11 @@ static int walk_find_segments_locked(struct drm_gpusvm_walk *walk)
 		if (~pfn & needed)
 			return walk_fault_next(walk, i);
 		all &= pfn;
-		if (unlikely(is_zone_device_page(hmm_pfn_to_page(pfn))))
+		if (unlikely(is_zone_device_page(hmm_pfn_to_page(pfn)))) {
+			if (walk_is_foreign(walk, i))
+				return walk_fault_next(walk, i);
 			devmem = true;
+		}
 
 		order = 0;
 		if ((pfn & PFN_ORDER_MASK) ||
@@ -1582,11 +1610,10 @@ static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
 {
 	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
 
-	if (is_device_private_page(page) || is_device_coherent_page(page))
+	if (is_zone_device_page(page))
 		return map_devmem(map, index, order);
 
-	if (is_zone_device_page(page) ||
-	    (map->pages->dpagemap && !map->ctx->allow_mixed))
+	if (map->pages->dpagemap && !map->ctx->allow_mixed)
 		return -EOPNOTSUPP;
 
 	map->has_system = true;
@@ -3995,10 +4022,10 @@ static int request_get(const struct drm_gpusvm_request *req)
  * but nothing is mapped that had no mapping at all: -EINVAL for pages without a
  * device, addresses that are not page aligned or a fault address outside of them,
  * -ESTALE if the memory was unmapped, -EROFS if it is mapped for reading and asked for
- * writing, -EFAULT if the mm is dying, the memory can't be faulted in or mapped, or is
- * in RAM with devmem_only, -EPERM if the CPU mapping does not allow writing,
- * -EOPNOTSUPP for a mix of memory that is not allowed, -EBUSY if invalidations
- * did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
+ * writing, -EFAULT if the mm is dying, the memory can't be faulted in or mapped, is that
+ * of a device without a drm_pagemap, or is in RAM with devmem_only, -EPERM if the CPU
+ * mapping does not allow writing, -EOPNOTSUPP for a mix of memory that is not allowed,
+ * -EBUSY if invalidations did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
  */
 int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 			 struct drm_gpusvm_pages *svm_pages,

@@ -6,9 +6,9 @@
  * the physical address space, with ordinary memory behind them that the copy
  * operations use.
  *
- * Device coherent memory is not tested, it takes a machine that has some. It
+ * Device coherent memory of DRM is not tested, it takes a machine that has some. It
  * can't be unmapped in another way than it was mapped, since each entry says
- * which of the two ways it is.
+ * which of the two ways it is. That of others has pages, but nothing behind them.
  */
 
 #include <linux/dma-direct.h>
@@ -16,6 +16,7 @@
 #include <linux/iommu.h>
 #include <linux/memremap.h>
 #include <linux/mman.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/vmalloc.h>
 
@@ -60,7 +61,23 @@ struct svm_bo {
 	unsigned long first_pfn;
 };
 
+/**
+ * struct svm_foreign - The memory of a device that DRM knows nothing of
+ *
+ * @pagemap: Its pages
+ * @page: One of them
+ * @data: What the page points to; nobody but its driver knows what that is
+ * @mapped: @pagemap is in use
+ */
+struct svm_foreign {
+	struct dev_pagemap pagemap;
+	struct page *page;
+	u64 data[16];
+	bool mapped;
+};
+
 static struct svm_devmem memories[2];
+static struct svm_foreign foreigners[2];
 /* Both memories have it, so both are where a walk may leave them. */
 static char owner;
 
@@ -231,6 +248,64 @@ static void memory_destroy(struct svm_devmem *memory)
 	memset(memory, 0, sizeof(*memory));
 }
 
+/*
+ * The memory of others
+ */
+
+static void foreign_free(struct folio *folio)
+{
+}
+
+static const struct dev_pagemap_ops foreign_ops = {
+	.folio_free = foreign_free,
+};
+
+static int foreign_create(struct svm_foreign *foreign, enum memory_type type)
+{
+	struct dev_pagemap *pagemap = &foreign->pagemap;
+	struct resource *res;
+	void *ret;
+
+	res = request_free_mem_region(&iomem_resource, DEVMEM_SIZE, "drm_gpusvm_test");
+	if (IS_ERR(res))
+		return PTR_ERR(res);
+
+	pagemap->type = type;
+	pagemap->range.start = res->start;
+	pagemap->range.end = res->end;
+	pagemap->nr_range = 1;
+	pagemap->ops = type == MEMORY_DEVICE_COHERENT ? &foreign_ops : NULL;
+	pagemap->owner = foreign;
+	ret = memremap_pages(pagemap, NUMA_NO_NODE);
+	if (IS_ERR(ret)) {
+		release_mem_region(res->start, resource_size(res));
+		return PTR_ERR(ret);
+	}
+	foreign->mapped = true;
+
+	foreign->page = pfn_to_page(PHYS_PFN(res->start));
+	if (type == MEMORY_DEVICE_COHERENT) {
+		zone_device_page_init(foreign->page, pagemap, 0);
+		unlock_page(foreign->page);
+	}
+	foreign->page->zone_device_data = foreign->data;
+
+	return 0;
+}
+
+static void foreign_destroy(struct svm_foreign *foreign)
+{
+	struct range range = foreign->pagemap.range;
+
+	if (foreign->mapped) {
+		if (foreign->pagemap.type == MEMORY_DEVICE_COHERENT)
+			put_page(foreign->page);
+		memunmap_pages(&foreign->pagemap);
+		release_mem_region(range.start, range_len(&range));
+	}
+	memset(foreign, 0, sizeof(*foreign));
+}
+
 /* Device memory takes long to come and to go, so all tests share it. */
 static int devmem_suite_init(struct kunit_suite *suite)
 {
@@ -239,14 +314,18 @@ static int devmem_suite_init(struct kunit_suite *suite)
 
 	for (i = 0; !err && i < ARRAY_SIZE(memories); i++)
 		err = memory_create(&memories[i], svm_drm_device(0));
+	if (!err)
+		err = foreign_create(&foreigners[0], MEMORY_DEVICE_GENERIC);
 
-	return err;
+	return err ?: foreign_create(&foreigners[1], MEMORY_DEVICE_COHERENT);
 }
 
 static void devmem_suite_exit(struct kunit_suite *suite)
 {
 	int i;
 
+	for (i = 0; i < ARRAY_SIZE(foreigners); i++)
+		foreign_destroy(&foreigners[i]);
 	for (i = 0; i < ARRAY_SIZE(memories); i++)
 		memory_destroy(&memories[i]);
 	svm_suite_exit(suite);
@@ -593,6 +672,80 @@ static void iova_space_serves_the_rest_of_a_mix(struct kunit *test)
 	svm_remove(test, range);
 }
 
+/* A file with one page of somebody else's device among its pages. */
+#define FOREIGN_PAGE	5UL
+
+static vm_fault_t one_is_foreign(struct svm_file *file, struct vm_fault *vmf)
+{
+	struct svm_foreign *foreign = file->arg;
+
+	if (vmf->pgoff == FOREIGN_PAGE)
+		return vmf_insert_page_mkwrite(vmf, foreign->page, true);
+	vmf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+
+	return vmf->page ? 0 : VM_FAULT_OOM;
+}
+
+static int get_page_of(struct svm_range *range, unsigned long page, bool write)
+{
+	const struct drm_gpusvm_ctx ctx = {
+		.device_private_page_owner = &owner,
+		.allow_mixed = true,
+		.partial = true,
+		.fault_addr = SVM_BASE + (page << PAGE_SHIFT),
+		.read_only = !write,
+	};
+
+	return drm_gpusvm_range_get_pages(&range->base, range->pages, 2, &ctx);
+}
+
+static const char *const foreign_kinds[] = { "generic", "coherent" };
+
+static void foreign_kind_name(const char *const *kind, char *name)
+{
+	strscpy(name, *kind, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(foreign, foreign_kinds, foreign_kind_name);
+
+/* Such memory can't be mapped. That is final, and no more than a hole in the rest. */
+static void memory_of_unknown_devices_fails_alone(struct kunit *test)
+{
+	const char *const *kind = test->param_value;
+	struct svm_file file = {
+		.fault = one_is_foreign,
+		.arg = &foreigners[kind - foreign_kinds],
+	};
+	struct svm_fixture *svm = to_svm(test);
+	struct drm_gpusvm_pages *pages;
+	unsigned long page, start, end;
+	struct svm_range *range;
+
+	svm_map_special(test, &file, SVM_BASE, SZ_64K);
+	range = svm_fault(test, SVM_BASE, &mixed_ctx);
+	pages = &range->pages[1];
+	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &mixed_ctx), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &write_ctx), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &read_ctx), -EFAULT);
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_mapped(pages));
+
+	KUNIT_EXPECT_EQ(test, get_page_of(range, FOREIGN_PAGE, true), -EFAULT);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, FOREIGN_PAGE, false), -EFAULT);
+	for (page = 0; page < SZ_64K >> PAGE_SHIFT; page++)
+		KUNIT_EXPECT_EQ_MSG(test, get_page_of(range, page, true),
+				    page == FOREIGN_PAGE ? -EFAULT : 0, "page %lu", page);
+	KUNIT_EXPECT_EQ(test, pages->nr_missing, 1);
+	drm_gpusvm_notifier_lock(&svm->gpusvm);
+	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_mapped_around(&svm->gpusvm, pages, SVM_BASE,
+							       SVM_BASE, &start, &end));
+	drm_gpusvm_notifier_unlock(&svm->gpusvm);
+	KUNIT_EXPECT_EQ(test, start, SVM_BASE);
+	KUNIT_EXPECT_EQ(test, end, SVM_BASE + (FOREIGN_PAGE << PAGE_SHIFT));
+
+	svm_remove(test, range);
+	svm_munmap(test, SVM_BASE, SZ_64K);
+}
+
 /*
  * Where the memory is
  */
@@ -754,6 +907,7 @@ static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(device_that_can_not_map_leaves_nothing),
 	KUNIT_CASE(writing_breaks_copy_on_write_of_device_pages),
 	KUNIT_CASE(iova_space_serves_the_rest_of_a_mix),
+	KUNIT_CASE_PARAM(memory_of_unknown_devices_fails_alone, foreign_gen_params),
 	KUNIT_CASE(scan_tells_where_memory_is),
 	KUNIT_CASE(eviction_moves_to_ram),
 	KUNIT_CASE(eviction_finds_the_memory_of_all_owners),
