@@ -466,6 +466,12 @@ static s64 elapsed_since(ktime_t begin)
 /* Where HMM says how large the CPU's mapping is; see hmm_pfn_to_map_order(). */
 #define PFN_ORDER_MASK		(0x1fUL << HMM_PFN_ORDER_SHIFT)
 
+/*
+ * How much is faulted in at a time, which is what a CPU fault brings of device memory. HMM
+ * begins anew with all it was asked for if a fault invalidates, as such a one does.
+ */
+#define WALK_PIECE		SZ_64K
+
 /* How often invalidations of its neighbours may outrun a page that is wanted. */
 #define WALK_MAX_LOSSES		4
 
@@ -483,11 +489,15 @@ static s64 elapsed_since(ktime_t begin)
  * @WALK_TOUCH: Faults in the one page that is wanted, or the first that is missing.
  *		That may well bring the others, if the CPU then maps a large folio
  * @WALK_FAULT: Faults in whatever is missing
+ * @WALK_EVICT: Moves to RAM what is marked, as far as that is possible
+ *
+ * The pages that are marked have HMM_PFN_REQ_FAULT instead of what was found.
  */
 enum drm_gpusvm_walk_mode {
 	WALK_LOOK,
 	WALK_TOUCH,
 	WALK_FAULT,
+	WALK_EVICT,
 };
 
 /**
@@ -654,6 +664,18 @@ static void walk_shrink(struct drm_gpusvm_walk *walk, unsigned long first,
 static bool walk_timed_out(const struct drm_gpusvm_walk *walk)
 {
 	return time_after_eq(jiffies, walk->deadline);
+}
+
+/* Return: how long the walk may go on, in jiffies; -EINTR or -EBUSY if it may not. */
+static long walk_time_left(const struct drm_gpusvm_walk *walk)
+{
+	long left = walk->deadline - jiffies;
+
+	/* Whoever asks was killed, or is a service that was cancelled. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
+
+	return left > 0 ? left : -EBUSY;
 }
 
 static void walk_take_ticket(struct drm_gpusvm_walk *walk)
@@ -834,6 +856,86 @@ static int walk_fault(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 					       walk_fault_part(walk, start, end, timeout);
 }
 
+/* The next marked pages in a row, of one piece. Returns where they end, 0 if none is left. */
+static unsigned long walk_next_piece(const struct drm_gpusvm_walk *walk,
+				     unsigned long *first)
+{
+	const unsigned long *pfns = walk->hmm.hmm_pfns;
+	unsigned long end;
+
+	while (*first < walk->npages && !(pfns[*first] & HMM_PFN_REQ_FAULT))
+		++*first;
+	if (*first == walk->npages)
+		return 0;
+
+	end = *first + 1;
+	while (end < walk->npages && (pfns[end] & HMM_PFN_REQ_FAULT) &&
+	       !IS_ALIGNED(walk->hmm.start + (end << PAGE_SHIFT), WALK_PIECE))
+		end++;
+
+	return end;
+}
+
+/* Fault in all of a piece, and have device memory come to RAM. */
+static int walk_fault_piece(struct drm_gpusvm_walk *walk, unsigned long first,
+			    unsigned long end)
+{
+	unsigned long start = walk->hmm.start;
+	struct hmm_range piece = walk_part(walk, start + (first << PAGE_SHIFT),
+					   start + (end << PAGE_SHIFT));
+	long left = walk_time_left(walk);
+	int err;
+
+	if (left < 0)
+		return left;
+
+	piece.default_flags |= HMM_PFN_REQ_FAULT;
+	piece.dev_private_owner = NULL;
+	err = hmm_range_fault_unlocked_timeout(&piece, left);
+	/* A page that can't be had is done with as well, unless others were in the way. */
+	if (!err || (err != -EBUSY && end - first == 1))
+		walk->deadline = walk_new_deadline();
+
+	return err;
+}
+
+/* HMM gives up at the first page that can't be had. Those behind it are tried alone. */
+static int walk_evict_piece(struct drm_gpusvm_walk *walk, unsigned long first,
+			    unsigned long end)
+{
+	int err = walk_fault_piece(walk, first, end);
+	int first_err = 0;
+
+	if (err != -EFAULT || end - first == 1)
+		return err;
+
+	for (; first < end; first++) {
+		err = walk_fault_piece(walk, first, first + 1);
+		first_err = first_err ?: err;
+	}
+
+	return first_err;
+}
+
+/*
+ * What can't be moved does not keep the rest. Once time is up, or the caller was killed,
+ * all that is left fails without an attempt.
+ */
+static int walk_evict(struct drm_gpusvm_walk *walk)
+{
+	unsigned long first = 0, end;
+	int err, first_err = 0;
+
+	atomic_long_inc(&walk->gpusvm->stats.faults);
+	while ((end = walk_next_piece(walk, &first))) {
+		err = walk_evict_piece(walk, first, end);
+		first_err = first_err ?: err;
+		first = end;
+	}
+
+	return first_err;
+}
+
 /*
  * Fault in what is missing. That may take long: a page comes from a disk, or another
  * process has to bring it. The deadline is for those who lose against invalidations,
@@ -861,15 +963,11 @@ static int walk_bring(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
  */
 static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 {
-	unsigned long now = jiffies;
+	long left = walk_time_left(walk);
 	int err;
 
-	/* Whoever asks was killed, or is a service that was cancelled. */
-	if (fatal_signal_pending(current))
-		return -EINTR;
-
-	if (time_after_eq(now, walk->deadline))
-		return -EBUSY;
+	if (left < 0)
+		return left;
 
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
@@ -877,8 +975,10 @@ static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	walk_take_ticket(walk);
 	if (likely(walk->mode == WALK_LOOK))
 		err = walk_look(walk, mm);
+	else if (walk->mode == WALK_EVICT)
+		err = walk_evict(walk);
 	else
-		err = walk_bring(walk, mm, walk->deadline - now);
+		err = walk_bring(walk, mm, left);
 	mmput(mm);
 
 	return err;
@@ -4780,8 +4880,8 @@ static bool pfn_needs_eviction(unsigned long pfn, void *owner)
 	return !owner && !(pfn & HMM_PFN_ERROR);
 }
 
-/* Turn a snapshot into a request for the pages that are not in RAM. */
-static unsigned long walk_request_eviction(struct drm_gpusvm_walk *walk)
+/* Mark the pages of a snapshot that are not in RAM. Returns how many there are. */
+static unsigned long walk_mark_eviction_locked(struct drm_gpusvm_walk *walk)
 {
 	void *owner = walk->hmm.dev_private_owner;
 	unsigned long i, n = 0;
@@ -4792,9 +4892,7 @@ static unsigned long walk_request_eviction(struct drm_gpusvm_walk *walk)
 		walk->hmm.hmm_pfns[i] = evict ? HMM_PFN_REQ_FAULT : 0;
 		n += evict;
 	}
-	walk->hmm.pfn_flags_mask = HMM_PFN_REQ_FAULT;
-	walk->hmm.dev_private_owner = NULL;
-	walk->mode = WALK_FAULT;
+	walk->mode = WALK_EVICT;
 
 	return n;
 }
@@ -4816,7 +4914,7 @@ static int range_evict_from(struct drm_gpusvm_range *range, void *owner,
 
 	err = range_snapshot_lock(range, &walk);
 	if (!err) {
-		n = walk_request_eviction(&walk);
+		n = walk_mark_eviction_locked(&walk);
 		drm_gpusvm_notifier_unlock(gpusvm);
 		if (n)
 			err = walk_run(&walk, gpusvm->mm);
@@ -4833,16 +4931,18 @@ static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
 	struct drm_gpusvm *gpusvm = range->gpusvm;
 	/* Pairs with note_owner(). */
 	unsigned int n = smp_load_acquire(&gpusvm->nr_owners);
+	int err, first_err = 0;
 	unsigned int i;
-	int err = 0;
 
 	if (!n || n > DRM_GPUSVM_MAX_OWNERS)
 		return range_evict_from(range, NULL, pages);
 
-	for (i = 0; !err && i < n; i++)
+	for (i = 0; i < n; i++) {
 		err = range_evict_from(range, gpusvm->owners[i], pages);
+		first_err = first_err ?: err;
+	}
 
-	return err;
+	return first_err;
 }
 
 /**
@@ -4852,7 +4952,8 @@ static int range_evict(struct drm_gpusvm_range *range, unsigned long *pages)
  *
  * Moves what there is: holes and memory that was never touched stay as they are,
  * provided that ranges were looked up with the owners of the device memory, and that
- * these are not more than %DRM_GPUSVM_MAX_OWNERS.
+ * these are not more than %DRM_GPUSVM_MAX_OWNERS. A page that can't be moved does not
+ * keep those behind it; its error is returned when all have been tried.
  * What moves goes through the MMU notifiers, so mappings are invalidated.
  *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.

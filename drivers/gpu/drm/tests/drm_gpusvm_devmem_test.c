@@ -12,6 +12,7 @@
  */
 
 #include <linux/dma-direct.h>
+#include <linux/hmm.h>
 #include <linux/ioport.h>
 #include <linux/iommu.h>
 #include <linux/memremap.h>
@@ -41,6 +42,8 @@
  * @unmaps: Entries that were unmapped
  * @mapped: @pagemap is in use
  * @fail_map: Let mapping fail when so many entries are mapped; 0: never
+ * @broken: So many bytes at the beginning can't be copied to RAM
+ * @window: How much a CPU fault brings to RAM; 0: the default
  */
 struct svm_devmem {
 	struct dev_pagemap pagemap;
@@ -51,6 +54,8 @@ struct svm_devmem {
 	int maps;
 	int unmaps;
 	int fail_map;
+	unsigned long broken;
+	u32 window;
 	bool mapped;
 };
 
@@ -195,6 +200,12 @@ static int copy_to_devmem(struct page **pages, struct drm_pagemap_addr *addrs,
 static int copy_to_ram(struct page **pages, struct drm_pagemap_addr *addrs,
 		       unsigned long npages, struct dma_fence *fence)
 {
+	unsigned long i;
+
+	for (i = 0; i < npages; i++)
+		if (pages[i] && offset_of(pages[i]) < memory_of(pages[i])->broken)
+			return -EIO;
+
 	return copy_blocks(pages, addrs, npages, true);
 }
 
@@ -340,6 +351,8 @@ static int devmem_init(struct kunit *test)
 		memories[i].maps = 0;
 		memories[i].unmaps = 0;
 		memories[i].fail_map = 0;
+		memories[i].broken = 0;
+		memories[i].window = 0;
 	}
 
 	return svm_init(test);
@@ -376,6 +389,8 @@ static void migrate(struct kunit *test, struct svm_devmem *memory,
 	atomic_inc(&memory->allocs);
 	drm_pagemap_devmem_init(&bo->devmem, to_svm(test)->devices[0].dev, current->mm,
 				&bo_ops, memory->dpagemap, len, NULL);
+	if (memory->window)
+		bo->devmem.fault_window = memory->window;
 
 	mmap_read_lock(current->mm);
 	err = drm_pagemap_migrate_to_devmem(&bo->devmem, current->mm, addr, addr + len,
@@ -809,24 +824,84 @@ static void eviction_moves_to_ram(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
 }
 
+/* How many pages of a range the CPU has in RAM, be it the zero page. */
+static unsigned long count_present(struct kunit *test, struct svm_range *range)
+{
+	unsigned long i, n = 0, npages = drm_gpusvm_range_size(&range->base) >> PAGE_SHIFT;
+	struct hmm_range hmm = {
+		.notifier = &range->base.notifier->notifier,
+		.start = drm_gpusvm_range_start(&range->base),
+		.end = drm_gpusvm_range_end(&range->base),
+		.hmm_pfns = kunit_kcalloc(test, npages, sizeof(*hmm.hmm_pfns), GFP_KERNEL),
+	};
+
+	KUNIT_ASSERT_NOT_NULL(test, hmm.hmm_pfns);
+	hmm.notifier_seq = mmu_interval_read_begin(hmm.notifier);
+	mmap_read_lock(current->mm);
+	KUNIT_EXPECT_EQ(test, hmm_range_fault(&hmm), 0);
+	mmap_read_unlock(current->mm);
+	for (i = 0; i < npages; i++)
+		n += !!(hmm.hmm_pfns[i] & HMM_PFN_VALID);
+
+	return n;
+}
+
 /* A range that the CPU has cut, with memory in it that was never touched. */
 static void eviction_leaves_holes(struct kunit *test)
 {
 	struct svm_fixture *svm = to_svm(test);
 	struct svm_range *range;
-	unsigned long pages;
 
 	svm_map(test, SVM_BASE, SZ_64K, RW);
 	svm_touch(test, SVM_BASE, SZ_32K);
 	range = svm_fault(test, SVM_BASE, &owner_ctx);
 	migrate(test, &memories[0], SVM_BASE, SZ_32K);
 	svm_munmap(test, SVM_BASE + SZ_16K, SZ_4K);
-	pages = get_mm_counter_sum(current->mm, MM_ANONPAGES);
+	KUNIT_EXPECT_EQ(test, count_present(test, range), 0);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), 0);
-	KUNIT_EXPECT_EQ(test, get_mm_counter_sum(current->mm, MM_ANONPAGES), pages);
+	KUNIT_EXPECT_EQ(test, count_present(test, range), (SZ_32K - SZ_4K) >> PAGE_SHIFT);
 	KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), 0);
 	expect_content(test, SVM_BASE, SZ_16K);
 	expect_content(test, SVM_BASE + SZ_16K + SZ_4K, SZ_16K - SZ_4K);
+}
+
+static void eviction_passes_guard_pages(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+
+	map_touched(test, SVM_BASE, SZ_64K);
+	range = svm_fault(test, SVM_BASE, &owner_ctx);
+	migrate(test, &memories[0], SVM_BASE, SZ_64K);
+	svm_advise(test, SVM_BASE + SZ_16K, SZ_4K, MADV_GUARD_INSTALL);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), 0);
+	KUNIT_EXPECT_EQ(test, count_present(test, range), (SZ_64K - SZ_4K) >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), 0);
+	expect_content(test, SVM_BASE, SZ_16K);
+	expect_content(test, SVM_BASE + SZ_16K + SZ_4K, SZ_64K - SZ_16K - SZ_4K);
+}
+
+/* Memory that can't be read any more keeps neither its neighbours nor what is far off. */
+static void eviction_passes_broken_memory(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+
+	map_touched(test, SVM_BASE, SZ_2M);
+	range = svm_fault(test, SVM_BASE, &owner_ctx);
+	migrate(test, &memories[0], SVM_BASE, SZ_64K);
+	migrate(test, &memories[0], SVM_BASE + SZ_64K, SZ_64K);
+	migrate(test, &memories[0], SVM_BASE + SZ_1M, SZ_64K);
+	memories[0].broken = SZ_64K;
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), -EFAULT);
+	KUNIT_EXPECT_EQ(test, svm_stat(svm, evictions), 0);
+	KUNIT_EXPECT_EQ(test, count_present(test, range), (SZ_2M - SZ_64K) >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), 1);
+
+	memories[0].broken = 0;
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), 0);
+	expect_content(test, SVM_BASE, SZ_2M);
 }
 
 /* A range that was looked up without an owner: all that is missing is fetched. */
@@ -841,6 +916,13 @@ static void eviction_without_an_owner_fetches_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), 0);
 	expect_content(test, SVM_BASE, SZ_64K);
+
+	/* What can't be fetched is no reason to leave the rest. */
+	memories[0].window = SZ_16K;
+	migrate(test, &memories[0], SVM_BASE, SZ_64K);
+	svm_advise(test, SVM_BASE + SZ_16K, SZ_4K, MADV_GUARD_INSTALL);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(&svm->gpusvm, &range->base), -EFAULT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), 0);
 }
 
 /* Lookups on behalf of others don't hide it. */
@@ -913,6 +995,8 @@ static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(eviction_finds_the_memory_of_all_owners),
 	KUNIT_CASE(one_copied_page_comes_to_ram_alone),
 	KUNIT_CASE(eviction_leaves_holes),
+	KUNIT_CASE(eviction_passes_guard_pages),
+	KUNIT_CASE(eviction_passes_broken_memory),
 	KUNIT_CASE(eviction_without_an_owner_fetches_all),
 	{}
 };
