@@ -475,7 +475,7 @@ static s64 elapsed_since(ktime_t begin)
 /* How often invalidations of its neighbours may outrun a page that is wanted. */
 #define WALK_MAX_LOSSES		4
 
-/* How often a walk that has brought a page gets more time. */
+/* How often a walk that has brought a page gets more time, if it had come as far before. */
 #define WALK_MAX_RENEWALS	16
 
 /* What &drm_gpusvm_walk.wanted is if all pages are. */
@@ -489,6 +489,7 @@ static s64 elapsed_since(ktime_t begin)
  * @WALK_TOUCH: Faults in the one page that is wanted, or the first that is missing.
  *		That may well bring the others, if the CPU then maps a large folio
  * @WALK_FAULT: Faults in whatever is missing
+ * @WALK_BRING: Faults in what is marked, and leaves what lies between where it is
  * @WALK_EVICT: Moves to RAM what is marked, as far as that is possible
  *
  * The pages that are marked have HMM_PFN_REQ_FAULT instead of what was found.
@@ -497,6 +498,7 @@ enum drm_gpusvm_walk_mode {
 	WALK_LOOK,
 	WALK_TOUCH,
 	WALK_FAULT,
+	WALK_BRING,
 	WALK_EVICT,
 };
 
@@ -511,12 +513,13 @@ enum drm_gpusvm_walk_mode {
  * @npages: Number of pages that @hmm is about
  * @needed: What each pfn has to have: HMM_PFN_VALID, HMM_PFN_WRITE
  * @wanted: Index of the page that counts. The others are had if they can be
- * @missing: Index of the pfn that the next WALK_TOUCH is for
+ * @missing: Index of the pfn that the next WALK_TOUCH is for, or WALK_BRING begins at
+ * @come: Index of the first page behind those that came last
  * @ticket: Invalidations of @window before the last run
  * @deadline: When to give up, in jiffies
  * @nr_segments: Segments of the result; 0: not counted yet
  * @losses: Results that invalidations have made useless
- * @renewals: How often @deadline began anew
+ * @renewals: How often @deadline began anew without progress
  * @mode: What the next run does
  * @touched: A page was faulted in already
  * @faulted: Whatever is missing was faulted in already, as far as that was possible
@@ -538,6 +541,7 @@ struct drm_gpusvm_walk {
 	unsigned long needed;
 	unsigned long wanted;
 	unsigned long missing;
+	unsigned long come;
 	unsigned long ticket;
 	unsigned long deadline;
 	unsigned int nr_segments;
@@ -613,6 +617,7 @@ static int walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 	walk->deadline = walk_new_deadline();
 	walk->needed = needed;
 	walk->wanted = WALK_WANTS_ALL;
+	walk->come = 0;
 	walk->nr_segments = 0;
 	walk->losses = 0;
 	walk->renewals = 0;
@@ -676,6 +681,20 @@ static long walk_time_left(const struct drm_gpusvm_walk *walk)
 		return -EINTR;
 
 	return left > 0 ? left : -EBUSY;
+}
+
+/*
+ * Pages have come, up to @come. The deadline is for those who lose against invalidations,
+ * so it begins anew: whenever this is further than before, and a few times if it isn't,
+ * since others may have taken away what was there. That is bounded by the pages.
+ */
+static void walk_renew(struct drm_gpusvm_walk *walk, unsigned long come)
+{
+	if (come <= walk->come && walk->renewals++ >= WALK_MAX_RENEWALS)
+		return;
+
+	walk->come = come;
+	walk->deadline = walk_new_deadline();
 }
 
 static void walk_take_ticket(struct drm_gpusvm_walk *walk)
@@ -842,18 +861,11 @@ static int walk_fault_rest(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 static int walk_fault(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 		      unsigned long timeout)
 {
-	unsigned long start, end;
-
 	atomic_long_inc(&walk->gpusvm->stats.faults);
 	if (walk->wanted != WALK_WANTS_ALL && walk->npages > 1)
 		return walk_fault_rest(walk, mm, timeout);
-	if (!walk->allow_mixed)
-		return walk_fault_all(walk, timeout);
 
-	walk_find_system(walk, walk->missing, &start, &end);
-
-	return walk_is_all(walk, start, end) ? walk_fault_all(walk, timeout) :
-					       walk_fault_part(walk, start, end, timeout);
+	return walk_fault_all(walk, timeout);
 }
 
 /* The next marked pages in a row, of one piece. Returns where they end, 0 if none is left. */
@@ -894,9 +906,26 @@ static int walk_fault_piece(struct drm_gpusvm_walk *walk, unsigned long first,
 	err = hmm_range_fault_unlocked_timeout(&piece, left);
 	/* A page that can't be had is done with as well, unless others were in the way. */
 	if (!err || (err != -EBUSY && end - first == 1))
-		walk->deadline = walk_new_deadline();
+		walk_renew(walk, end);
 
 	return err;
+}
+
+/* What it has come to, the next look tells, once for all pieces. */
+static int walk_bring_pieces(struct drm_gpusvm_walk *walk)
+{
+	unsigned long first = walk->missing, end;
+	int err = 0;
+
+	walk->mode = WALK_LOOK;
+	walk->touched = true;
+	atomic_long_inc(&walk->gpusvm->stats.faults);
+	while (!err && (end = walk_next_piece(walk, &first))) {
+		err = walk_fault_piece(walk, first, end);
+		first = end;
+	}
+
+	return err ?: -EAGAIN;
 }
 
 /* HMM gives up at the first page that can't be had. Those behind it are tried alone. */
@@ -938,8 +967,7 @@ static int walk_evict(struct drm_gpusvm_walk *walk)
 
 /*
  * Fault in what is missing. That may take long: a page comes from a disk, or another
- * process has to bring it. The deadline is for those who lose against invalidations,
- * so it begins anew when a page has come, but not for ever.
+ * process has to bring it. So there is more time when it has come.
  */
 static int walk_bring(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 		      unsigned long timeout)
@@ -949,10 +977,8 @@ static int walk_bring(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 
 	walk->faulted |= !touch;
 	err = touch ? walk_touch(walk, timeout) : walk_fault(walk, mm, timeout);
-	if ((!err || err == -EAGAIN) && walk->renewals < WALK_MAX_RENEWALS) {
-		walk->renewals++;
-		walk->deadline = walk_new_deadline();
-	}
+	if (!err || err == -EAGAIN)
+		walk_renew(walk, touch ? walk->missing + 1 : walk->npages);
 
 	return touch ? err ?: -EAGAIN : err;
 }
@@ -975,6 +1001,8 @@ static int walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	walk_take_ticket(walk);
 	if (likely(walk->mode == WALK_LOOK))
 		err = walk_look(walk, mm);
+	else if (walk->mode == WALK_BRING)
+		err = walk_bring_pieces(walk);
 	else if (walk->mode == WALK_EVICT)
 		err = walk_evict(walk);
 	else
@@ -1133,6 +1161,30 @@ static void walk_do_without(struct drm_gpusvm_walk *walk, unsigned long index)
 	}
 }
 
+/* All that is missing is to come, from @index on, and nothing else is to move. */
+static void walk_bring_next(struct drm_gpusvm_walk *walk, unsigned long index)
+{
+	unsigned long i;
+
+	walk->mode = WALK_BRING;
+	walk->missing = index;
+	for (i = index; i < walk->npages; i++)
+		walk->hmm.hmm_pfns[i] = walk_finds(walk, i) ? 0 : HMM_PFN_REQ_FAULT;
+}
+
+/* Whether all of the pages may be faulted in at once, which brings device memory to RAM. */
+static bool walk_may_fault_all(const struct drm_gpusvm_walk *walk)
+{
+	unsigned long start, end;
+
+	if (!walk->allow_mixed)
+		return true;
+
+	walk_find_system(walk, walk->missing, &start, &end);
+
+	return walk_is_all(walk, start, end);
+}
+
 /* A page that has to be had. Without an owner device memory comes to RAM. */
 static void walk_insist(struct drm_gpusvm_walk *walk, unsigned long index, bool wants_one)
 {
@@ -1140,8 +1192,12 @@ static void walk_insist(struct drm_gpusvm_walk *walk, unsigned long index, bool 
 		walk->hmm.dev_private_owner = NULL;
 
 	walk_touch_next(walk, index, false);
-	if (!wants_one && (walk->touched || walk->npages == 1))
+	if (wants_one || (!walk->touched && walk->npages > 1))
+		return;
+	if (walk_may_fault_all(walk))
 		walk->mode = WALK_FAULT;
+	else
+		walk_bring_next(walk, index);
 }
 
 /*
@@ -1161,10 +1217,12 @@ static int walk_fault_next(struct drm_gpusvm_walk *walk, unsigned long index)
 		walk_do_without(walk, index);
 	else if (walk_is_foreign(walk, index))
 		return -EFAULT;
-	else if (walk_must_bring_home(walk, index) && walk->allow_mixed)
+	else if (!walk_must_bring_home(walk, index) || !walk->allow_mixed)
+		walk_insist(walk, index, wants_one);
+	else if (wants_one)
 		walk_touch_next(walk, index, true);
 	else
-		walk_insist(walk, index, wants_one);
+		walk_bring_next(walk, index);
 
 	return -EAGAIN;
 }

@@ -43,6 +43,7 @@
  * @mapped: @pagemap is in use
  * @fail_map: Let mapping fail when so many entries are mapped; 0: never
  * @broken: So many bytes at the beginning can't be copied to RAM
+ * @delay: How long a copy to RAM takes at least, in jiffies
  * @window: How much a CPU fault brings to RAM; 0: the default
  */
 struct svm_devmem {
@@ -55,6 +56,7 @@ struct svm_devmem {
 	int unmaps;
 	int fail_map;
 	unsigned long broken;
+	unsigned long delay;
 	u32 window;
 	bool mapped;
 };
@@ -200,11 +202,17 @@ static int copy_to_devmem(struct page **pages, struct drm_pagemap_addr *addrs,
 static int copy_to_ram(struct page **pages, struct drm_pagemap_addr *addrs,
 		       unsigned long npages, struct dma_fence *fence)
 {
-	unsigned long i;
+	unsigned long i, delay = 0;
 
-	for (i = 0; i < npages; i++)
-		if (pages[i] && offset_of(pages[i]) < memory_of(pages[i])->broken)
+	for (i = 0; i < npages; i++) {
+		if (!pages[i])
+			continue;
+		if (offset_of(pages[i]) < memory_of(pages[i])->broken)
 			return -EIO;
+		delay = memory_of(pages[i])->delay;
+	}
+	if (delay)
+		schedule_timeout_uninterruptible(delay);
 
 	return copy_blocks(pages, addrs, npages, true);
 }
@@ -352,6 +360,7 @@ static int devmem_init(struct kunit *test)
 		memories[i].unmaps = 0;
 		memories[i].fail_map = 0;
 		memories[i].broken = 0;
+		memories[i].delay = 0;
 		memories[i].window = 0;
 	}
 
@@ -980,6 +989,59 @@ static void one_copied_page_comes_to_ram_alone(struct kunit *test)
 	mmput(child);
 }
 
+/*
+ * Memory half of which the CPU has taken back since a fork. What is left comes to RAM in
+ * many pieces. That takes longer than a walk may without progress, and there is no need
+ * to look at all of it for each of them.
+ */
+static void copying_many_pieces_takes_its_time(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+	struct mm_struct *child;
+	unsigned long at;
+	long walks;
+
+	map_touched(test, SVM_BASE, SZ_2M);
+	range = svm_fault(test, SVM_BASE, &mixed_ctx);
+	memories[0].window = SZ_16K;
+	migrate(test, &memories[0], SVM_BASE, SZ_2M);
+	child = svm_fork(test);
+	for (at = 0; at < SZ_2M; at += SZ_32K)
+		svm_touch(test, SVM_BASE + at, SZ_16K);
+	KUNIT_EXPECT_EQ(test, scan(range, &owner), DRM_GPUSVM_SCAN_MIXED);
+	walks = svm_stat(svm, walks);
+	memories[0].delay = msecs_to_jiffies(25);
+
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &mixed_ctx), 0);
+	KUNIT_EXPECT_LE(test, svm_stat(svm, walks) - walks, 4);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
+	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_writable(&range->pages[0]));
+	memories[0].delay = 0;
+	mmput(child);
+	svm_remove(test, range);
+	expect_content(test, SVM_BASE, SZ_2M);
+}
+
+/* Only what is missing is fetched: device memory that can be written to stays. */
+static void device_memory_between_holes_stays(struct kunit *test)
+{
+	struct svm_range *range;
+	unsigned long at;
+
+	map_touched(test, SVM_BASE, SZ_2M);
+	range = svm_fault(test, SVM_BASE, &mixed_ctx);
+	for (at = 0; at < SZ_2M; at += SZ_256K) {
+		migrate(test, &memories[0], SVM_BASE + at, SZ_128K);
+		svm_discard(test, SVM_BASE + at + SZ_128K, SZ_64K);
+	}
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &mixed_ctx), 0);
+	KUNIT_EXPECT_LE(test, svm_stat(to_svm(test), walks), 4);
+	KUNIT_EXPECT_EQ(test, atomic_read(&memories[0].allocs), SZ_2M / SZ_256K);
+	KUNIT_EXPECT_EQ(test, memories[0].maps, SZ_1M >> PAGE_SHIFT);
+	svm_remove(test, range);
+}
+
 static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(device_pages_are_mapped_for_their_owner),
 	KUNIT_CASE(huge_device_page_takes_one_entry),
@@ -994,6 +1056,8 @@ static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(eviction_moves_to_ram),
 	KUNIT_CASE(eviction_finds_the_memory_of_all_owners),
 	KUNIT_CASE(one_copied_page_comes_to_ram_alone),
+	KUNIT_CASE_SLOW(copying_many_pieces_takes_its_time),
+	KUNIT_CASE(device_memory_between_holes_stays),
 	KUNIT_CASE(eviction_leaves_holes),
 	KUNIT_CASE(eviction_passes_guard_pages),
 	KUNIT_CASE(eviction_passes_broken_memory),
