@@ -1970,15 +1970,22 @@ static bool folio_may_have_dead_pages(struct folio *folio)
 	return folio_mapped(folio) && !folio_entire_mapcount(folio);
 }
 
-/* Split a locked folio if it has to be. Returns whether it may move as it is now. */
+/*
+ * Split a locked folio if it has to be. Returns whether it may move as it is now: if
+ * the MM can't split it, rather with pages that nobody needs than not at all.
+ */
 static bool evict_split_folio(struct drm_pagemap_devmem *devmem, struct folio *folio,
 			      bool all)
 {
+	int err;
+
 	if (!folio_is_of(folio, devmem) || !folio_test_large(folio) ||
 	    (!all && !folio_may_have_dead_pages(folio)))
 		return true;
 
-	return !split_page_folio(devmem->dpagemap, folio_page(folio, 0));
+	err = split_page_folio(devmem->dpagemap, folio_page(folio, 0));
+
+	return !err || err == -EOPNOTSUPP;
 }
 
 /*
@@ -2433,16 +2440,40 @@ static int fault_migrate(struct vm_fault *vmf, struct drm_pagemap *dpagemap,
 
 /*
  * A huge folio that is mapped by small page table entries, since it was moved or
- * unmapped in part, is split before anything is collected. migrate_vma_setup() would
- * do it, but then take the first page for the one that the CPU has locked.
+ * unmapped in part, is split before anything is collected. migrate_vma_setup() does
+ * it, and has the page of the fault locked and referenced then, but goes on to take
+ * the first page for the one that the CPU has locked. So it collects nothing but the
+ * page of the fault here, which at most stays where it is.
  */
 static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
 {
+	unsigned long addr = vmf->address & PAGE_MASK, src, dst;
+	struct migrate_vma mv = {
+		.vma = vmf->vma,
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.src = &src,
+		.dst = &dst,
+		.pgmap_owner = dpagemap->pagemap->owner,
+		.flags = MIGRATE_VMA_SELECT_DEVICE_PRIVATE,
+		.fault_page = vmf->page,
+	};
+	int err;
+
 	/* Only a fault on a huge entry has no page table to point to. */
 	if (!vmf->pte || !folio_test_large(page_folio(vmf->page)))
 		return 0;
 
-	return split_page_folio(dpagemap, vmf->page) ? -EBUSY : 0;
+	err = migrate_vma_setup(&mv);
+	if (err)
+		return err;
+	migrate_vma_pages(&mv);
+	migrate_vma_finalize(&mv);
+	if (folio_test_large(page_folio(vmf->page)))
+		return -EBUSY;
+	stat_add(dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
+
+	return 0;
 }
 
 /*
