@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0
+# The core as a part of the module that a Kbuild makes: core-y names its objects.
+# The kernel's own helper module can't be replaced, since the kernel's xe has been
+# compiled for it; so nothing is exported, and nothing is imported from it.
+
+modules-top := $(src)/../../../..
+
+# Before the kernel's own folders, in which the base's headers are
+LINUXINCLUDE := -I$(modules-top)/include -I$(modules-top)/include/uapi $(LINUXINCLUDE)
+ccflags-y += -D__DISABLE_EXPORTS
+
+core-y := \
+	../drm_gpusvm.o \
+	../drm_gpusvm_service.o \
+	../drm_pagemap.o \
+	../drm_pagemap_util.o
+
+CFLAGS_../drm_pagemap.o := -DMODULES_CORE

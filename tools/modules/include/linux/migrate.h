@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * For modules that are built for a kernel without our patches to its MM. What the
+ * core has to do without then, and what comes in its place:
+ *
+ * - A huge folio can't be split for an eviction, nor for a CPU fault on its huge
+ *   entry. Where there is no huge page of RAM, the eviction fails and the CPU tries
+ *   again. Pages within, that nobody needs, move along.
+ * - Memory that is lost with its device is not taken from the process. The CPU gets
+ *   SIGBUS there as well, from the copy that fails, but the device's removal waits
+ *   for the process to unmap it.
+ * - Memory that KSM may merge doesn't move to a device: migrate_vma_setup() here.
+ * - A page in device memory is dirty: migrate_vma_pages() here.
+ * - A device page has no flags of the page before: zone_device_folio_init() here.
+ *
+ * Nothing replaces the others of our patches: two migrations may wait for each other
+ * (migrate-device-trylock), and userfaultfd, soft-dirty bits, mlock() and smaps are not
+ * exact for memory that is on a device.
+ */
+#ifndef __MODULES_LINUX_MIGRATE_H__
+#define __MODULES_LINUX_MIGRATE_H__
+
+#include_next <linux/migrate.h>
+
+#include <linux/memremap.h>
+#include <linux/mm.h>
+
+static inline int migrate_device_split_page(struct page *page)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void migrate_device_poison(unsigned long *src_pfns, unsigned long npages)
+{
+}
+
+/*
+ * A folio that KSM is about to share has no complete rmap for a while: a migration
+ * entry that is made then may never be removed. So nothing is collected there.
+ */
+static inline int modules_migrate_vma_setup(struct migrate_vma *args)
+{
+	unsigned long npages = (args->end - args->start) >> PAGE_SHIFT;
+
+	if (!(args->flags & MIGRATE_VMA_SELECT_SYSTEM) ||
+	    !(args->vma->vm_flags & VM_MERGEABLE))
+		return migrate_vma_setup(args);
+
+	memset_l(args->src, 0, npages);
+	memset_l(args->dst, 0, npages);
+	args->npages = npages;
+	args->cpages = 0;
+
+	return 0;
+}
+
+#define migrate_vma_setup(args)	modules_migrate_vma_setup(args)
+
+/*
+ * Nobody notices what a device writes to its memory. So that reclaim doesn't drop it
+ * once it is back, it is dirty, and no longer freed lazily as after MADV_FREE.
+ */
+static inline void modules_migrate_vma_pages(struct migrate_vma *args)
+{
+	unsigned long i;
+
+	migrate_vma_pages(args);
+	for (i = 0; i < args->npages; i++) {
+		struct page *page = migrate_pfn_to_page(args->dst[i]);
+
+		if (!page || !is_device_private_page(page) ||
+		    !(args->src[i] & MIGRATE_PFN_MIGRATE) ||
+		    !migrate_pfn_to_page(args->src[i]))
+			continue;
+		folio_set_swapbacked(page_folio(page));
+		folio_set_dirty(page_folio(page));
+	}
+}
+
+#define migrate_vma_pages(args)	modules_migrate_vma_pages(args)
+
+/* They would go on to the page of RAM that the next contents move to. */
+static inline void modules_zone_device_folio_init(struct folio *folio,
+						  struct dev_pagemap *pgmap,
+						  unsigned int order)
+{
+	const unsigned long keep = BIT(PG_locked) | BIT(PG_head) | BIT(PG_reserved);
+
+	zone_device_folio_init(folio, pgmap, order);
+	folio->flags.f &= ~(PAGE_FLAGS_CHECK_AT_PREP & ~keep);
+}
+
+#define zone_device_folio_init(folio, pgmap, order) \
+	modules_zone_device_folio_init(folio, pgmap, order)
+
+#endif
