@@ -8,12 +8,13 @@ lab_source_package=linux-source-$lab_kernel
 lab_source_version=7.3.4-1~bpo13+1
 lab_source_suites=(trixie-backports experimental)
 
-# source_apt ARGUMENTS...: apt-get that sees only the suites of the source
+# source_apt apt-get|apt-cache ARGUMENTS...: it sees only the suites of the source
 source_apt()
 {
-	local state=$lab_cache/apt
+	local state=$lab_cache/apt command=$1
 
-	apt-get -q \
+	shift
+	"$command" -q \
 		-o Dir::Etc::sourcelist="$state/sources.list" \
 		-o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::Etc::preferences=/dev/null \
@@ -42,8 +43,44 @@ source_apt_update()
 
 	mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "${log%/*}"
 	source_list >"$state/sources.list"
-	source_apt update >"$log" 2>&1 ||
+	source_apt apt-get update >"$log" 2>&1 ||
 		{ tail -n 5 "$log" >&2; die "apt cannot reach ${lab_source_suites[*]}: check the network, the proxy and apt's settings"; }
+}
+
+# The versions of a package in the archive, the newest first
+source_versions()
+{
+	source_apt apt-cache madison "$1" 2>/dev/null | awk -F ' *[|] *' '{ print $2 }' | uniq
+}
+
+# Where it is noted what is taken since the archive has moved on
+source_instead()
+{
+	say "$lab_cache/instead-of-$lab_source_tested"
+}
+lab_source_tested=$lab_source_version
+
+source_choose()
+{
+	local instead
+
+	instead=$(source_instead)
+	[[ ! -f $instead ]] || lab_source_version=$(<"$instead")
+}
+
+# The version that these files are tested with or, once the archive has another one,
+# the newest 7.3 that is there. The archive's lists are up to date.
+source_settle()
+{
+	local versions
+
+	versions=$(source_versions "$lab_source_package")
+	grep -qxF -- "$lab_source_version" <<<"$versions" && return
+	[[ -n $versions ]] ||
+		die "Debian's archive has no Linux $lab_kernel any more: set KERNEL_SRC to the $lab_kernel tarball of kernel.org, or to its tree"
+	lab_source_version=${versions%%$'\n'*}
+	say "    Debian's archive has no $lab_source_tested any more: taking $lab_source_version, which our files are not tested with"
+	say "$lab_source_version" >"$(source_instead)"
 }
 
 # apt checks signatures and sums; the sum is kept for the next use of the file
@@ -53,14 +90,22 @@ source_download()
 
 	mkdir -p "$deb"
 	source_apt_update "$log"
+	source_settle
 	(
 		cd "$deb"
 		rm -f ./*.deb
-		source_apt download "$lab_source_package=$lab_source_version" >>"$log" 2>&1 ||
-			source_apt download "$lab_source_package" >>"$log" 2>&1 ||
-			{ tail -n 5 "$log" >&2; die "no $lab_source_package in ${lab_source_suites[*]}: set KERNEL_SRC to a $lab_kernel source tree or tarball"; }
+		source_apt apt-get download "$lab_source_package=$lab_source_version" >>"$log" 2>&1 ||
+			{ tail -n 5 "$log" >&2; die "apt cannot fetch $lab_source_package: check the network, the proxy and apt's settings"; }
 		sha256sum ./*.deb >SHA256SUMS
 	)
+}
+
+# Whether the package is in the cache, of that version and whole
+source_is_fetched()
+{
+	cd "$lab_cache/deb" 2>/dev/null &&
+		[[ -f ${lab_source_package}_${lab_source_version}_all.deb ]] &&
+		sha256sum --quiet -c SHA256SUMS >/dev/null 2>&1
 }
 
 source_unpack()
@@ -97,12 +142,14 @@ source_check_version()
 
 source_need_debian()
 {
+	source_choose
 	lab_source=$lab_cache/source-$lab_source_version
 	[[ -d $lab_source ]] && return
 	need_space "$lab_cache" 5
 	need_package xz xz-utils
-	(cd "$lab_cache/deb" 2>/dev/null && sha256sum --quiet -c SHA256SUMS >/dev/null 2>&1) ||
+	(source_is_fetched) ||
 		step "fetching $lab_source_package, 160 MB" "10 s, by the network" source_download
+	lab_source=$lab_cache/source-$lab_source_version
 	step "unpacking $lab_source_package" "15 s" source_unpack "$lab_source"
 }
 
