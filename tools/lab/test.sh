@@ -36,6 +36,9 @@ test_list()
 # Programs for a GPU have names that begin with xe_, and a guest with a GPU
 lab_test_gpu=^selftest:xe_
 
+# Programs that are right on a kernel without our patches
+lab_stock_tests=(svm_test svm_devmem_test xe_svm_demo xe_svm_test)
+
 # What a test takes, in seconds, as measured
 lab_test_seconds=$lab_dir/test-seconds
 
@@ -55,6 +58,7 @@ test_all()
 		guests_add test-gpu "IGT and programs on the virtual Battlemage" test_on_gpu all "${on_gpu[@]}"
 		guests_add test-base "the base's own KUnit suites" test_base "${base[@]}"
 		guests_add test-module "loading and unloading the modules" test_modules
+		guests_add test-stock "our modules on Debian's kernel" test_stock
 		guests_run "$(test_guests_at_once)"
 	else
 		((${#tests[@]} == 0)) || guests_add test "tests" test_ours test 2 '' "${tests[@]}"
@@ -177,6 +181,17 @@ test_modules()
 	local tests=(module:vsvm module:xe kernel:kmemleak)
 
 	boot_parse module --name test-module --gpus 1 -- run-tests "${tests[@]}"
+	boot_run || test_note_death "$?" "${tests[@]}"
+}
+
+# Our drivers as modules of Debian's kernel
+test_stock()
+{
+	local tests
+
+	mapfile -t tests < <(printf 'selftest:%s\n' "${lab_stock_tests[@]}")
+	boot_parse stock --name test-stock --gpus 1 -- run-stock-tests "${tests[@]}"
+	boot_files=("$lab_build"/out/modules/{vsvm/vsvm.ko:vsvm.ko,xe/xe.ko:xe.ko})
 	boot_run || test_note_death "$?" "${tests[@]}"
 }
 
