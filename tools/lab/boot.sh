@@ -294,7 +294,7 @@ boot_run()
 		exec_in_root "${boot_on[@]}" qemu-system-x86_64 "${args[@]}" </dev/null &
 		pid=$!
 		# shellcheck disable=SC2064 # now, with this pid
-		trap "kill $pid 2>/dev/null || true; boot_drop_disks" EXIT
+		trap "kill $pid 2>/dev/null || true; boot_drop_disks; ${boot_at_exit:-}" EXIT
 		trap 'exit 130' INT TERM
 		tail -n +1 -f -s 0.2 --pid="$pid" "$boot_host_dir/output" &
 		tail=$!
