@@ -590,7 +590,7 @@ static void devmem_folio(struct drm_pagemap_migration *m, struct devmem_pfns *pf
 	m->pages[i] = src ?: page;
 }
 
-/* Give an entry its pages, as one folio if the numbers allow it. */
+/* Give an entry its pages. A huge hole gets small ones if the numbers allow no other. */
 static void devmem_assign(struct drm_pagemap_migration *m, struct devmem_pfns *pfns,
 			  unsigned long slot, unsigned long i, unsigned int order)
 {
@@ -606,7 +606,7 @@ static void devmem_assign(struct drm_pagemap_migration *m, struct devmem_pfns *p
 	}
 
 	for (j = 0; j < 1UL << order; j++)
-		devmem_folio(m, pfns, slot + j, i + j, 0, src ? src + j : NULL);
+		devmem_folio(m, pfns, slot + j, i + j, 0, NULL);
 }
 
 /*
@@ -649,6 +649,38 @@ static int devmem_list_pfns(struct drm_pagemap_devmem *devmem, unsigned long *ro
 
 	return devmem->ops->populate_devmem_pfn(devmem, devmem->size >> PAGE_SHIFT,
 						room);
+}
+
+/*
+ * Whether each huge page that moves gets a huge one. If not, the core MM would split it
+ * when it is unmapped already, and in the mm that it moves for: after a fork another
+ * process would be left with a huge entry for the first of the small pages. The caller
+ * collects it in small pages instead, which splits it for all.
+ */
+static bool devmem_takes_huge(struct drm_pagemap_migration *m,
+			      struct drm_pagemap_devmem *devmem)
+{
+	bool whole = devmem->size >> PAGE_SHIFT >= m->mv.npages;
+	unsigned long *src = m->mv.src, i, slot = 0;
+	struct devmem_pfns pfns = {};
+	unsigned int order;
+
+	if (!m->huge || devmem_list_pfns(devmem, (unsigned long *)m->addr, &pfns))
+		return true;
+
+	for (i = 0; i < m->mv.npages; i += 1UL << order) {
+		order = entry_order(src[i]);
+		if (!entry_wanted(src[i]))
+			continue;
+		if (whole)
+			slot = i;
+		if (order && migrate_pfn_to_page(src[i]) &&
+		    !pfns_make_folio(&pfns, slot, order))
+			return false;
+		slot += 1UL << order;
+	}
+
+	return true;
 }
 
 /*
@@ -962,9 +994,9 @@ static void clear_entries(struct drm_pagemap_migration *m, unsigned long i,
 /* Map all of a run; it ends before what can't be mapped. */
 static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *copy)
 {
-	unsigned long i, src_index = copy->first;
 	struct page *src = NULL;
 	unsigned int order;
+	unsigned long i;
 	int err;
 
 	/* One space saves IOVAs and flushes, unless there is but one mapping. */
@@ -974,11 +1006,9 @@ static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *co
 				   (copy->end - copy->first) << PAGE_SHIFT);
 
 	for (i = copy->first; i < copy->end; i += 1UL << order) {
-		/* Behind a huge source, its small pages have no entries. */
-		if (m->mv.src[i]) {
+		/* Behind a huge hole there are no entries for its small pages. */
+		if (m->mv.src[i])
 			src = migrate_pfn_to_page(m->mv.src[i]);
-			src_index = i;
-		}
 		order = entry_order(m->mv.dst[i]);
 		if (!m->mv.dst[i]) {
 			clear_entries(m, i, 1);
@@ -986,7 +1016,7 @@ static int copy_map(struct drm_pagemap_migration *m, struct drm_pagemap_copy *co
 		}
 		if (order)
 			clear_entries(m, i + 1, (1UL << order) - 1);
-		err = map_entry(m, copy, i, order, src ? src + (i - src_index) : NULL);
+		err = map_entry(m, copy, i, order, src);
 		if (err) {
 			copy->end = i;
 			return err;
@@ -1133,7 +1163,7 @@ static int migration_copy_mixed(struct drm_pagemap_migration *m)
 	for (i = 0; i < m->mv.npages; i += 1UL << entry_order(m->mv.dst[i])) {
 		if (!m->mv.dst[i])
 			continue;
-		/* The pages behind a huge source go the way of the first one. */
+		/* The pages behind a huge hole go the way of the first one. */
 		if (m->mv.src[i])
 			zdd = entry_zdd(m->mv.src[i]);
 		if (end && !same_engine(zdd, run_zdd)) {
@@ -1337,6 +1367,10 @@ static void migration_abort(struct drm_pagemap_migration *m)
  * To device memory
  */
 
+/* Coherent device memory is fine where it is. */
+#define TO_DEVMEM_FLAGS	(MIGRATE_VMA_SELECT_SYSTEM | MIGRATE_VMA_SELECT_DEVICE_PRIVATE | \
+			 MIGRATE_VMA_SELECT_COMPOUND)
+
 static void migration_to_devmem(struct drm_pagemap_migration *m,
 				struct drm_pagemap *dpagemap,
 				const struct drm_pagemap_migrate_details *details)
@@ -1346,10 +1380,7 @@ static void migration_to_devmem(struct drm_pagemap_migration *m,
 		.details = details,
 		.mv = {
 			.pgmap_owner = dpagemap->pagemap->owner,
-			/* Coherent device memory is fine where it is. */
-			.flags = MIGRATE_VMA_SELECT_SYSTEM |
-				 MIGRATE_VMA_SELECT_DEVICE_PRIVATE |
-				 MIGRATE_VMA_SELECT_COMPOUND,
+			.flags = TO_DEVMEM_FLAGS,
 		},
 	};
 }
@@ -1378,10 +1409,11 @@ static void devmem_put_fence(struct drm_pagemap_devmem *devmem)
 	devmem->pre_migrate_fence = NULL;
 }
 
-static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
-				 struct drm_pagemap_devmem *devmem,
-				 struct vm_area_struct *vma,
-				 unsigned long start, unsigned long end)
+/* Collect, as huge pages those for which @devmem has one. */
+static int collect_for_devmem(struct drm_pagemap_migration *m,
+			      struct drm_pagemap_devmem *devmem,
+			      struct vm_area_struct *vma,
+			      unsigned long start, unsigned long end)
 {
 	int err = collect_vma(m, vma, start, end);
 
@@ -1389,6 +1421,29 @@ static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
 		return err;
 
 	migration_select(m);
+	if (devmem_takes_huge(m, devmem))
+		return 0;
+
+	migration_abort(m);
+	migration_reset(m);
+	m->mv.flags &= ~MIGRATE_VMA_SELECT_COMPOUND;
+	err = collect_vma(m, vma, start, end);
+	if (!err)
+		migration_select(m);
+
+	return err;
+}
+
+static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
+				 struct drm_pagemap_devmem *devmem,
+				 struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end)
+{
+	int err = collect_for_devmem(m, devmem, vma, start, end);
+
+	if (err)
+		return err;
+
 	m->devmem = devmem;
 	if (m->wanted)
 		err = migration_fill_devmem(m);
@@ -1570,7 +1625,7 @@ static void populate_leave(struct drm_pagemap_populate *p, unsigned long start,
 
 /* Collect a chunk and start its copy; then let the one before it land. */
 static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct *vma,
-			  unsigned long start, unsigned long end)
+			  unsigned long start, unsigned long end, unsigned long flags)
 {
 	struct drm_pagemap_migration *m = p->next;
 	struct drm_pagemap_devmem *devmem;
@@ -1578,6 +1633,7 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 
 	/* Memory of a kind that doesn't migrate is all that can't be collected. */
 	migration_reset(m);
+	m->mv.flags = flags;
 	if (!vma_can_move(vma) || collect_vma(m, vma, start, end)) {
 		populate_leave(p, start, end);
 		return 0;
@@ -1591,6 +1647,12 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 	if (IS_ERR(devmem)) {
 		migration_abort(m);
 		return PTR_ERR(devmem);
+	}
+	if (!devmem_takes_huge(m, devmem)) {
+		migration_abort(m);
+		p->spare = devmem;
+		return populate_chunk(p, vma, start, end,
+				      flags & ~MIGRATE_VMA_SELECT_COMPOUND);
 	}
 
 	m->devmem = devmem;
@@ -1703,7 +1765,7 @@ static int populate_step(struct drm_pagemap_populate *p, unsigned long start,
 	start = max(start, vma->vm_start);
 	*next = chunk_end(vma, start, end);
 
-	return populate_chunk(p, vma, start, *next);
+	return populate_chunk(p, vma, start, *next, TO_DEVMEM_FLAGS);
 }
 
 static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long start,
