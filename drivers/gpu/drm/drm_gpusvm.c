@@ -684,9 +684,10 @@ static long walk_time_left(const struct drm_gpusvm_walk *walk)
 }
 
 /*
- * Pages have come, up to @come. The deadline is for those who lose against invalidations,
- * so it begins anew: whenever this is further than before, and a few times if it isn't,
- * since others may have taken away what was there. That is bounded by the pages.
+ * Pages have come, up to @come if they come one after the other, else 0. The deadline is
+ * for those who lose against invalidations, so it begins anew: whenever this is further
+ * than before, and a few times if it isn't, since others may have taken away what was
+ * there. That is bounded by the pages.
  */
 static void walk_renew(struct drm_gpusvm_walk *walk, unsigned long come)
 {
@@ -978,7 +979,7 @@ static int walk_bring(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 	walk->faulted |= !touch;
 	err = touch ? walk_touch(walk, timeout) : walk_fault(walk, mm, timeout);
 	if (!err || err == -EAGAIN)
-		walk_renew(walk, touch ? walk->missing + 1 : walk->npages);
+		walk_renew(walk, 0);
 
 	return touch ? err ?: -EAGAIN : err;
 }
