@@ -10,7 +10,6 @@
  *   SIGBUS there as well, from the copy that fails, but the device's removal waits
  *   for the process to unmap it.
  * - Memory that KSM may merge doesn't move to a device: migrate_vma_setup() here.
- * - A page in device memory is dirty: migrate_vma_pages() here.
  * - A device page has no flags of the page before: zone_device_folio_init() here.
  *
  * Nothing replaces the others of our patches: two migrations may wait for each other
@@ -55,29 +54,6 @@ static inline int modules_migrate_vma_setup(struct migrate_vma *args)
 }
 
 #define migrate_vma_setup(args)	modules_migrate_vma_setup(args)
-
-/*
- * Nobody notices what a device writes to its memory. So that reclaim doesn't drop it
- * once it is back, it is dirty, and no longer freed lazily as after MADV_FREE.
- */
-static inline void modules_migrate_vma_pages(struct migrate_vma *args)
-{
-	unsigned long i;
-
-	migrate_vma_pages(args);
-	for (i = 0; i < args->npages; i++) {
-		struct page *page = migrate_pfn_to_page(args->dst[i]);
-
-		if (!page || !is_device_private_page(page) ||
-		    !(args->src[i] & MIGRATE_PFN_MIGRATE) ||
-		    !migrate_pfn_to_page(args->src[i]))
-			continue;
-		folio_set_swapbacked(page_folio(page));
-		folio_set_dirty(page_folio(page));
-	}
-}
-
-#define migrate_vma_pages(args)	modules_migrate_vma_pages(args)
 
 /* They would go on to the page of RAM that the next contents move to. */
 static inline void modules_zone_device_folio_init(struct folio *folio,
