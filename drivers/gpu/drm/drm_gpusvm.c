@@ -594,9 +594,14 @@ static void walk_buffer_put(struct drm_gpusvm *gpusvm, unsigned long *pfns,
 	kvfree(pfns);
 }
 
+static unsigned long walk_timeout(void)
+{
+	return msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+}
+
 static unsigned long walk_new_deadline(void)
 {
-	return jiffies + msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+	return jiffies + walk_timeout();
 }
 
 /*
@@ -905,6 +910,9 @@ static int walk_fault_piece(struct drm_gpusvm_walk *walk, unsigned long first,
 	piece.default_flags |= HMM_PFN_REQ_FAULT;
 	piece.dev_private_owner = NULL;
 	err = hmm_range_fault_unlocked_timeout(&piece, left);
+	/* A fault that takes all the time may well have brought the pages: look again. */
+	if (err == -EBUSY)
+		err = hmm_range_fault_unlocked_timeout(&piece, walk_timeout());
 	/* A page that can't be had is done with as well, unless others were in the way. */
 	if (!err || (err != -EBUSY && end - first == 1))
 		walk_renew(walk, end);
