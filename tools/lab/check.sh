@@ -153,4 +153,5 @@ check_all()
 	step "checking: kernel-doc" "10 s" check_one kernel-doc 003
 	step "checking: spelling" "10 s" check_one spelling 004
 	step "checking: the virtual GPU's own tests" "1 min" check_one vbmg 005
+	step "checking: commands in READMEs" "10 s" documentation_check_readmes
 }
