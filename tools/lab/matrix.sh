@@ -5,6 +5,10 @@
 # many rows at a time as there are CPUs. A row is made again when what it is made
 # from has changed.
 
+# A row's folder is build/out/matrix/NAME, and /out/row while it is made: with one path
+# for all of them they share what the compiler's cache has of the host's programs,
+# and those of build/out/matrix/seed.
+
 lab_matrix=$lab_build/matrix # of each row NAME.log, .result, .stamp
 
 matrix_rows()
@@ -29,25 +33,37 @@ matrix_files()
 	{ tree_overlay_files; tree_patched_files; } | grep -E '^(drivers|mm|lib|kernel|fs|arch|include)/' | sort -u
 }
 
-matrix_hash()
+# What all rows are made from
+matrix_common_hash()
 {
 	{
-		matrix_rows | grep "^$1|"
 		cat "$lab_top"/configs/{common,matrix}.config "$lab_dir"/matrix{.sh,-objects} "$lab_tree_state.base"
+		cat "$lab_dir/warning-exceptions"
 		say "$lab_root"
 		matrix_files | sed "s,^,$lab_tree/," | xargs -r -d '\n' sha256sum
 	} | sha256sum
 }
 
-# matrix_make NAME ARG...: as kernel_make does for one of ours
+# matrix_hash NAME COMMON
+matrix_hash()
+{
+	{ matrix_rows | grep "^$1|"; say "$2"; } | sha256sum
+}
+
+# matrix_make NAME ARG...: as kernel_make does for one of ours. A header that differs
+# differs in all files: the cache need not look at preprocessed ones. W=1 without
+# kernel-doc, which is a check of its own.
 matrix_make()
 {
-	local out=/out/matrix/$1 cc="ccache gcc"
+	local name=$1 cc="ccache gcc"
 
 	shift
 	[[ " ${row_make[*]} " != *" CROSS_COMPILE="* ]] || cc="ccache aarch64-linux-gnu-gcc"
 	[[ " ${row_make[*]} " != *" CC=clang "* ]] || cc="ccache clang"
-	in_root make -C /src "${row_make[@]}" CC="$cc" HOSTCC="ccache gcc" O="$out" "$@"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	in_root env CCACHE_DEPEND=1 sh -c 'mount --bind "/out/matrix/$0" /out/row && exec "$@"' "$name" \
+		make -C /src "${row_make[@]}" CC="$cc" HOSTCC="ccache gcc" O=/out/row \
+		W=1 cmd_checkdoc= "$@"
 }
 
 # The options that a row asks for, as a fragment
@@ -63,19 +79,35 @@ matrix_options()
 	done
 }
 
+# The host's programs that rows begin with
+matrix_seed()
+{
+	local row_make=(ARCH=x86_64) seed=$lab_build/out/matrix/seed
+
+	[[ ! -f $seed/done ]] || return 0
+	rm -rf "$seed"
+	mkdir -p "$seed"
+	logged "$lab_build/log/matrix-seed.log" matrix_make seed -j"$lab_jobs" allnoconfig prepare
+	touch "$seed/done"
+}
+
 matrix_configure()
 {
-	local name=$1 out=$lab_build/out/matrix/$1 refused
+	local name=$1 out=$lab_build/out/matrix/$1 refused base=allnoconfig
+	local fragments=("$lab_top"/configs/{common,matrix}.config)
 
-	mkdir -p "$out"
-	if [[ ${row_options[*]} == all ]]; then
-		matrix_make "$name" allmodconfig
-	else
-		config_last "$lab_top"/configs/{common,matrix}.config <(matrix_options) >"$out/requested.config"
-		matrix_make "$name" KCONFIG_ALLCONFIG="/out/matrix/$name/requested.config" allnoconfig
-		refused=$(matrix_options | config_refused "$out/.config")
-		[[ -z $refused ]] || die "this kernel does not grant $refused"
+	if [[ ! -d $out ]]; then
+		mkdir "$out"
+		cp -a "$lab_build/out/matrix/seed/"{scripts,tools} "$out"
 	fi
+	if [[ ${row_options[0]} == all ]]; then
+		base=allmodconfig
+		fragments=()
+	fi
+	config_last "${fragments[@]}" <(matrix_options) >"$out/requested.config"
+	matrix_make "$name" KCONFIG_ALLCONFIG=/out/row/requested.config "$base"
+	refused=$(matrix_options | config_refused "$out/.config")
+	[[ -z $refused ]] || die "this kernel does not grant $refused"
 	matrix_make "$name" prepare
 }
 
@@ -109,19 +141,22 @@ matrix_objects()
 	matrix_files | sed -n 's/\.c$/.o/p' | grep -xF -f <(matrix_kbuild_objects "$1")
 }
 
-# matrix_compile NAME LOG: make the objects anew, which the compiler's cache makes
-# short, for what the compiler says about them
+# matrix_compile NAME LOG: make the objects. Those that are there were made by a run
+# without findings; after any other run all are made anew, for what the compiler
+# says about them.
 matrix_compile()
 {
-	local name=$1 log=$2 objects object
+	local name=$1 log=$2 out=$lab_build/out/matrix/$1 objects object
 
-	matrix_configure "$name" >"$log" 2>&1 || { say "# tools/lab/matrix: cannot be configured"; return; }
+	(matrix_configure "$name") >"$log" 2>&1 ||
+		{ say "# it cannot be configured"; sed 's/^/#   /' "$log" | tail -n 5; return; }
 	mapfile -t objects < <(matrix_objects "$name")
-	((${#objects[@]})) || { say "# tools/lab/matrix: none of our files is in it"; return; }
-	(cd "$lab_build/out/matrix/$name" && rm -f "${objects[@]}")
-	matrix_make "$name" -k W=1 "${objects[@]}" >>"$log" 2>&1 || true
+	((${#objects[@]})) || { say "# none of our files is in it"; return; }
+	[[ -f $out/clean ]] || (cd "$out" && rm -f "${objects[@]}")
+	rm -f "$out/clean"
+	matrix_make "$name" -k "${objects[@]}" >>"$log" 2>&1 || true
 	for object in "${objects[@]}"; do
-		[[ -f $lab_build/out/matrix/$name/$object ]] || say "# ${object%.o}.c does not compile"
+		[[ -f $out/$object ]] || say "# ${object%.o}.c does not compile"
 	done
 	say "${#objects[@]} objects"
 }
@@ -134,13 +169,13 @@ matrix_findings()
 		grep -vE -f <(check_exceptions warning-exceptions) | sort -u | sed 's/^/# /' || true
 }
 
-# matrix_one NAME: leaves its result, findings and last a line that counts
+# matrix_one NAME COMMON: leaves its result, findings and last a line that counts
 matrix_one()
 {
 	local name=$1 result=$lab_matrix/$1.result log=$lab_matrix/$1.log hash start=$SECONDS
 	local row_make row_options
 
-	hash=$(matrix_hash "$name")
+	hash=$(matrix_hash "$name" "$2")
 	[[ $(cat "$lab_matrix/$name.stamp" 2>/dev/null) != "$hash" ]] || return 0
 	rm -f "$lab_matrix/$name.stamp" "$result"
 	matrix_row "$name"
@@ -148,10 +183,9 @@ matrix_one()
 	matrix_findings "$log" | cat - "$result.new" >"$result"
 	rm "$result.new"
 	if grep -q '^#' "$result"; then
-		sed -n '/ error: /,+8s/^/#   /p' "$log" | head -n 40 | cat - "$result" >"$result.new"
-		mv "$result.new" "$result"
 		say "    $name FAILED ($((SECONDS - start)) s)"
 	else
+		touch "$lab_build/out/matrix/$name/clean"
 		say "$hash" >"$lab_matrix/$name.stamp"
 		say "    $name: $(tail -n 1 "$result") ($((SECONDS - start)) s)"
 	fi
@@ -167,20 +201,22 @@ matrix_ktap()
 	{
 		echo 1..1
 		grep '^#' "$result" || true
-		echo "$verdict 1 $1: $(tail -n 1 "$result")"
+		echo "$verdict 1 $1: $(tail -n 1 "$result" | sed 's/^# *//')"
 	} >"$lab_check/$2-check-matrix-$1"
 }
 
 # matrix_check [NAME]...: all rows, or these
 matrix_check()
 {
-	local name names=("$@") n=100
+	local name names=("$@") n=100 common
 
-	mkdir -p "$lab_matrix" "$lab_build/out/matrix"
+	mkdir -p "$lab_matrix" "$lab_build/out/matrix" "$lab_build/out/row"
 	((${#names[@]})) || mapfile -t names < <(matrix_rows | cut -d'|' -f1)
+	matrix_seed
+	common=$(matrix_common_hash)
 	for name in "${names[@]}"; do
 		(($(jobs -rp | wc -l) < lab_jobs)) || wait -n || true
-		matrix_one "$name" &
+		matrix_one "$name" "$common" &
 	done
 	wait
 	for name in "${names[@]}"; do
