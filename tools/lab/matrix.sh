@@ -16,12 +16,12 @@ matrix_rows()
 	sed -e '/^#/d' -e 's/ *| */|/g' "$lab_dir/matrix"
 }
 
-# matrix_row NAME: sets row_make, row_options
+# matrix_row NAME: sets row_make, row_without, row_options
 matrix_row()
 {
 	local name make options
 
-	IFS='|' read -r name make options < <(matrix_rows | grep "^$1|")
+	IFS='|' read -r name make row_without options < <(matrix_rows | grep "^$1|")
 	[[ -n $name ]] || die "tools/lab/matrix has no row $1"
 	read -r -a row_make <<<"$make"
 	read -r -a row_options <<<"$options"
@@ -141,6 +141,18 @@ matrix_objects()
 	matrix_files | sed -n 's/\.c$/.o/p' | grep -xF -f <(matrix_kbuild_objects "$1")
 }
 
+# matrix_expect OBJECT...: they are all of our files but those of row_without
+matrix_expect()
+{
+	local without objects
+
+	without=$(tr ' ' '\n' <<<"${row_without:-^$}")
+	objects=$(printf '%s\n' "$@")
+	matrix_files | sed -n 's/\.c$/.o/p' | grep -vxF "$objects" | grep -vE "$without" |
+		sed 's/^/# not in this configuration: /' || true
+	grep -E "$without" <<<"$objects" | sed 's/^/# in this configuration, and should not be: /' || true
+}
+
 # matrix_compile NAME LOG: make the objects. Those that are there were made by a run
 # without findings; after any other run all are made anew, for what the compiler
 # says about them.
@@ -152,6 +164,7 @@ matrix_compile()
 		{ say "# it cannot be configured"; sed 's/^/#   /' "$log" | tail -n 5; return; }
 	mapfile -t objects < <(matrix_objects "$name")
 	((${#objects[@]})) || { say "# none of our files is in it"; return; }
+	matrix_expect "${objects[@]}"
 	[[ -f $out/clean ]] || (cd "$out" && rm -f "${objects[@]}")
 	rm -f "$out/clean"
 	matrix_make "$name" -k "${objects[@]}" >>"$log" 2>&1 || true
@@ -173,7 +186,7 @@ matrix_findings()
 matrix_one()
 {
 	local name=$1 result=$lab_matrix/$1.result log=$lab_matrix/$1.log hash start=$SECONDS
-	local row_make row_options
+	local row_make row_without row_options
 
 	hash=$(matrix_hash "$name" "$2")
 	[[ $(cat "$lab_matrix/$name.stamp" 2>/dev/null) != "$hash" ]] || return 0
