@@ -167,7 +167,8 @@ matrix_compile()
 	matrix_expect "${objects[@]}"
 	[[ -f $out/clean ]] || (cd "$out" && rm -f "${objects[@]}")
 	rm -f "$out/clean"
-	matrix_make "$name" -k "${objects[@]}" >>"$log" 2>&1 || true
+	matrix_make "$name" -k "${objects[@]}" >>"$log" 2>&1 ||
+		say "# make has failed: $(grep -m 1 '\*\*\*' "$log")"
 	for object in "${objects[@]}"; do
 		[[ -f $out/$object ]] || say "# ${object%.o}.c does not compile"
 	done
