@@ -2501,13 +2501,11 @@ static int fault_migrate(struct vm_fault *vmf, struct drm_pagemap *dpagemap,
 }
 
 /*
- * A huge folio that is mapped by small page table entries, since it was moved or
- * unmapped in part, is split before anything is collected. migrate_vma_setup() does
- * it, and has the page of the fault locked and referenced then, but goes on to take
- * the first page for the one that the CPU has locked. So it collects nothing but the
- * page of the fault here, which at most stays where it is.
+ * A module for a kernel that can't split a page's folio has migrate_vma_setup() do it. It
+ * collects nothing but the page of the fault, which at most stays where it is. It locks
+ * that page some time after the split, in which others may take it.
  */
-static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
+static int fault_split_by_vma(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
 {
 	unsigned long addr = vmf->address & PAGE_MASK, src, dst;
 	struct migrate_vma mv = {
@@ -2522,10 +2520,6 @@ static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
 	};
 	int err;
 
-	/* Only a fault on a huge entry has no page table to point to. */
-	if (!vmf->pte || !folio_test_large(page_folio(vmf->page)))
-		return 0;
-
 	err = migrate_vma_setup(&mv);
 	if (err)
 		return err;
@@ -2536,6 +2530,26 @@ static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
 	stat_add(dpagemap, DRM_PAGEMAP_STAT_SPLIT, 1);
 
 	return 0;
+}
+
+/*
+ * A huge folio that is mapped by small page table entries, since it was moved or
+ * unmapped in part, is split before anything is collected. migrate_vma_setup() would
+ * do it, but then take the first page for the one that the CPU has locked.
+ */
+static int fault_split(struct vm_fault *vmf, struct drm_pagemap *dpagemap)
+{
+	int err;
+
+	/* Only a fault on a huge entry has no page table to point to. */
+	if (!vmf->pte || !folio_test_large(page_folio(vmf->page)))
+		return 0;
+
+	err = split_page_folio(dpagemap, vmf->page);
+	if (err == -EOPNOTSUPP)
+		return fault_split_by_vma(vmf, dpagemap);
+
+	return err ? -EBUSY : 0;
 }
 
 /*

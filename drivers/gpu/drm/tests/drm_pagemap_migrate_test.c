@@ -319,6 +319,24 @@ static void shared_huge_folio_moves_to_fragmented_memory(struct kunit *test)
 	mmput(child);
 }
 
+/* The same from device to device. */
+static void shared_huge_folio_moves_to_a_fragmented_peer(struct kunit *test)
+{
+	const struct layout_case *c = test->param_value;
+	struct mm_struct *child;
+
+	map_huge_filled(test, SVM_BASE);
+	KUNIT_EXPECT_EQ(test, vram_populate(test, &vrams[1], SVM_BASE, SZ_2M), 0);
+	child = svm_fork(test);
+	vrams[0].rules.layout = c->layout;
+	populate_all(test, SVM_BASE, SZ_2M);
+	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_2M);
+	KUNIT_EXPECT_EQ(test, vram_spot(child, SVM_BASE).huge, c->huge);
+	vram_expect_mm(test, child, SVM_BASE, SZ_2M);
+	vram_expect(test, SVM_BASE, SZ_2M);
+	mmput(child);
+}
+
 /* Part of a huge folio of a peer, and of one's own that comes back in part. */
 static void part_of_a_huge_folio_moves_on(struct kunit *test)
 {
@@ -871,6 +889,7 @@ static struct kunit_case drm_pagemap_migrate_cases[] = {
 	KUNIT_CASE_PARAM(huge_page_fits_fragmented_memory, layout_gen_params),
 	KUNIT_CASE_PARAM(huge_folio_moves_to_a_fragmented_peer, layout_gen_params),
 	KUNIT_CASE_PARAM(shared_huge_folio_moves_to_fragmented_memory, layout_gen_params),
+	KUNIT_CASE_PARAM(shared_huge_folio_moves_to_a_fragmented_peer, layout_gen_params),
 	KUNIT_CASE(part_of_a_huge_folio_moves_on),
 	KUNIT_CASE_PARAM(sources_of_all_kinds_move, source_gen_params),
 	KUNIT_CASE(peer_out_of_reach_stays),

@@ -212,6 +212,15 @@ static void uffd_missing(struct soak_worker *w, struct soak_piece *p)
 	end(w, &watch);
 }
 
+/* Memory that is dropped after MADV_FREE takes its protection along */
+static bool any_is_lazy(const struct soak_piece *p, struct soak_part part)
+{
+	for (unsigned int n = part.first; n < part.first + part.pages; n++)
+		if (p->page[n].lazy)
+			return true;
+	return false;
+}
+
 /*
  * Without a page there is nothing to protect. A page that KSM replaces is no longer
  * protected, whoever writes to it.
@@ -239,7 +248,7 @@ static void uffd_protect(struct soak_worker *w, struct soak_piece *p)
 		.start = soak_at(p, first), .len = soak_bytes(part.pages),
 	};
 
-	if (!part.pages || !soak.uffd)
+	if (!part.pages || !soak.uffd || any_is_lazy(p, part))
 		return;
 	populate(w, p, part);
 	if (!begin(w, &watch, WP_FEATURES, UFFDIO_REGISTER_MODE_WP))
@@ -292,7 +301,7 @@ static void uffd_track(struct soak_worker *w, struct soak_piece *p)
 	bool written[MOST_PAGES] = { };
 	int fd;
 
-	if (!part.pages || !soak.uffd)
+	if (!part.pages || !soak.uffd || any_is_lazy(p, part))
 		return;
 	populate(w, p, part);
 	fd = open_uffd(WP_FEATURES | UFFD_FEATURE_WP_ASYNC);
