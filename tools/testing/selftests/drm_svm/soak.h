@@ -100,9 +100,14 @@ struct soak_piece {
 	unsigned int events;
 };
 
-enum soak_op_what { SOAK_FILL, SOAK_COPY, SOAK_ADD, SOAK_ATOMIC, SOAK_SUM };
+enum soak_op_what {
+	SOAK_FILL, SOAK_COPY, SOAK_ADD, SOAK_ATOMIC, SOAK_SUM, SOAK_READ_ADD
+};
 
-/* A job of a device; ADD and ATOMIC go to @count words, @stride bytes apart */
+/*
+ * A job of a device; ADD and ATOMIC go to @count words, @stride bytes apart,
+ * READ_ADD reads a word and adds to it
+ */
 struct soak_op {
 	enum soak_op_what what;
 	char *dst;
@@ -113,7 +118,7 @@ struct soak_op {
 
 struct soak_outcome {
 	int status;
-	uint64_t fault_addr, result;
+	uint64_t fault_addr, result, faults;
 };
 
 /*
@@ -131,6 +136,7 @@ struct soak_backend {
 	 */
 	bool exact;
 	bool bytes_only;		/* fills with one byte over and over */
+	bool counts_faults;		/* of each job */
 	/* Atomic accesses move memory to the device, or fail where it can't move */
 	bool atomics_move;
 	size_t copy_unit;

@@ -270,6 +270,58 @@ static void device_sum(struct soak_worker *w, struct soak_piece *p)
 }
 
 /*
+ * What a read fault costs: memory that only this process has is mapped for writing
+ * at once. Anything may come between a read and a write, but not each time.
+ */
+
+#define COST_TRIES	16
+
+/* The page faults that a read and a write of a fresh page take, or -1 */
+static long read_add_faults(struct soak_worker *w)
+{
+	uint64_t *word = mmap(NULL, soak.page, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct soak_op op = {
+		.what = SOAK_READ_ADD, .dst = (char *)word, .value = svm_rand(&w->rand),
+	};
+	struct soak_outcome out = { };
+	uint64_t old = svm_rand(&w->rand);
+	long faults = -1;
+
+	if (word == MAP_FAILED) {
+		soak_fail(w, "no page: %s", strerror(errno));
+		return -1;
+	}
+	*word = old;
+	w->jobs++;
+	if (soak.backend->submit(w, &op) || soak.backend->wait(w, &out) || out.status)
+		soak_fail(w, "read and add: %d, %s", out.status, svm_why());
+	else if (*word != old + op.value)
+		soak_fail(w, "a read and a write of a fresh page left %#llx, not %#llx",
+			  (unsigned long long)*word,
+			  (unsigned long long)(old + op.value));
+	else
+		faults = out.faults;
+	munmap(word, soak.page);
+	return faults;
+}
+
+static void device_cost(struct soak_worker *w, struct soak_piece *p)
+{
+	long faults = 0;
+
+	(void)p;
+	for (int i = 0; soak.backend->counts_faults && i < COST_TRIES; i++) {
+		faults = read_add_faults(w);
+		if (faults <= 1)
+			return;
+	}
+	if (faults > 1)
+		soak_fail(w, "a read and a write of a fresh page took %ld faults, %d times",
+			  faults, COST_TRIES);
+}
+
+/*
  * Where memory is. What can't move stays, and so does that for which there is no
  * room.
  */
@@ -370,6 +422,7 @@ const struct soak_operation soak_device_ops[] = {
 	{ "device atomics", device_atomic, 5, 0, 0 },
 	{ "device copy", device_copy, 12, 0, 0 },
 	{ "device sum", device_sum, 5, 0, 0 },
+	{ "device cost", device_cost, 1, 0, 0 },
 	{ "prefetch", device_prefetch, 8, 0, 0 },
 	{ "prefer", device_prefer, 3, 0, 0 },
 	{ "shared words", device_shared, 3, 0, 0 },

@@ -120,6 +120,8 @@ static struct drm_vsvm_op translate(const struct soak_op *op)
 		return svm_copy(op->dst, op->src, op->len);
 	case SOAK_SUM:
 		return svm_sum(op->src, op->len);
+	case SOAK_READ_ADD:
+		return svm_sum(op->dst, 8);
 	case SOAK_ADD:
 		return svm_add(op->dst, 8, op->value);
 	case SOAK_ATOMIC:
@@ -137,6 +139,8 @@ static int submit(struct soak_worker *w, const struct soak_op *op)
 	unsigned int n = 1;
 
 	queues->used = &queues->queue[soak_below(w, soak.devices)];
+	if (op->what == SOAK_READ_ADD)
+		ops[n++] = svm_add(op->dst, 8, op->value);
 	if (op->what == SOAK_ADD && op->stride == 8)
 		ops[0].length = op->count * 8;
 	else if (op->what == SOAK_ADD)
@@ -156,6 +160,7 @@ static int wait_for(struct soak_worker *w, struct soak_outcome *out)
 	out->status = outcome.status;
 	out->fault_addr = outcome.fault_addr;
 	out->result = outcome.result;
+	out->faults = outcome.faults;
 	return 0;
 }
 
@@ -243,6 +248,7 @@ static const struct soak_backend vsvm = {
 	.num_rounds = ARRAY_SIZE(rounds),
 	.threads = 3,
 	.exact = true,
+	.counts_faults = true,
 	.copy_unit = 1,
 	.max_words = 512,
 	.places = 2,
