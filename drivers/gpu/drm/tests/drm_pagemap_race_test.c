@@ -5,7 +5,9 @@
  * may anyone see what was not written, and in the end everything is there, once.
  */
 
+#include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/mmu_notifier.h>
 #include <linux/prandom.h>
 #include <linux/sched/mm.h>
 
@@ -583,11 +585,86 @@ static void waiting_for_memory_lets_the_device_go(struct kunit *test)
 	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
 }
 
+/**
+ * struct usurper - Puts a new huge page where a large folio is being split
+ *
+ * @notifier: Watches the memory
+ * @task: Does it
+ */
+struct usurper {
+	struct mmu_interval_notifier notifier;
+	struct svm_task *task;
+};
+
+static long discard_and_touch(struct svm_task *task)
+{
+	svm_discard(task->test, SVM_BASE, SZ_2M);
+
+	return put_user(task->addr, (u64 __user *)SVM_BASE);
+}
+
+/* The split unmaps the folio for the task that waits here, which has no page table lock. */
+static bool usurp(struct mmu_interval_notifier *notifier,
+		  const struct mmu_notifier_range *range, unsigned long seq)
+{
+	struct usurper *usurper = container_of(notifier, struct usurper, notifier);
+	struct svm_task *task = usurper->task;
+
+	if (task) {
+		usurper->task = NULL;
+		svm_start(task);
+		svm_join(task);
+	}
+
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops usurper_ops = {
+	.invalidate = usurp,
+};
+
+/*
+ * A folio that migrate_vma_setup() splits begins behind the first page, and is gone,
+ * with the page table, when it is split. What it collects is no more than asked for.
+ */
+static void page_table_goes_during_a_split(struct kunit *test)
+{
+	unsigned long npages = NPAGES(SZ_2M);
+	unsigned long *pfns = kunit_kcalloc(test, 4 * npages, sizeof(*pfns), GFP_KERNEL);
+	struct migrate_vma mv = {
+		.start = SVM_BASE,
+		.end = SVM_BASE + SZ_2M,
+		.src = pfns,
+		.dst = pfns + 2 * npages,
+		.flags = MIGRATE_VMA_SELECT_SYSTEM | MIGRATE_VMA_SELECT_COMPOUND,
+	};
+	struct usurper usurper = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, pfns);
+	svm_map_huge(test, SVM_BASE);
+	vram_fill(test, SVM_BASE, SZ_2M);
+	svm_discard(test, SVM_BASE, PAGE_SIZE);
+	usurper.task = svm_prepare(test, discard_and_touch, 1, NULL);
+	KUNIT_ASSERT_EQ(test, mmu_interval_notifier_insert(&usurper.notifier, current->mm,
+							   SVM_BASE, SZ_2M, &usurper_ops), 0);
+	mmap_read_lock(current->mm);
+	mv.vma = vma_lookup(current->mm, SVM_BASE);
+	KUNIT_EXPECT_EQ(test, migrate_vma_setup(&mv), 0);
+	KUNIT_EXPECT_NULL(test, usurper.task);
+	KUNIT_EXPECT_LE(test, mv.npages, npages);
+	migrate_vma_pages(&mv);
+	migrate_vma_finalize(&mv);
+	mmap_read_unlock(current->mm);
+	mmu_interval_notifier_remove(&usurper.notifier);
+	KUNIT_EXPECT_EQ(test, svm_read(test, SVM_BASE), 1);
+}
+
 static struct kunit_case drm_pagemap_race_cases[] = {
 	KUNIT_CASE_PARAM(contents_survive, race_gen_params),
 	KUNIT_CASE(exit_meets_migration),
 	KUNIT_CASE(unplug_meets_migration),
 	KUNIT_CASE(waiting_for_memory_lets_the_device_go),
+	KUNIT_CASE(page_table_goes_during_a_split),
 	{}
 };
 
