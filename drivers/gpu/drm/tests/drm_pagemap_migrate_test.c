@@ -114,6 +114,30 @@ static void pinned_huge_page_is_left(struct kunit *test)
 	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_2M + SZ_64K);
 }
 
+/* Nor does a large folio that can't be split, in the page table that it shares. */
+static void pinned_part_keeps_no_other_page_back(struct kunit *test)
+{
+	unsigned long small = SVM_BASE + SZ_1M;
+	struct drm_pagemap_migrate_stats stats;
+	struct page *page;
+
+	svm_map_huge(test, SVM_BASE);
+	vram_fill(test, SVM_BASE, SZ_2M);
+	svm_discard(test, small, SZ_1M);
+	vram_fill(test, small, SZ_1M);
+	page = pin(test, SVM_BASE + SZ_64K);
+	KUNIT_ASSERT_TRUE(test, PageCompound(page));
+	KUNIT_EXPECT_EQ(test, populate(test, SVM_BASE, SZ_2M, &stats), -EBUSY);
+	expect_stats(test, &stats, NPAGES(SZ_1M), 0, NPAGES(SZ_1M));
+	vram_expect_in(test, &vrams[0], small, SZ_1M);
+	vram_expect_in_ram(test, SVM_BASE, SZ_1M);
+	unpin_user_page(page);
+
+	KUNIT_EXPECT_EQ(test, populate(test, SVM_BASE, SZ_2M, &stats), 0);
+	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_2M);
+	vram_expect(test, SVM_BASE, SZ_2M);
+}
+
 /* migrate_to_devmem() is best effort, too; here the allocation covers it all. */
 static void pinned_page_keeps_no_other_of_an_allocation_back(struct kunit *test)
 {
@@ -877,9 +901,30 @@ static void many_chunks_move(struct kunit *test)
 	unpin_user_page(page);
 }
 
+/* Nobody may touch it, so it takes no memory. */
+static void guard_area_stays_empty(struct kunit *test)
+{
+	struct drm_pagemap_migrate_stats stats;
+
+	svm_map(test, SVM_BASE, SZ_64K, RW);
+	svm_map(test, SVM_BASE + SZ_64K, SZ_64K, PROT_NONE);
+	svm_map(test, SVM_BASE + SZ_128K, SZ_64K, RW);
+	vram_fill(test, SVM_BASE, SZ_64K);
+	vram_fill(test, SVM_BASE + SZ_128K, SZ_64K);
+	KUNIT_EXPECT_EQ(test, populate(test, SVM_BASE, 3 * SZ_64K, &stats), 0);
+	expect_stats(test, &stats, NPAGES(2 * SZ_64K), 0, 0);
+	KUNIT_EXPECT_EQ(test, vram_stat(&vrams[0], DRM_PAGEMAP_STAT_ZEROED), 0);
+	KUNIT_EXPECT_EQ(test, vram_count_place(VRAM_NOWHERE, SVM_BASE + SZ_64K, SZ_64K),
+			NPAGES(SZ_64K));
+	vram_expect(test, SVM_BASE, SZ_64K);
+	vram_expect(test, SVM_BASE + SZ_128K, SZ_64K);
+}
+
 static struct kunit_case drm_pagemap_migrate_cases[] = {
+	KUNIT_CASE(guard_area_stays_empty),
 	KUNIT_CASE(pinned_page_keeps_no_other_back),
 	KUNIT_CASE(pinned_huge_page_is_left),
+	KUNIT_CASE(pinned_part_keeps_no_other_page_back),
 	KUNIT_CASE(pinned_page_keeps_no_other_of_an_allocation_back),
 	KUNIT_CASE_PARAM(emptiness_becomes_zeroes, empty_gen_params),
 	KUNIT_CASE(huge_hole_becomes_a_huge_folio),
