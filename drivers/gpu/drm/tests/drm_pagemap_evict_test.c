@@ -6,6 +6,7 @@
 
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/rmap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
@@ -312,6 +313,35 @@ static void cpu_waits_for_an_eviction(struct kunit *test)
 	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
 }
 
+/*
+ * Migration entries keep no anon_vma, and the process may unmap what is on its way:
+ * who looks for the entries later keeps it.
+ */
+static void unmapped_memory_keeps_its_anon_vma(struct kunit *test)
+{
+	struct vram_bo *bo = populate_filled(test, SVM_BASE, SZ_64K);
+	struct page *page = vram_spot(current->mm, SVM_BASE).page;
+	unsigned long mapping = (unsigned long)page_folio(page)->mapping;
+	struct svm_task *evictor;
+	struct anon_vma *anon_vma;
+	struct svm_gate gate;
+
+	KUNIT_ASSERT_EQ(test, mapping & FOLIO_MAPPING_FLAGS, FOLIO_MAPPING_ANON);
+	anon_vma = (struct anon_vma *)(mapping - FOLIO_MAPPING_ANON);
+	svm_gate_init(&gate);
+	vram_gate_set(&gate);
+	vrams[0].rules.copy = vram_gate_copies;
+	evictor = svm_run(test, evict_task, 0, bo);
+	wait_for_completion_timeout(&gate.entered, SVM_PATIENCE);
+	vram_gate_set(NULL);
+	svm_munmap(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_GT(test, atomic_read(&anon_vma->refcount), 0);
+	complete_all(&gate.open);
+	KUNIT_EXPECT_EQ(test, svm_join(evictor), 0);
+	vram_flush();
+	expect_gone(test, bo);
+}
+
 static void eviction_waits_for_a_cpu_fault(struct kunit *test)
 {
 	struct vram_bo *bo = populate_filled(test, SVM_BASE, SZ_128K);
@@ -563,6 +593,7 @@ static struct kunit_case drm_pagemap_evict_cases[] = {
 	KUNIT_CASE_SLOW(eviction_waits_for_a_lock),
 	KUNIT_CASE(eviction_can_be_killed),
 	KUNIT_CASE(cpu_waits_for_an_eviction),
+	KUNIT_CASE(unmapped_memory_keeps_its_anon_vma),
 	KUNIT_CASE(eviction_waits_for_a_cpu_fault),
 	KUNIT_CASE(pages_of_others_stay),
 	KUNIT_CASE(eviction_does_not_wait_for_a_timeslice),
