@@ -2785,6 +2785,7 @@ EXPORT_SYMBOL(drm_pagemap_put);
  */
 void drm_pagemap_destroy(struct drm_pagemap *dpagemap, bool is_atomic_or_reclaim)
 {
+	drm_pagemap_cache_leave(dpagemap);
 	if (dpagemap->ops->destroy)
 		dpagemap->ops->destroy(dpagemap, is_atomic_or_reclaim);
 	else

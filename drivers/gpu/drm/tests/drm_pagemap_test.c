@@ -12,6 +12,7 @@
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
+#include <drm/drm_pagemap_util.h>
 #include <drm/drm_print.h>
 
 #include "drm_pagemap_fixture.h"
@@ -184,6 +185,40 @@ static void pagemap_lives_again(struct kunit *test)
 	}
 	drm_pagemap_put(&dpagemap);
 	expect_gpu_refs(test, gpu, 0);
+}
+
+/* A device that is unplugged frees its pagemap at once, and its cache must not look. */
+static void cache_forgets_what_is_freed(struct kunit *test)
+{
+	struct gpu *gpu = gpu_create(test);
+	struct drm_pagemap_shrinker *shrinker;
+	struct drm_pagemap_cache *cache;
+	struct drm_pagemap *dpagemap;
+
+	gpu->ops.destroy = NULL;
+	shrinker = drm_pagemap_shrinker_create_devm(gpu->drm);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, shrinker);
+	cache = drm_pagemap_cache_create_devm(shrinker);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cache);
+	dpagemap = drm_pagemap_create(gpu->drm, &vrams[0].pagemap, &gpu->ops);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dpagemap);
+
+	KUNIT_ASSERT_EQ(test, drm_pagemap_cache_lock_lookup(cache), 0);
+	KUNIT_EXPECT_NULL(test, drm_pagemap_get_from_cache(cache));
+	drm_pagemap_cache_set_pagemap(cache, dpagemap);
+
+	/* Unused, and used again */
+	drm_pagemap_put(dpagemap);
+	KUNIT_EXPECT_NULL(test, drm_pagemap_get_from_cache_if_active(cache));
+	KUNIT_EXPECT_PTR_EQ(test, drm_pagemap_get_from_cache(cache), dpagemap);
+
+	gpu->drm->unplugged = true;
+	drm_pagemap_put(dpagemap);
+	gpu->drm->unplugged = false;
+	expect_gpu_refs(test, gpu, 0);
+	KUNIT_EXPECT_NULL(test, drm_pagemap_get_from_cache_if_active(cache));
+	KUNIT_EXPECT_NULL(test, drm_pagemap_get_from_cache(cache));
+	drm_pagemap_cache_unlock_lookup(cache);
 }
 
 static void destroy_is_told_its_context(struct kunit *test)
@@ -611,6 +646,7 @@ static struct kunit_case drm_pagemap_cases[] = {
 	KUNIT_CASE(pagemap_without_destroy_is_freed),
 	KUNIT_CASE(no_pagemap_is_fine),
 	KUNIT_CASE(pagemap_lives_again),
+	KUNIT_CASE(cache_forgets_what_is_freed),
 	KUNIT_CASE(destroy_is_told_its_context),
 	KUNIT_CASE(driver_that_goes_is_refused),
 	KUNIT_CASE(pages_hold_the_pagemap),
