@@ -1631,6 +1631,10 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 	struct drm_pagemap_devmem *devmem;
 	int err;
 
+	/* Nobody may touch it: it would take memory that the process does not use. */
+	if (!vma_is_accessible(vma))
+		return 0;
+
 	/* Memory of a kind that doesn't migrate is all that can't be collected. */
 	migration_reset(m);
 	m->mv.flags = flags;

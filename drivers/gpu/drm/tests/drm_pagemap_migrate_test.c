@@ -641,9 +641,9 @@ static void protection_stays(struct kunit *test)
 	u64 __user *p = (u64 __user *)SVM_BASE;
 
 	vram_map_filled(test, SVM_BASE, SZ_64K);
-	svm_mprotect(test, SVM_BASE, SZ_32K, PROT_NONE);
 	svm_mprotect(test, SVM_BASE + SZ_32K, SZ_32K, PROT_READ);
 	populate_all(test, SVM_BASE, SZ_64K);
+	svm_mprotect(test, SVM_BASE, SZ_32K, PROT_NONE);
 	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_64K);
 	KUNIT_EXPECT_FALSE(test, vram_spot(current->mm, SVM_BASE + SZ_32K).writable);
 	KUNIT_EXPECT_EQ(test, put_user(1, p), -EFAULT);
