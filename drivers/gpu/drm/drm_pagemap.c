@@ -2582,6 +2582,8 @@ static vm_fault_t fault_result(int err)
 	switch (err) {
 	case 0:
 	case -EBUSY:	/* Lost a race: the CPU tries again if it has to. */
+	case -EINTR:	/* The copy has waited: after the signal the CPU comes again. */
+	case -ERESTARTSYS:
 		return 0;
 	case -ENOMEM:
 		return VM_FAULT_OOM;

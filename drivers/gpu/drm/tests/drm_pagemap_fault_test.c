@@ -386,6 +386,24 @@ static void failed_copy_loses_nothing(struct kunit *test)
 	vram_expect(test, SVM_BASE, SZ_64K);
 }
 
+static int signal_copies;
+
+/* As a driver that waits for room in its batches, so that a signal ends that */
+static int copy_with_a_signal(struct vram_copy *copy)
+{
+	return signal_copies-- > 0 ? -ERESTARTSYS : 0;
+}
+
+static void signal_is_no_bus_error(struct kunit *test)
+{
+	populate_filled(test, SVM_BASE, SZ_64K);
+	vrams[0].rules.copy = copy_with_a_signal;
+	signal_copies = 2;
+	KUNIT_EXPECT_EQ(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_ERROR, 0);
+	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_64K);
+	vram_expect(test, SVM_BASE, SZ_64K);
+}
+
 /* An engine that can't do the window may still do a page. */
 static int fail_long_copy(struct vram_copy *copy)
 {
@@ -665,6 +683,7 @@ static struct kunit_case drm_pagemap_fault_cases[] = {
 	KUNIT_CASE(timeslice_binds_one_process_alone),
 	KUNIT_CASE(timeslice_does_not_delay_munmap),
 	KUNIT_CASE(failed_copy_loses_nothing),
+	KUNIT_CASE(signal_is_no_bus_error),
 	KUNIT_CASE(page_comes_if_the_window_can_not),
 	KUNIT_CASE(nothing_is_copied_before_the_fence),
 	KUNIT_CASE(error_of_a_fence_undoes_all),
