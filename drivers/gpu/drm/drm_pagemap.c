@@ -665,8 +665,10 @@ static bool devmem_takes_huge(struct drm_pagemap_migration *m,
 	struct devmem_pfns pfns = {};
 	unsigned int order;
 
-	if (!m->huge || devmem_list_pfns(devmem, (unsigned long *)m->addr, &pfns))
+	if (!m->huge)
 		return true;
+	if (devmem_list_pfns(devmem, (unsigned long *)m->addr, &pfns))
+		return false;
 
 	for (i = 0; i < m->mv.npages; i += 1UL << order) {
 		order = entry_order(src[i]);
@@ -1255,9 +1257,10 @@ static void commit_stats(struct drm_pagemap_migration *m, int err)
 {
 	struct drm_pagemap_migrate_stats *stats = m->details ? m->details->stats : NULL;
 	struct drm_pagemap *dpagemap = m->dpagemap;
-	unsigned long left = m->mv.npages - m->moved - m->resident;
+	unsigned long left = m->wanted - m->moved;
 
 	if (m->details) {
+		left = m->mv.npages - m->moved - m->resident;
 		stat_add(dpagemap, DRM_PAGEMAP_STAT_TO_DEVMEM, m->moved);
 		stat_add(dpagemap, DRM_PAGEMAP_STAT_TO_DEVMEM_HUGE, m->moved_huge);
 		stat_add(dpagemap, DRM_PAGEMAP_STAT_ZEROED, m->zeroed);
