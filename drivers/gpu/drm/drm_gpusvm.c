@@ -3553,14 +3553,11 @@ static bool request_is_gone_locked(const struct drm_gpusvm_request *req)
 	return range_is_gone(req->range);
 }
 
-/* Return: 0, -ESTALE if the CPU unmapped the memory, or what has to come first. */
+/* Return: 0, or what has to come first. */
 static int request_check_locked(const struct drm_gpusvm_request *req,
 				const struct drm_gpusvm_walk *walk)
 {
 	unsigned int i;
-
-	if (request_is_gone_locked(req))
-		return -ESTALE;
 
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
@@ -3658,6 +3655,10 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 				 struct drm_gpusvm_walk *walk)
 {
 	int err;
+
+	/* Nobody tells a walk that it is stale once the notifier has been removed. */
+	if (request_is_gone_locked(req))
+		return -ESTALE;
 
 	err = walk_use_locked(walk);
 	if (err)
@@ -3919,9 +3920,6 @@ static int filling_check_locked(const struct drm_gpusvm_filling *fill)
 	const struct drm_gpusvm_request *req = fill->req;
 	unsigned int i;
 
-	if (request_is_gone_locked(req))
-		return -ESTALE;
-
 	if (fill->max_addrs < req->count * fill->walk.nr_segments)
 		return COMMIT_NEEDS_ROOM;
 
@@ -4009,6 +4007,9 @@ static void filling_publish_locked(const struct drm_gpusvm_filling *fill)
 static int filling_commit_locked(struct drm_gpusvm_filling *fill)
 {
 	int err;
+
+	if (request_is_gone_locked(fill->req))
+		return -ESTALE;
 
 	err = walk_use_locked(&fill->walk);
 	if (err)

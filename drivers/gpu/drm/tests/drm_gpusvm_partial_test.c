@@ -317,6 +317,44 @@ static void shared_memory_that_the_device_may_write_is_dirty(struct kunit *test)
 	fput(file);
 }
 
+static long remove_range(struct svm_task *task)
+{
+	struct svm_range *range = task->arg;
+
+	drm_gpusvm_range_remove(&task->svm->gpusvm, &range->base);
+
+	return 0;
+}
+
+static long get_for_writing(struct svm_task *task)
+{
+	return svm_get(task->arg, 1, &write_ctx);
+}
+
+/* Nobody invalidates a walk whose range has gone: the pages may be others' by now. */
+static void range_that_goes_marks_nothing_dirty(struct kunit *test)
+{
+	struct drm_gpusvm *gpusvm = &to_svm(test)->gpusvm;
+	struct file *file = map_clean_file(test);
+	struct svm_range *range = svm_fault(test, AT, &write_ctx);
+	struct svm_task *remover, *getter;
+
+	drm_gpusvm_range_get(&range->base);
+	remover = svm_prepare(test, remove_range, 0, range);
+	getter = svm_prepare(test, get_for_writing, 0, range);
+	down_write(&gpusvm->notifier_lock);
+	svm_start(remover);
+	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(remover));
+	svm_start(getter);
+	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(getter));
+	up_write(&gpusvm->notifier_lock);
+	KUNIT_EXPECT_EQ(test, svm_join(getter), -ESTALE);
+	KUNIT_EXPECT_EQ(test, svm_join(remover), 0);
+	KUNIT_EXPECT_FALSE(test, folio_test_dirty(folio_at(test, AT)));
+	drm_gpusvm_range_put(&range->base);
+	fput(file);
+}
+
 static void filled_holes_are_dirty(struct kunit *test)
 {
 	struct file *file = map_clean_file(test);
@@ -546,6 +584,7 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(slow_page_is_waited_for),
 	KUNIT_CASE(changes_of_neighbours_do_not_stop_a_page),
 	KUNIT_CASE(shared_memory_that_the_device_may_write_is_dirty),
+	KUNIT_CASE(range_that_goes_marks_nothing_dirty),
 	KUNIT_CASE(filled_holes_are_dirty),
 	KUNIT_CASE(freed_memory_is_kept_for_writing_only),
 	KUNIT_CASE(memory_is_writable_at_once_if_that_is_free),
