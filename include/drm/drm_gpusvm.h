@@ -79,7 +79,8 @@ struct drm_gpusvm_ops {
 	 * @range: The range; its last reference is gone
 	 *
 	 * Calls drm_gpusvm_free_pages() on each pages object of the range. May
-	 * sleep; the notifier lock is not held.
+	 * sleep; the notifier lock is not held. After drm_gpusvm_fini() this may
+	 * be what frees the GPU SVM.
 	 */
 	void (*range_free)(struct drm_gpusvm_range *range);
 
@@ -144,6 +145,7 @@ struct drm_gpusvm_ops {
  * Exists while it has ranges, and as long as anyone holds one of them.
  *
  * @gpusvm: The GPU SVM
+ * @ops: Its operations; they outlive it, as the notifier may
  * @notifier: The MMU interval notifier that covers the window
  * @itree: The window's interval, in &drm_gpusvm.root
  * @entry: The window's place in &drm_gpusvm.notifier_list
@@ -171,6 +173,7 @@ struct drm_gpusvm_ops {
  */
 struct drm_gpusvm_notifier {
 	struct drm_gpusvm *gpusvm;
+	const struct drm_gpusvm_ops *ops;
 	struct mmu_interval_notifier notifier;
 	struct interval_tree_node itree;
 	struct list_head entry;

@@ -2345,12 +2345,12 @@ static void notifier_unlink_locked(struct drm_gpusvm_notifier *notifier)
 	atomic_long_dec(&gpusvm->stats.notifiers);
 }
 
-static void notifier_free(struct drm_gpusvm *gpusvm,
-			  struct drm_gpusvm_notifier *notifier)
+/* The GPU SVM may be gone: a range that it had may be what kept the notifier. */
+static void notifier_free(struct drm_gpusvm_notifier *notifier)
 {
 	mutex_destroy(&notifier->finish_lock);
-	if (gpusvm->ops->notifier_free)
-		gpusvm->ops->notifier_free(notifier);
+	if (notifier->ops->notifier_free)
+		notifier->ops->notifier_free(notifier);
 	else
 		kfree(notifier);
 }
@@ -2362,7 +2362,7 @@ static void notifier_release(struct kref *ref)
 
 	WARN_ON(!RB_EMPTY_ROOT(&notifier->root.rb_root));
 	WARN_ON(!llist_empty(&notifier->deferred));
-	notifier_free(notifier->gpusvm, notifier);
+	notifier_free(notifier);
 }
 
 static void notifier_put(struct drm_gpusvm_notifier *notifier)
@@ -2404,6 +2404,7 @@ notifier_create(struct drm_gpusvm *gpusvm, unsigned long addr)
 		return ERR_PTR(-ENOMEM);
 
 	notifier->gpusvm = gpusvm;
+	notifier->ops = ops;
 	notifier->itree.start = ALIGN_DOWN(addr, gpusvm->notifier_size);
 	notifier->itree.last = notifier->itree.start + gpusvm->notifier_size - 1;
 	notifier->root = RB_ROOT_CACHED;
@@ -2421,7 +2422,7 @@ notifier_create(struct drm_gpusvm *gpusvm, unsigned long addr)
 					   &drm_gpusvm_notifier_two_pass_ops :
 					   &drm_gpusvm_notifier_ops);
 	if (err) {
-		notifier_free(gpusvm, notifier);
+		notifier_free(notifier);
 		return ERR_PTR(err);
 	}
 

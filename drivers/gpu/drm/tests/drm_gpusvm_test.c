@@ -642,6 +642,42 @@ static void dead_mm_is_an_error(struct kunit *test)
 			ULONG_MAX);
 }
 
+static void invalidate_nothing(struct drm_gpusvm *gpusvm,
+			       struct drm_gpusvm_notifier *notifier,
+			       const struct mmu_notifier_range *mmu_range)
+{
+}
+
+static void free_with_gpusvm(struct drm_gpusvm_range *range)
+{
+	struct drm_gpusvm *gpusvm = range->gpusvm;
+
+	kfree(range);
+	memset(gpusvm, POISON_FREE, sizeof(*gpusvm));
+}
+
+/* What embeds the GPU SVM may go with the last range that somebody holds. */
+static void range_may_outlive_all(struct kunit *test)
+{
+	static const struct drm_gpusvm_ops ops = {
+		.range_free = free_with_gpusvm,
+		.invalidate = invalidate_nothing,
+	};
+	struct drm_gpusvm *gpusvm = kunit_kzalloc(test, sizeof(*gpusvm), GFP_KERNEL);
+	struct drm_gpusvm_range *range;
+
+	KUNIT_ASSERT_NOT_NULL(test, gpusvm);
+	KUNIT_ASSERT_EQ(test, 0, drm_gpusvm_init(gpusvm, "last", current->mm, SVM_BASE, SZ_1G,
+						 SZ_512M, &ops, svm_chunks,
+						 ARRAY_SIZE(svm_chunks)));
+	svm_map(test, SVM_BASE, SZ_64K, RW);
+	range = drm_gpusvm_range_get_or_insert(gpusvm, SVM_BASE, SVM_BASE, SVM_END, &write_ctx);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, range);
+	drm_gpusvm_range_remove(gpusvm, range);
+	drm_gpusvm_fini(gpusvm);
+	drm_gpusvm_range_put(range);
+}
+
 static struct kunit_case drm_gpusvm_cases[] = {
 	KUNIT_CASE_PARAM(init_checks_arguments, init_gen_params),
 	KUNIT_CASE(fault_bounds_are_half_open),
@@ -664,6 +700,7 @@ static struct kunit_case drm_gpusvm_cases[] = {
 	KUNIT_CASE(iteration_is_in_order_of_address),
 	KUNIT_CASE(vma_start_is_found),
 	KUNIT_CASE(dead_mm_is_an_error),
+	KUNIT_CASE(range_may_outlive_all),
 	{}
 };
 
