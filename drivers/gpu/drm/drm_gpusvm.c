@@ -1218,6 +1218,9 @@ static int walk_fault_next(struct drm_gpusvm_walk *walk, unsigned long index)
 {
 	bool wants_one = walk->wanted != WALK_WANTS_ALL;
 
+	/* A long look that nothing has disturbed leaves time for what it has found. */
+	if (walk_timed_out(walk))
+		walk_renew(walk, 0);
 	walk->nr_segments = 0;
 	if (wants_one && !walk_has(walk, walk->wanted))
 		index = walk->wanted;
@@ -3210,7 +3213,7 @@ fault_handle(struct drm_gpusvm *gpusvm, unsigned long addr, unsigned long start,
  * Return: the range, or an error pointer: -EINVAL outside of what is mirrored or
  * where no chunk fits, -EFAULT if the mm is dying, -ENOENT without a VMA, -EPERM
  * if the VMA does not allow the access, -EIO for VM_IO and VM_PFNMAP, -EINTR on a fatal
- * signal, -ENOMEM.
+ * signal, -ENOMEM, or an error of mmu_interval_notifier_insert().
  */
 struct drm_gpusvm_range *
 drm_gpusvm_range_find_or_insert(struct drm_gpusvm *gpusvm,
@@ -3235,7 +3238,7 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_range_find_or_insert);
  *
  * For drivers that serve faults of one address space concurrently. The range may
  * be removed by others at any time; what the caller does with it then fails with
- * -EFAULT, and it asks again.
+ * -ESTALE, and it asks again.
  *
  * Context: May sleep; needs no lock. Takes the mmap lock, for writing when it
  * makes the mm's first notifier.

@@ -3,6 +3,7 @@
  * Tests of GPU SVM: what is mapped for devices, for whom, and until when.
  */
 
+#include <linux/delay.h>
 #include <linux/dma-direct.h>
 #include <linux/hugetlb.h>
 #include <linux/iommu.h>
@@ -611,6 +612,31 @@ static void invalidations_without_end_are_busy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
 }
 
+static long get_for_writing(struct svm_task *task)
+{
+	return svm_get(task->arg, 1, &write_ctx);
+}
+
+/* A look at much memory can take all the time there is, and has lost against nobody. */
+static void long_look_leaves_time_for_a_fault(struct kunit *test)
+{
+	struct drm_gpusvm *gpusvm = &to_svm(test)->gpusvm;
+	struct svm_range *range;
+	struct svm_task *task;
+
+	svm_map(test, SVM_BASE, SZ_64K, RW);
+	svm_touch(test, SVM_BASE, SZ_64K - PAGE_SIZE);
+	range = svm_fault(test, SVM_BASE, &write_ctx);
+	task = svm_prepare(test, get_for_writing, 0, range);
+	down_write(&gpusvm->notifier_lock);
+	svm_start(task);
+	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(task));
+	msleep(HMM_RANGE_DEFAULT_TIMEOUT + 100);
+	up_write(&gpusvm->notifier_lock);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	svm_remove(test, range);
+}
+
 static void device_memory_alone_is_not_in_ram(struct kunit *test)
 {
 	static const struct drm_gpusvm_ctx ctx = {
@@ -945,6 +971,7 @@ static struct kunit_case drm_gpusvm_pages_cases[] = {
 	KUNIT_CASE(moved_memory_is_found_where_it_went),
 	KUNIT_CASE(memory_behind_the_end_of_a_file),
 	KUNIT_CASE_SLOW(invalidations_without_end_are_busy),
+	KUNIT_CASE_SLOW(long_look_leaves_time_for_a_fault),
 	KUNIT_CASE(device_memory_alone_is_not_in_ram),
 	KUNIT_CASE(one_walk_serves_all_devices),
 	KUNIT_CASE(mapped_devices_are_left_alone),
