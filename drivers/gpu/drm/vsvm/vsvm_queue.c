@@ -148,7 +148,8 @@ static void queue_destroy(struct vsvm_file *vfile, struct vsvm_queue *queue)
 
 	/* The fault wakes the queue, and the queue raises no fault any more. */
 	flush_work(&queue->fault.work);
-	cancel_delayed_work_sync(&queue->work);
+	/* Whoever has submitted a job that is over by now may be late to kick it. */
+	disable_delayed_work_sync(&queue->work);
 	drm_gpusvm_services_fini(&queue->services);
 	vsvm_tlb_unit_remove(&queue->vmdev->vdev->tlb_unit, &queue->tlb);
 	vsvm_queue_put(queue);

@@ -660,6 +660,54 @@ SVM_TEST(limits, close_while_another_submits)
 	}
 }
 
+/* The queue is destroyed under those who submit, which may still be about to kick it */
+struct rival {
+	struct svm_queue queue;	/* its number is replaced */
+	bool stop;
+};
+
+static void *submit_to(void *arg)
+{
+	struct drm_vsvm_op nop = { .opcode = DRM_VSVM_OP_NOP };
+	struct rival *r = arg;
+	uint64_t seqno;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED)) {
+		struct svm_queue queue = {
+			.fd = r->queue.fd,
+			.id = __atomic_load_n(&r->queue.id, __ATOMIC_RELAXED),
+		};
+
+		svm_submit(&queue, &nop, 1, &seqno);
+	}
+	return NULL;
+}
+
+SVM_TEST(limits, destroy_while_others_submit)
+{
+	uint64_t deadline = svm_deadline_ms(RACE_MS), word = 0;
+	struct svm_queue *q = &self->svm.queue[0], next;
+	pthread_t thread[4];
+	struct rival r = { 0 };
+
+	r.queue = *q;
+	for (unsigned int i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, submit_to, &r));
+	for (unsigned int i = 0; i < svm_scaled(2000) && !svm_past(deadline); i++) {
+		struct svm_queue old = r.queue;
+
+		EXPECT_EQ(0, svm_queue_create(&self->svm, 0, &next));
+		__atomic_store_n(&r.queue.id, next.id, __ATOMIC_RELAXED);
+		EXPECT_EQ(0, svm_queue_destroy(&old));
+	}
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_join(thread[i], NULL));
+	*q = r.queue;
+	RUN(q, svm_fill(&word, 8, 1));
+	EXPECT_EQ(1, word);
+}
+
 /*
  * Memory cgroups
  */
