@@ -290,14 +290,18 @@ static void range_unmap(struct vsvm_range *range, struct vsvm_vm *vm,
 	range_unmap_parts(range, vm, first, num, parts);
 }
 
-/* What an earlier fault has made of the range. */
+/*
+ * What an earlier fault has made of the range: whether it is mapped, and whether that is
+ * all that is asked for.
+ */
 static bool is_mapped(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
-		      const struct vsvm_request *request)
+		      const struct vsvm_request *request, bool *suits)
 {
 	bool mapped;
 
 	drm_gpusvm_notifier_lock(&vmdev->vm->svm);
 	mapped = group_is_valid(range, vmdev, request);
+	*suits = mapped && (!request->ctx.devmem_only || is_local(range, vmdev));
 	drm_gpusvm_notifier_unlock(&vmdev->vm->svm);
 
 	return mapped;
@@ -334,6 +338,7 @@ static bool serves(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 {
 	struct vsvm_part parts[DRM_VSVM_MAX_DEVICES];
 	unsigned int num = group_of(vmdev)->group_size;
+	bool suits;
 
 	if (!request->ctx.read_only && find_read_only(range, vmdev, request, parts)) {
 		vsvm_stats_inc(vmdev, VSVM_STAT_UPGRADES);
@@ -341,10 +346,11 @@ static bool serves(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 		return false;
 	}
 
-	if (!is_mapped(range, vmdev, request))
+	if (!is_mapped(range, vmdev, request, &suits))
 		return false;
 
-	if (!request->ctx.devmem_only) {
+	/* Of those that miss together, the first has moved it for all. */
+	if (suits) {
 		vsvm_stats_inc(vmdev, VSVM_STAT_SPURIOUS_FAULTS);
 		return true;
 	}

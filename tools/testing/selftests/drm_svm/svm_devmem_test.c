@@ -1793,6 +1793,65 @@ SVM_TEST(peers, local_atomic_on_a_file)
 }
 
 /*
+ * Devices that a test makes as it needs them, with one piece of memory
+ */
+
+FIXTURE(several)
+{
+	size_t page;
+	char *mem;
+};
+
+FIXTURE_SETUP(several)
+{
+	self->page = svm_page_size();
+	self->mem = map_pages(_metadata, LEN, false);
+}
+
+FIXTURE_TEARDOWN(several)
+{
+	svm_set_remove(OTHER_SET);
+	munmap(self->mem, LEN);
+}
+
+/* Queues that miss the same word together don't take it from each other */
+SVM_TEST(several, local_atomics_of_many_queues)
+{
+	enum { QUEUES = 16, REPEAT = 1 << 15 };
+	static const char *const settings[] = {
+		"mem_size=64M", "policy=advice", "tlb_inval_latency_us=1000", NULL
+	};
+	struct drm_vsvm_op op = svm_atomic_add(self->mem, 1, 0, 1);
+	struct svm_queue queue[QUEUES];
+	struct drm_vsvm_device_stats stats;
+	uint64_t seqno[QUEUES];
+	struct svm svm;
+
+	op.repeat = REPEAT;
+	open_set(_metadata, &svm, settings, 1);
+	ASSERT_EQ(0, svm_advise(&svm, self->mem, LEN, NOWHERE,
+				DRM_VSVM_ADVISE_ATOMIC_LOCAL, 0));
+	RUN(&svm.queue[0], svm_fill(self->mem, LEN, 0));
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		ASSERT_EQ(0, svm_queue_create(&svm, 0, &queue[i]));
+		ASSERT_EQ(0, svm_submit(&queue[i], &op, 1, &seqno[i]));
+	}
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		EXPECT_EQ(0, svm_wait(&queue[i], seqno[i], NULL))
+			TH_LOG("queue %u: %s", i, svm_why());
+	}
+	ASSERT_EQ(0, svm_stats(&svm, &stats));
+	EXPECT_GE(QUEUES, stats.upgrades);
+	TH_LOG("%llu upgrades, %llu atomic faults, %llu spurious ones",
+	       (unsigned long long)stats.upgrades,
+	       (unsigned long long)stats.atomic_faults,
+	       (unsigned long long)stats.spurious_faults);
+	EXPECT_EQ(QUEUES * REPEAT, *(uint64_t *)self->mem);
+	check_stale(_metadata, &svm);
+	svm_close(&svm);
+}
+
+/*
  * Advice: where memory lands that device 0 touches
  */
 
