@@ -93,6 +93,17 @@ bool vsvm_advice_is_old(struct vsvm_vm *vm, const struct vsvm_advice *advice)
 }
 
 /**
+ * vsvm_advice_is_heeded() - Whether a device goes by the advice
+ * @vmdev: The device in an address space
+ *
+ * Return: false if its policy is to leave memory where it is, whatever the advice.
+ */
+bool vsvm_advice_is_heeded(const struct vsvm_vm_device *vmdev)
+{
+	return vmdev->vdev->config.policy != DRM_VSVM_POLICY_SYSTEM;
+}
+
+/**
  * vsvm_request_init() - Decide how to serve a page fault
  * @request: Filled
  * @vmdev: The device that faulted
@@ -108,11 +119,10 @@ void vsvm_request_init(struct vsvm_request *request,
 	bool local;
 
 	vsvm_advice_get(vmdev->vm, addr, advice);
-	if (config->policy == DRM_VSVM_POLICY_SYSTEM) {
+	if (config->policy == DRM_VSVM_POLICY_SYSTEM)
 		advice->location = DRM_VSVM_LOCATION_NONE;
-		advice->atomic_local = false;
-	}
-	local = access == VSVM_ATOMIC && advice->atomic_local;
+	local = access == VSVM_ATOMIC && advice->atomic_local &&
+		vsvm_advice_is_heeded(vmdev);
 
 	request->access = access;
 	request->stay = false;

@@ -22,7 +22,7 @@ struct vsvm_vm_device;
  * @end: Address behind the last
  * @location: DRM_VSVM_LOCATION_*
  * @timeslice_ms: For how long the CPU leaves it there, 0 for the default
- * @atomic_local: Atomic access needs the device's own memory
+ * @atomic_local: Atomic access needs the device's own memory, with devices that heed it
  * @seq: What &vsvm_vm.advice_seq was
  */
 struct vsvm_advice {
@@ -56,6 +56,7 @@ struct vsvm_request {
 void vsvm_advice_get(struct vsvm_vm *vm, unsigned long addr,
 		     struct vsvm_advice *advice);
 bool vsvm_advice_is_old(struct vsvm_vm *vm, const struct vsvm_advice *advice);
+bool vsvm_advice_is_heeded(const struct vsvm_vm_device *vmdev);
 
 void vsvm_request_init(struct vsvm_request *request,
 		       struct vsvm_vm_device *vmdev, unsigned long addr,

@@ -99,7 +99,8 @@ static u64 segment_pte(const struct vsvm_range *range,
 		addr = dma_to_phys(dev, addr);
 
 	pte = vsvm_pte_make(addr, drm_pagemap_addr_writable(seg));
-	if (seg->proto == VSVM_PROTO_LOCAL || !range->atomic_local)
+	if (seg->proto == VSVM_PROTO_LOCAL || !range->atomic_local ||
+	    !vsvm_advice_is_heeded(vmdev))
 		pte |= VSVM_PTE_ATOMIC;
 
 	return pte;

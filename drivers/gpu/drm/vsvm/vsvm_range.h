@@ -20,7 +20,8 @@ struct vsvm_vm_device;
  * @lock: Serialises mapping, upgrade and removal, so that of two faults on the
  *	  range one does the work
  * @gc_link: The entry in &vsvm_gc.ranges
- * @atomic_local: Atomic access needs the device's own memory
+ * @atomic_local: Advice is that atomic access needs the device's own memory; not
+ *		  every device heeds it, see vsvm_advice_is_heeded()
  * @pages: The mapping for each device of the address space
  */
 struct vsvm_range {

@@ -1851,6 +1851,48 @@ SVM_TEST(several, local_atomics_of_many_queues)
 	svm_close(&svm);
 }
 
+/* Two sets of devices: what one heeds is none of the other's business */
+SVM_TEST(several, local_atomics_of_one_device_only)
+{
+	static const char *const system[] = { "mem_size=8M", "policy=system", NULL };
+	static const char *const advice[] = { "mem_size=8M", "policy=advice", NULL };
+
+	for (unsigned int first = 0; first < 2; first++) {
+		struct svm_queue *a, *b;
+		struct svm_outcome out;
+		struct svm svm;
+		int fds[2];
+
+		forget_set();
+		make_set(_metadata, TEST_SET, system);
+		make_set(_metadata, OTHER_SET, advice);
+		fds[first] = svm_set_open(TEST_SET, 0);
+		fds[!first] = svm_set_open(OTHER_SET, 0);
+		ASSERT_EQ(0, svm_open_fds(&svm, fds, 2)) TH_LOG("%s", svm_why());
+		a = &svm.queue[first];
+		b = &svm.queue[!first];
+
+		ASSERT_EQ(0, svm_advise(&svm, self->mem, LEN, NOWHERE,
+					DRM_VSVM_ADVISE_ATOMIC_LOCAL, 0));
+		/* Mapped for both by the one, used by the other */
+		RUN(b, svm_fill(self->mem, LEN, 1));
+		EXPECT_EQ(0, svm_run(a, svm_atomic_add(self->mem, 1, 0, 1), &out))
+			TH_LOG("%s", svm_why());
+		EXPECT_GT(4, out.faults);
+		/* And the other way round */
+		RUN(b, svm_atomic_add(self->mem, 1, 0, 1));
+		ALL_AT(DEV(!first), &svm, self->mem, self->page);
+		EXPECT_EQ(0, svm_run(a, svm_atomic_add(self->mem, 1, 0, 1), &out))
+			TH_LOG("%s", svm_why());
+		EXPECT_GT(4, out.faults);
+		EXPECT_EQ(4, *(uint64_t *)self->mem);
+		check_stale(_metadata, &svm);
+		svm_close(&svm);
+		forget_set();
+		svm_set_remove(OTHER_SET);
+	}
+}
+
 /*
  * Advice: where memory lands that device 0 touches
  */
