@@ -81,7 +81,7 @@
  * the engine nor the fault workers take that.
  *
  * The service of a fault may wait for another process with &vsvm_range.lock held.
- * Whoever can be killed takes that lock killably.
+ * Whoever can be killed takes that lock killably; the garbage collector only tries to.
  */
 
 static unsigned int devices = 1;

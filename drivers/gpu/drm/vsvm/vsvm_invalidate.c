@@ -41,6 +41,10 @@ void vsvm_zap_finish(struct vsvm_vm_device *vmdev, u64 seqno)
 	vsvm_checker_revoked(&vmdev->checker, seqno);
 }
 
+/*
+ * A fault that is mapping a range may wait for another process, for ever. The collector
+ * goes on to the next one: whoever has the lock comes back with the range.
+ */
 static void gc_work(struct work_struct *work)
 {
 	struct vsvm_gc *gc = container_of(work, struct vsvm_gc, work);
@@ -57,9 +61,9 @@ static void gc_work(struct work_struct *work)
 		if (!range)
 			break;
 
-		vsvm_range_remove(range);
+		if (vsvm_range_try_remove(range))
+			atomic64_inc(&gc->collected);
 		drm_gpusvm_range_put(&range->base);
-		atomic64_inc(&gc->collected);
 		cond_resched();
 	}
 }
@@ -75,7 +79,14 @@ void vsvm_gc_init(struct vsvm_gc *gc)
 	INIT_WORK(&gc->work, gc_work);
 }
 
-static void gc_add(struct vsvm_gc *gc, struct vsvm_range *range)
+/**
+ * vsvm_gc_add() - Hand a range to the garbage collector
+ * @gc: The garbage collector
+ * @range: The range, with a reference or under the notifier lock; marked as unmapped
+ *
+ * Doesn't sleep.
+ */
+void vsvm_gc_add(struct vsvm_gc *gc, struct vsvm_range *range)
 {
 	guard(spinlock)(&gc->lock);
 
@@ -156,7 +167,7 @@ bool vsvm_invalidate_start(struct drm_gpusvm *svm,
 			drm_gpusvm_range_set_unmapped(base, range->pages,
 						      vm->num_devices,
 						      mmu_range);
-			gc_add(&vm->gc, range);
+			vsvm_gc_add(&vm->gc, range);
 		}
 	}
 

@@ -382,6 +382,20 @@ static int map_locked(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 	return err ?: range_bind(range, vmdev, request);
 }
 
+/* Unlock after mapping. What the collector found locked meanwhile, it gets now. */
+static void map_unlock(struct vsvm_range *range, struct vsvm_vm *vm)
+{
+	struct drm_gpusvm_range_flags flags;
+
+	mutex_unlock(&range->lock);
+
+	/* Either that is seen to be unlocked, or this to be unmapped. */
+	smp_mb();
+	flags.__flags = READ_ONCE(range->base.flags.__flags);
+	if (flags.unmapped && !flags.removed)
+		vsvm_gc_add(&vm->gc, range);
+}
+
 /**
  * vsvm_range_map() - Map a range on all devices that share memory
  * @range: The range, with a reference
@@ -403,11 +417,12 @@ int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 		return err;
 
 	err = map_locked(range, vmdev, request);
-	mutex_unlock(&range->lock);
+	map_unlock(range, vmdev->vm);
 	return err;
 }
 
-static void remove_locked(struct vsvm_range *range)
+/* Return: whether it had not been removed before. */
+static bool remove_locked(struct vsvm_range *range)
 {
 	struct vsvm_vm *vm = to_vsvm_vm(range->base.gpusvm);
 
@@ -415,24 +430,33 @@ static void remove_locked(struct vsvm_range *range)
 
 	/* Its addresses may belong to another range by now. */
 	if (range->base.flags.removed)
-		return;
+		return false;
 
 	/* Before the removal: an invalidation doesn't find it afterwards. */
 	range_unmap(range, vm, 0, vm->num_devices);
 	drm_gpusvm_range_remove(&vm->svm, &range->base);
+	return true;
 }
 
 /**
- * vsvm_range_remove() - Take a range out of its address space
- * @range: The range, with a reference; may have been removed before
+ * vsvm_range_try_remove() - Take a range out of its address space
+ * @range: The range, with a reference; marked as unmapped, may have been removed before
  *
- * Waits for a fault that is mapping it, for as long as it takes.
+ * Return: whether it was taken out. If not, and nobody else did, a fault is mapping it:
+ * then it is handed to the garbage collector once more afterwards.
  */
-void vsvm_range_remove(struct vsvm_range *range)
+bool vsvm_range_try_remove(struct vsvm_range *range)
 {
-	guard(mutex)(&range->lock);
+	bool removed;
 
-	remove_locked(range);
+	/* Pairs with the barrier in map_unlock(). */
+	smp_mb();
+	if (!mutex_trylock(&range->lock))
+		return false;
+
+	removed = remove_locked(range);
+	mutex_unlock(&range->lock);
+	return removed;
 }
 
 /**
@@ -510,7 +534,8 @@ void vsvm_range_remove_all(struct vsvm_vm *vm)
 	struct drm_gpusvm_range *range;
 
 	while ((range = first_range(vm, vm->va_start, vm->va_end))) {
-		vsvm_range_remove(to_vsvm_range(range));
+		scoped_guard(mutex, &to_vsvm_range(range)->lock)
+			remove_locked(to_vsvm_range(range));
 		drm_gpusvm_range_put(range);
 	}
 

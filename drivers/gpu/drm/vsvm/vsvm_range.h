@@ -59,7 +59,7 @@ extern const struct drm_gpusvm_ops vsvm_gpusvm_ops;
 
 int vsvm_range_map(struct vsvm_range *range, struct vsvm_vm_device *vmdev,
 		   struct vsvm_request *request);
-void vsvm_range_remove(struct vsvm_range *range);
+bool vsvm_range_try_remove(struct vsvm_range *range);
 int vsvm_range_remove_killable(struct vsvm_range *range);
 int vsvm_range_remove_interval(struct vsvm_vm *vm, unsigned long start,
 			       unsigned long end);
@@ -75,5 +75,6 @@ bool vsvm_invalidate_start(struct drm_gpusvm *svm,
 void vsvm_invalidate_finish(struct drm_gpusvm *svm,
 			    struct drm_gpusvm_notifier *notifier);
 void vsvm_gc_init(struct vsvm_gc *gc);
+void vsvm_gc_add(struct vsvm_gc *gc, struct vsvm_range *range);
 
 #endif

@@ -363,6 +363,48 @@ SVM_TEST(limits, a_waiting_queue_ends)
 	}
 }
 
+static uint64_t ranges(struct __test_metadata *_metadata, struct svm *svm)
+{
+	struct drm_vsvm_device_stats stats;
+
+	EXPECT_EQ(0, svm_stats(svm, &stats)) TH_LOG("%s", svm_why());
+	return stats.ranges;
+}
+
+/* What is unmapped elsewhere is collected, and this when the answer has come */
+SVM_TEST(limits, a_waiting_queue_holds_up_no_collector)
+{
+	char *other = svm_map_aligned(SVM_PMD_SIZE, SVM_PMD_SIZE);
+	struct uffdio_zeropage zero = { 0 };
+	struct svm_queue queue;
+	struct svm_outcome out;
+	uint64_t deadline;
+	struct waiting w;
+
+	if (!start_waiting(&w))
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, svm_queue_create(&w.svm, 0, &queue));
+	RUN(&queue, svm_fill(other, SVM_PMD_SIZE, 1));
+	EXPECT_EQ(2, ranges(_metadata, &w.svm));
+
+	munmap(w.mem + SVM_PMD_SIZE / 2, self->page);
+	munmap(other, SVM_PMD_SIZE);
+	deadline = svm_deadline_ms(1000);
+	while (ranges(_metadata, &w.svm) > 1 && !svm_past(deadline))
+		usleep(1000);
+	EXPECT_EQ(1, ranges(_metadata, &w.svm));
+	EXPECT_EQ(-ETIME, svm_poll(&w.queue[0], w.seqno[0], NULL));
+
+	zero.range.start = svm_addr(w.mem);
+	zero.range.len = SVM_PMD_SIZE / 2;
+	ASSERT_EQ(0, ioctl(w.uffd, UFFDIO_ZEROPAGE, &zero));
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(0, svm_wait(&w.queue[i], w.seqno[i], &out));
+	munmap(w.mem, SVM_PMD_SIZE);
+	WAIT_FOR(ranges(_metadata, &w.svm) == 0);
+	stop_waiting(&w);
+}
+
 /* The answer comes after all, and the page is used */
 SVM_TEST(limits, a_waiting_queue_is_answered)
 {
