@@ -42,6 +42,11 @@ int vsvm_checker_grant(struct vsvm_checker *checker,
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_grant);
 
+static bool is_granted(u64 word, const void *data)
+{
+	return !(word & REVOKING);
+}
+
 /**
  * vsvm_checker_revoke() - The driver begins to take an interval away
  * @checker: The checker
@@ -49,12 +54,14 @@ EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_grant);
  * @end: Address behind the last
  * @seqno: Number of the TLB invalidation that it submitted
  *
- * Doesn't sleep.
+ * What is being taken away already, or was, stays so by the earlier invalidation. Doesn't
+ * sleep.
  */
 void vsvm_checker_revoke(struct vsvm_checker *checker, unsigned long start,
 			 unsigned long end, u64 seqno)
 {
-	vsvm_radix_replace(&checker->grants, start, end, revocation(seqno));
+	vsvm_radix_replace_if(&checker->grants, start, end, revocation(seqno),
+			      is_granted, NULL);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_revoke);
 
@@ -95,7 +102,7 @@ static bool is_revoked(u64 word, const void *data)
 void vsvm_checker_forget(struct vsvm_checker *checker, unsigned long start,
 			 unsigned long end)
 {
-	vsvm_radix_clear_if(&checker->grants, start, end, is_revoked, checker);
+	vsvm_radix_replace_if(&checker->grants, start, end, 0, is_revoked, checker);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_checker_forget);
 

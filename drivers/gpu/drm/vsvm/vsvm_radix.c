@@ -456,10 +456,11 @@ unsigned long vsvm_radix_replace(struct vsvm_radix *radix, unsigned long start,
 EXPORT_SYMBOL_IF_KUNIT(vsvm_radix_replace);
 
 /* The leaves of a node in a block, or the block's own word if that is one. */
-static unsigned long clear_in_block(struct vsvm_radix *radix, unsigned long addr,
-				    unsigned long npages,
-				    bool (*match)(u64 word, const void *data),
-				    const void *data)
+static unsigned long replace_in_block_if(struct vsvm_radix *radix,
+					 unsigned long addr,
+					 unsigned long npages, u64 word,
+					 bool (*match)(u64 word, const void *data),
+					 const void *data)
 {
 	struct vsvm_radix_node *node = node_at(radix, addr, 1);
 	unsigned int index = slot_index(addr, 1);
@@ -475,31 +476,35 @@ static unsigned long clear_in_block(struct vsvm_radix *radix, unsigned long addr
 	for (unsigned long i = index; i < index + npages; i++) {
 		if (!node->slots[i] || !match(node->slots[i], data))
 			continue;
-		set_slot(node, i, 0);
+		set_slot(node, i, word);
 		found++;
 	}
 	return found;
 }
 
 /**
- * vsvm_radix_clear_if() - Take away words that meet a condition
+ * vsvm_radix_replace_if() - Replace words that meet a condition
  * @radix: The tree
  * @start: First address, page aligned
  * @end: Address behind the last
+ * @word: The new word, zero to take them away
  * @match: Whether a word is to go
  * @data: For @match
  *
- * As vsvm_radix_replace() by zero otherwise.
+ * As vsvm_radix_replace() otherwise.
  *
- * Return: how many words have gone, that of a block counted once.
+ * Return: how many words were replaced, that of a block counted once.
  */
-unsigned long vsvm_radix_clear_if(struct vsvm_radix *radix, unsigned long start,
-				  unsigned long end,
-				  bool (*match)(u64 word, const void *data),
-				  const void *data)
+unsigned long vsvm_radix_replace_if(struct vsvm_radix *radix, unsigned long start,
+				    unsigned long end, u64 word,
+				    bool (*match)(u64 word, const void *data),
+				    const void *data)
 {
 	unsigned long found = 0;
 	unsigned long next;
+
+	if (word)
+		word |= VSVM_LEAF;
 
 	for (unsigned long addr = start; addr < end; addr = next) {
 		guard(spinlock)(&radix->lock);
@@ -511,14 +516,16 @@ unsigned long vsvm_radix_clear_if(struct vsvm_radix *radix, unsigned long start,
 
 		next = min(end, ALIGN_DOWN(addr, VSVM_BLOCK_SIZE) +
 			   VSVM_BLOCK_SIZE);
-		found += clear_in_block(radix, addr, (next - addr) >> PAGE_SHIFT,
-					match, data);
-		prune(radix, addr);
+		found += replace_in_block_if(radix, addr,
+					     (next - addr) >> PAGE_SHIFT, word,
+					     match, data);
+		if (!word)
+			prune(radix, addr);
 	}
 
 	return found;
 }
-EXPORT_SYMBOL_IF_KUNIT(vsvm_radix_clear_if);
+EXPORT_SYMBOL_IF_KUNIT(vsvm_radix_replace_if);
 
 /**
  * vsvm_radix_load() - Look up a page's word

@@ -72,10 +72,10 @@ int vsvm_radix_store(struct vsvm_radix *radix, struct vsvm_radix_batch *batch,
 		     unsigned long start, unsigned long npages, u64 word);
 unsigned long vsvm_radix_replace(struct vsvm_radix *radix, unsigned long start,
 				 unsigned long end, u64 word);
-unsigned long vsvm_radix_clear_if(struct vsvm_radix *radix, unsigned long start,
-				  unsigned long end,
-				  bool (*match)(u64 word, const void *data),
-				  const void *data);
+unsigned long vsvm_radix_replace_if(struct vsvm_radix *radix, unsigned long start,
+				    unsigned long end, u64 word,
+				    bool (*match)(u64 word, const void *data),
+				    const void *data);
 u64 vsvm_radix_load(const struct vsvm_radix *radix, unsigned long addr);
 
 #endif

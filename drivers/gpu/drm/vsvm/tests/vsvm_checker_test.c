@@ -164,6 +164,38 @@ static void test_revoked_out_of_order(struct kunit *test)
 					false));
 }
 
+/* A page that was taken away is not given back until it is taken away once more. */
+static void test_revoked_stays_revoked(struct kunit *test)
+{
+	struct vsvm_checker *checker = test->priv;
+
+	grant(test, VA, 1, DMA, true);
+	vsvm_checker_revoke(checker, VA, VA + PAGE_SIZE, 1);
+	vsvm_checker_revoked(checker, 1);
+	KUNIT_EXPECT_FALSE(test, allows(test, VA, DMA, false));
+
+	vsvm_checker_revoke(checker, VA, VA + 2 * PAGE_SIZE, 2);
+	KUNIT_EXPECT_FALSE(test, allows(test, VA, DMA, false));
+	KUNIT_EXPECT_TRUE(test, allows(test, VA + PAGE_SIZE, DMA + PAGE_SIZE, true));
+
+	vsvm_checker_revoked(checker, 2);
+	KUNIT_EXPECT_FALSE(test, allows(test, VA, DMA, false));
+	KUNIT_EXPECT_FALSE(test, allows(test, VA + PAGE_SIZE, DMA + PAGE_SIZE, false));
+}
+
+/* Nor does a later invalidation put off the end of an earlier one. */
+static void test_revoked_while_revoking(struct kunit *test)
+{
+	struct vsvm_checker *checker = test->priv;
+
+	grant(test, VA, VSVM_RADIX_BITS, DMA, true);
+	vsvm_checker_revoke(checker, VA, VA + VSVM_BLOCK_SIZE, 1);
+	vsvm_checker_revoke(checker, VA, VA + VSVM_BLOCK_SIZE, 2);
+	KUNIT_EXPECT_TRUE(test, allows(test, VA, DMA, true));
+	vsvm_checker_revoked(checker, 1);
+	KUNIT_EXPECT_FALSE(test, allows(test, VA, DMA, true));
+}
+
 static void test_granted_again(struct kunit *test)
 {
 	struct vsvm_checker *checker = test->priv;
@@ -262,6 +294,8 @@ static struct kunit_case vsvm_checker_tests[] = {
 	KUNIT_CASE(test_forget),
 	KUNIT_CASE(test_forget_block),
 	KUNIT_CASE(test_revoked_out_of_order),
+	KUNIT_CASE(test_revoked_stays_revoked),
+	KUNIT_CASE(test_revoked_while_revoking),
 	KUNIT_CASE(test_granted_again),
 	KUNIT_CASE(test_revoke_nothing),
 	KUNIT_CASE(test_lost_invalidation),
