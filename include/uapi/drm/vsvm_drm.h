@@ -684,7 +684,7 @@ struct drm_vsvm_prefetch {
 	/** @resident: Out: pages that were there already */
 	__u64 resident;
 
-	/** @left: Out: pages that stayed elsewhere */
+	/** @left: Out: pages that stayed elsewhere, or would not come to rest */
 	__u64 left;
 };
 

@@ -29,7 +29,8 @@
  * were there, so there is a walk for each owner.
  *
  * @vm: The address space
- * @notifier: Tells that the page tables have changed
+ * @notifier: Tells that the page tables have changed, where the look is at; others may
+ *	      change theirs all the time
  * @lock: Keeps the pages that were found from going
  * @pfns: What HMM finds
  * @pages: The same as in &drm_vsvm_placement.pages
@@ -58,32 +59,29 @@ static const struct mmu_interval_notifier_ops look_ops = {
 	.invalidate = look_invalidate,
 };
 
-/* Needs an mmget() reference, until look_end(). */
-static struct vsvm_look *look_begin(struct vsvm_vm *vm, unsigned long start,
-				    unsigned long end)
+static struct vsvm_look *look_create(struct vsvm_vm *vm)
 {
 	struct vsvm_look *look = kvzalloc_obj(*look);
-	int err;
 
 	if (!look)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 
 	look->vm = vm;
 	spin_lock_init(&look->lock);
-	err = mmu_interval_notifier_insert(&look->notifier, vm->svm.mm, start,
-					   end - start, &look_ops);
-	if (err) {
-		kvfree(look);
-		return ERR_PTR(err);
-	}
-
 	return look;
+}
+
+/* Turn to up to CHUNK_SIZE. Needs an mmget() reference, until look_end(). */
+static int look_begin(struct vsvm_look *look, unsigned long start,
+		      unsigned long end)
+{
+	return mmu_interval_notifier_insert(&look->notifier, look->vm->svm.mm,
+					    start, end - start, &look_ops);
 }
 
 static void look_end(struct vsvm_look *look)
 {
 	mmu_interval_notifier_remove(&look->notifier);
-	kvfree(look);
 }
 
 static u8 device_location(const struct vsvm_vm *vm, struct page *page)
@@ -251,10 +249,13 @@ static int recall_pages(struct vsvm_look *look, unsigned long start,
 	return err;
 }
 
-/* A fault that has lost a race brings nothing back, so look whether it did. */
-static int recall_chunk(struct vsvm_look *look, unsigned long start,
-			unsigned long end, const void *keep,
-			struct drm_pagemap_migrate_stats *stats)
+/*
+ * A fault that has lost a race brings nothing back, so look whether it did. Where there
+ * is too much going on to look, all is left that isn't known to have come.
+ */
+static int recall_seen(struct vsvm_look *look, unsigned long start,
+		       unsigned long end, const void *keep,
+		       struct drm_pagemap_migrate_stats *stats)
 {
 	unsigned long npages = (end - start) / PAGE_SIZE;
 	unsigned long devmem, left, system;
@@ -262,8 +263,10 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
 	int err;
 
 	err = look_chunk(look, start, end);
-	if (err)
+	if (err) {
+		stats->left += npages;
 		return err;
+	}
 
 	count_recalled(look, npages, keep, &devmem, &system);
 	stats->resident += system;
@@ -281,6 +284,22 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
 	return err ?: left && refused ? -EIO : 0;
 }
 
+/* That others don't let it be is no reason not to go on with the next one. */
+static int recall_chunk(struct vsvm_look *look, unsigned long start,
+			unsigned long end, const void *keep,
+			struct drm_pagemap_migrate_stats *stats)
+{
+	int err;
+
+	err = look_begin(look, start, end);
+	if (err)
+		return err;
+
+	err = recall_seen(look, start, end, keep, stats);
+	look_end(look);
+	return err == -EBUSY ? 0 : err;
+}
+
 /**
  * vsvm_recall() - Bring back to system memory what is with devices
  * @vm: The address space
@@ -288,7 +307,7 @@ static int recall_chunk(struct vsvm_look *look, unsigned long start,
  * @end: Address behind the last
  * @keep: The owner of device memory that may stay where it is, or NULL
  * @stats: What is added to: pages that came back, pages that were there
- *	   already, pages that did not come
+ *	   already, pages that did not come or that would not come to rest
  *
  * Return: 0; -EIO if a device can't give back what it has; or a negative error code.
  */
@@ -302,10 +321,10 @@ int vsvm_recall(struct vsvm_vm *vm, unsigned long start, unsigned long end,
 	if (!mmget_not_zero(vm->svm.mm))
 		return -EFAULT;
 
-	look = look_begin(vm, start, end);
-	if (IS_ERR(look)) {
+	look = look_create(vm);
+	if (!look) {
 		mmput(vm->svm.mm);
-		return PTR_ERR(look);
+		return -ENOMEM;
 	}
 
 	for (; (!err || err == -EIO) && start < end; start = next) {
@@ -317,7 +336,7 @@ int vsvm_recall(struct vsvm_vm *vm, unsigned long start, unsigned long end,
 		cond_resched();
 	}
 
-	look_end(look);
+	kvfree(look);
 	mmput(vm->svm.mm);
 	return err;
 }
@@ -331,23 +350,27 @@ static int placement(struct vsvm_vm *vm, const struct drm_vsvm_placement *args)
 	unsigned long next;
 	int err = 0;
 
-	look = look_begin(vm, start, end);
-	if (IS_ERR(look))
-		return PTR_ERR(look);
+	look = look_create(vm);
+	if (!look)
+		return -ENOMEM;
 
 	for (; !err && start < end; start = next) {
 		unsigned long npages;
 
 		next = min(end, ALIGN(start + 1, CHUNK_SIZE));
 		npages = (next - start) / PAGE_SIZE;
+		err = look_begin(look, start, next);
+		if (err)
+			break;
 		err = look_chunk(look, start, next);
+		look_end(look);
 		if (!err && copy_to_user(out, look->pages, npages))
 			err = -EFAULT;
 		out += npages;
 		cond_resched();
 	}
 
-	look_end(look);
+	kvfree(look);
 	return err;
 }
 

@@ -1792,6 +1792,51 @@ SVM_TEST(peers, local_atomic_on_a_file)
 	close(fd);
 }
 
+/* A page that never comes to rest: all that is around it is told to be left, no more */
+struct restless {
+	char *page;
+	bool stop;
+	pthread_t thread;
+};
+
+static void *drop_and_drop(void *arg)
+{
+	struct restless *r = arg;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+		madvise(r->page, svm_page_size(), MADV_DONTNEED);
+	return NULL;
+}
+
+SVM_TEST(pages, prefetch_beside_a_restless_page)
+{
+	size_t len = 4 * LEN, pages = len / self->page;
+	char *mem = map_pages(_metadata, len, false);
+	struct restless r = { .page = mem + LEN + 5 * self->page };
+	struct svm_moved moved;
+
+	svm_pattern_fill(mem, len, 1);
+	move(_metadata, &self->svm, mem, len, DEV(0));
+	ASSERT_EQ(0, pthread_create(&r.thread, NULL, drop_and_drop, &r));
+	while (svm_count_at(&self->svm, r.page, self->page, DEV(0)) > 0)
+		sched_yield();
+	EXPECT_EQ(0, svm_prefetch(&self->svm, mem, len, RAM, &moved));
+	__atomic_store_n(&r.stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(r.thread, NULL));
+
+	TH_LOG("%llu moved, %llu resident, %llu left",
+	       (unsigned long long)moved.moved,
+	       (unsigned long long)moved.resident,
+	       (unsigned long long)moved.left);
+	/* The one page counts if the look at its chunk found no quiet moment */
+	EXPECT_GE(pages, moved.moved + moved.resident + moved.left);
+	EXPECT_LE(pages - 1, moved.moved + moved.resident + moved.left);
+	ALL_AT(RAM, &self->svm, mem, LEN);
+	ALL_AT(RAM, &self->svm, mem + 2 * LEN, 2 * LEN);
+	IS_PATTERN(mem, LEN, 1);
+	munmap(mem, len);
+}
+
 /*
  * Devices that a test makes as it needs them, with one piece of memory
  */
