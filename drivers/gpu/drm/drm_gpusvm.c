@@ -578,11 +578,11 @@ static unsigned long *walk_buffer_get(struct drm_gpusvm *gpusvm,
 	unsigned long *pfns = NULL;
 
 	if (npages > WALK_CACHED_PFNS)
-		return kvcalloc(npages, sizeof(*pfns), GFP_KERNEL);
+		return kvcalloc(npages, sizeof(*pfns), GFP_KERNEL_ACCOUNT);
 
 	pfns = xchg(&gpusvm->pfn_cache, NULL);
 
-	return pfns ?: kvcalloc(WALK_CACHED_PFNS, sizeof(*pfns), GFP_KERNEL);
+	return pfns ?: kvcalloc(WALK_CACHED_PFNS, sizeof(*pfns), GFP_KERNEL_ACCOUNT);
 }
 
 static void walk_buffer_put(struct drm_gpusvm *gpusvm, unsigned long *pfns,
@@ -1495,7 +1495,7 @@ static int pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n)
 		return 0;
 	}
 
-	addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL);
+	addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT);
 	if (!addrs)
 		return -ENOMEM;
 
@@ -3848,7 +3848,7 @@ static bool request_find_hole(const struct drm_gpusvm_request *req,
 static int pages_grow(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages,
 		      unsigned int n)
 {
-	struct drm_pagemap_addr *addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL);
+	struct drm_pagemap_addr *addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT);
 
 	if (!addrs)
 		return -ENOMEM;
@@ -3879,7 +3879,7 @@ static int filling_make_room(struct drm_gpusvm_filling *fill)
 		if (fill->addrs != fill->few_addrs)
 			kvfree(fill->addrs);
 		fill->max_addrs = 0;
-		fill->addrs = kvmalloc_array(n, sizeof(*fill->addrs), GFP_KERNEL);
+		fill->addrs = kvmalloc_array(n, sizeof(*fill->addrs), GFP_KERNEL_ACCOUNT);
 		if (!fill->addrs)
 			return -ENOMEM;
 		fill->max_addrs = n;
