@@ -89,7 +89,7 @@ struct vsvm_alloc *vsvm_mem_alloc(struct vsvm_mem *mem, u64 size)
 	if (size > mem->size)
 		return ERR_PTR(-ENOSPC);
 
-	alloc = kzalloc_obj(*alloc);
+	alloc = kzalloc_obj(*alloc, GFP_KERNEL_ACCOUNT);
 	if (!alloc)
 		return ERR_PTR(-ENOMEM);
 

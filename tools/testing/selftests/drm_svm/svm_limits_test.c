@@ -812,30 +812,88 @@ static bool map_step(unsigned int i, size_t page)
 	       step_at(i);
 }
 
+#define SCATTERED	64
+
+/* Two pieces of memory take turns: in neither do pages lie next to each other in RAM */
+static char *map_scattered(size_t page)
+{
+	size_t len = SCATTERED * SVM_PMD_SIZE;
+	char *mem = svm_map_aligned(len, SVM_PMD_SIZE);
+	char *other = svm_map_aligned(len, SVM_PMD_SIZE);
+
+	if (!mem || !other || madvise(mem, len, MADV_NOHUGEPAGE) ||
+	    madvise(other, len, MADV_NOHUGEPAGE))
+		return NULL;
+	for (size_t at = 0; at < len; at += page) {
+		mem[at] = 1;
+		other[at] = 1;
+	}
+	return mem;
+}
+
+/*
+ * Bytes that the kernel has for each 2 MiB of which every page has an address of its
+ * own; at least @wanted, once the counters say so
+ */
+static long use_addresses(struct svm *svm, long wanted)
+{
+	char *mem = map_scattered(svm_page_size());
+	uint64_t deadline;
+	long before, bytes;
+
+	if (!mem)
+		_exit(103);
+	usleep(2500000); /* what the kernel counts it adds up every two seconds */
+	before = charged("kernel");
+	if (svm_run(&svm->queue[0], svm_sum(mem, SCATTERED * SVM_PMD_SIZE), NULL))
+		_exit(104);
+	deadline = svm_deadline_ms(5000);
+	do {
+		usleep(10000);
+		bytes = (charged("kernel") - before) / SCATTERED;
+	} while (bytes < wanted && !svm_past(deadline));
+	return bytes;
+}
+
+/*
+ * What the kernel had in slabs before, with a page in every 2 MiB, and when all of that
+ * had gone; and for each 2 MiB of addresses
+ */
+enum { BEFORE, MAPPED, GONE, ADDRESSES, NUM_CHARGES };
+
+/* A page table and a table of the checker, a range; and 16 bytes for each page of 4 KiB */
+static long wanted_for_addresses(const long *charge)
+{
+	return (charge[MAPPED] - charge[BEFORE]) / STEPS +
+	       SVM_PMD_SIZE / svm_page_size() * 12;
+}
+
 /* A page in every 2 MiB; then all of that goes. Tells what the kernel had for it */
 static void use_page_tables(int pipe)
 {
 	size_t page = svm_page_size();
+	long slab[NUM_CHARGES];
 	uint64_t deadline;
-	long slab[3];
 	struct svm svm;
 
 	if (!enter_cgroup() || svm_open_set(&svm, SET, 1))
 		_exit(100);
-	slab[0] = charged("slab");
+	slab[BEFORE] = charged("slab");
 	for (unsigned int i = 0; i < STEPS; i++)
 		if (!map_step(i, page) ||
 		    svm_run(&svm.queue[0], svm_fill(step_at(i), 8, i), NULL))
 			_exit(101);
-	slab[1] = charged("slab");
+	slab[MAPPED] = charged("slab");
 	munmap(step_at(0), STEPS * SVM_PMD_SIZE);
 
 	/* The garbage collector, RCU and the counters take their time */
 	deadline = svm_deadline_ms(SVM_WAIT_MS);
 	do {
 		usleep(10000);
-		slab[2] = charged("slab");
-	} while (slab[2] - slab[0] > (slab[1] - slab[0]) / 8 && !svm_past(deadline));
+		slab[GONE] = charged("slab");
+	} while (slab[GONE] - slab[BEFORE] > (slab[MAPPED] - slab[BEFORE]) / 8 &&
+		 !svm_past(deadline));
+	slab[ADDRESSES] = use_addresses(&svm, wanted_for_addresses(slab));
 	if (write(pipe, slab, sizeof(slab)) != sizeof(slab))
 		_exit(102);
 	_exit(0);
@@ -844,7 +902,7 @@ static void use_page_tables(int pipe)
 SVM_TEST(limits, page_tables_are_charged_and_freed)
 {
 	int pipes[2], status;
-	long slab[3];
+	long slab[NUM_CHARGES];
 	pid_t pid;
 
 	if (!make_cgroup(NULL))
@@ -861,10 +919,12 @@ SVM_TEST(limits, page_tables_are_charged_and_freed)
 	ASSERT_EQ(sizeof(slab), read(pipes[0], slab, sizeof(slab)));
 
 	/* A page table and a table of the checker for each step, and a range */
-	EXPECT_GT(slab[1] - slab[0], STEPS * 8 * KB);
-	EXPECT_GT((slab[1] - slab[0]) / 8, slab[2] - slab[0]);
-	TH_LOG("%ld KiB with %u steps mapped, %ld KiB afterwards",
-	       (slab[1] - slab[0]) / 1024, STEPS, (slab[2] - slab[0]) / 1024);
+	EXPECT_GT(slab[MAPPED] - slab[BEFORE], STEPS * 8 * KB);
+	EXPECT_GT((slab[MAPPED] - slab[BEFORE]) / 8, slab[GONE] - slab[BEFORE]);
+	EXPECT_LE(wanted_for_addresses(slab), slab[ADDRESSES]);
+	TH_LOG("%ld KiB with %u steps mapped, %ld KiB afterwards; %ld bytes a step with addresses",
+	       (slab[MAPPED] - slab[BEFORE]) / 1024, STEPS,
+	       (slab[GONE] - slab[BEFORE]) / 1024, slab[ADDRESSES]);
 }
 
 /* More and more, till the group is full. It fails, or is killed for it */
