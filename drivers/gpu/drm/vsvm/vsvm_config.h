@@ -3,6 +3,8 @@
 #ifndef _VSVM_CONFIG_H_
 #define _VSVM_CONFIG_H_
 
+#include <linux/minmax.h>
+#include <linux/pgtable.h>
 #include <linux/sizes.h>
 
 #include <drm/vsvm_drm.h>
@@ -11,8 +13,11 @@
 #define VSVM_MAX_TLB_INVAL_LATENCY_US	1000000
 #define VSVM_MAX_COPY_LATENCY_US	1000000
 
-/* Device memory comes in blocks that are contiguous, each for a huge page. */
-#define VSVM_MEM_BLOCK			SZ_2M
+/*
+ * Device memory comes in blocks that are contiguous, each for a huge page: more than
+ * 2 MiB where pages have more than 4 KiB.
+ */
+#define VSVM_MEM_BLOCK			MAX((unsigned long)SZ_2M, PMD_SIZE)
 #define VSVM_MAX_MEM_SIZE		SZ_64G
 
 /**

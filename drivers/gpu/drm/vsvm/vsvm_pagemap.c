@@ -166,15 +166,20 @@ static u64 other_side(const struct vsvm_pagemap *vpagemap,
 	return dma_to_phys(vpagemap->vdev->drm.dev, addr->addr);
 }
 
-/* Add @npages from a device page on, which may lie in two blocks of memory. */
-static void add_segment(struct vsvm_copy *copy, struct page *page, u64 other,
-			unsigned long npages)
+/* Pages from a device page on that lie in the same block of memory. */
+static unsigned long pages_in_block(const struct page *page, unsigned long npages)
 {
 	const unsigned long block = VSVM_MEM_BLOCK / PAGE_SIZE;
 
+	return min(npages, block - page_to_pfn(page) % block);
+}
+
+/* Add @npages from a device page on, which may lie in several blocks of memory. */
+static void add_segment(struct vsvm_copy *copy, struct page *page, u64 other,
+			unsigned long npages)
+{
 	while (npages) {
-		unsigned long n = min(npages,
-				      block - page_to_pfn(page) % block);
+		unsigned long n = pages_in_block(page, npages);
 		u64 own = vsvm_addr_make(backing_page(page));
 
 		if (copy->out)
@@ -188,7 +193,15 @@ static void add_segment(struct vsvm_copy *copy, struct page *page, u64 other,
 	}
 }
 
-/* How many segments there can be: a large one may lie in two blocks. */
+/* How many segments add_segment() makes of @npages from a device page on. */
+static unsigned int count_segments(const struct page *page, unsigned long npages)
+{
+	const unsigned long block = VSVM_MEM_BLOCK / PAGE_SIZE;
+
+	return 1 + DIV_ROUND_UP(npages - pages_in_block(page, npages), block);
+}
+
+/* How many segments there will be. */
 static unsigned int max_segments(struct page **pages,
 				 const struct drm_pagemap_addr *addr,
 				 unsigned long npages)
@@ -197,7 +210,7 @@ static unsigned int max_segments(struct page **pages,
 
 	for (unsigned long i = 0; i < npages; i += NR_PAGES(addr[i].order))
 		if (pages[i])
-			num += addr[i].order ? 2 : 1;
+			num += count_segments(pages[i], NR_PAGES(addr[i].order));
 
 	return num;
 }
