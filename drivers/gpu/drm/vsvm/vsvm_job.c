@@ -87,8 +87,13 @@ void vsvm_job_work(struct work_struct *work)
 	struct vsvm_job *job;
 
 	queue->turn_end = jiffies + TURN;
-	while (pause == VSVM_PAUSE_NONE && (job = first_job(queue)))
+	while (pause == VSVM_PAUSE_NONE && (job = first_job(queue))) {
 		pause = run_job(queue, job);
+		/* Jobs that have nothing to do don't look at the time. */
+		if (pause == VSVM_PAUSE_NONE && time_after(jiffies, queue->turn_end))
+			pause = VSVM_PAUSE_TURN;
+		cond_resched();
+	}
 
 	/* Not if someone has kicked the queue meanwhile. */
 	if (pause == VSVM_PAUSE_TURN)

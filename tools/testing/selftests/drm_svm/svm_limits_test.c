@@ -543,6 +543,46 @@ SVM_TEST(limits, endless_jobs_leave_others_a_turn)
 		EXPECT_EQ(0, svm_queue_destroy(&queue[i]));
 }
 
+struct feeder {
+	struct svm_queue *queue;
+	unsigned int num;
+	bool stop;
+};
+
+static void *feed(void *arg)
+{
+	static struct drm_vsvm_op nops[64];
+	struct feeder *f = arg;
+	uint64_t seqno;
+
+	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED))
+		for (unsigned int i = 0; i < f->num; i++)
+			svm_submit(&f->queue[i], nops, ARRAY_SIZE(nops), &seqno);
+	return NULL;
+}
+
+/* So many that each engine has one, of which none runs dry if that can be helped */
+SVM_TEST(limits, empty_jobs_leave_others_a_turn)
+{
+	struct svm_queue queue[16];
+	struct feeder f = { .queue = queue, .num = ARRAY_SIZE(queue) };
+	pthread_t thread[2];
+	uint64_t word = 0;
+
+	for (unsigned int i = 0; i < f.num; i++)
+		ASSERT_EQ(0, svm_queue_create(&self->svm, 0, &queue[i]));
+	for (unsigned int i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, feed, &f));
+	for (unsigned int i = 0; i < 10; i++)
+		RUN(&self->svm.queue[0], svm_atomic_add(&word, 1, 0, 1));
+	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_join(thread[i], NULL));
+	EXPECT_EQ(10, word);
+	for (unsigned int i = 0; i < f.num; i++)
+		EXPECT_EQ(0, svm_queue_destroy(&queue[i]));
+}
+
 /* Waiting for words takes no turn away: the one that is waited for comes last */
 SVM_TEST(limits, waiting_jobs_take_no_turn)
 {
