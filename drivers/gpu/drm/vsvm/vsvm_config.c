@@ -45,7 +45,7 @@ static bool chunks_are_valid(const struct vsvm_config *config)
 		return false;
 
 	for (int i = 0; i < config->num_chunks; i++) {
-		if (!is_power_of_2(sizes[i]))
+		if (!is_power_of_2(sizes[i]) || sizes[i] > VSVM_MAX_CHUNK_SIZE)
 			return false;
 		if (i && sizes[i] >= sizes[i - 1])
 			return false;

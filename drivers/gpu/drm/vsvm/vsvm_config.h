@@ -10,6 +10,8 @@
 #include <drm/vsvm_drm.h>
 
 #define VSVM_MAX_FAULT_WORKERS		16
+/* A walk has a buffer with a word for each page of a chunk. */
+#define VSVM_MAX_CHUNK_SIZE		SZ_1G
 #define VSVM_MAX_TLB_INVAL_LATENCY_US	1000000
 #define VSVM_MAX_COPY_LATENCY_US	1000000
 
@@ -29,7 +31,8 @@
  * @num_devices: Devices to create
  * @fault_workers: Page faults of a process that a device serves at the same time
  * @num_chunks: Entries of @chunk_sizes that are in use
- * @chunk_sizes: Sizes of ranges in bytes, in descending order, PAGE_SIZE last
+ * @chunk_sizes: Sizes of ranges in bytes, in descending order, at most
+ *		 VSVM_MAX_CHUNK_SIZE, PAGE_SIZE last
  * @notifier_size: Size of a notifier's window in bytes
  * @check_pages_threshold: Chunks up to this size need all CPU pages present
  * @tlb_inval_latency_us: Time that a TLB invalidation takes, in microseconds

@@ -161,6 +161,8 @@ static const struct chunks_case chunks_cases[] = {
 	{ "zero in between", 3, { SZ_2M, 0, PAGE_SIZE }, false },
 	{ "less than a page", 2, { PAGE_SIZE, PAGE_SIZE / 2 }, false },
 	{ "too many", DRM_VSVM_MAX_CHUNKS + 1, { SZ_2M, PAGE_SIZE }, false },
+	{ "largest", 2, { VSVM_MAX_CHUNK_SIZE, PAGE_SIZE }, true },
+	{ "too large", 2, { 2UL * VSVM_MAX_CHUNK_SIZE, PAGE_SIZE }, false },
 };
 
 KUNIT_ARRAY_PARAM_DESC(chunks, chunks_cases, name);
@@ -171,6 +173,7 @@ static void test_chunk_sizes(struct kunit *test)
 	struct vsvm_config config;
 
 	vsvm_config_init(&config);
+	config.notifier_size = BIT(DRM_VSVM_VA_BITS);
 	config.num_chunks = c->num;
 	memcpy(config.chunk_sizes, c->sizes, sizeof(c->sizes));
 	KUNIT_EXPECT_EQ(test, vsvm_config_validate(&config),
@@ -227,6 +230,8 @@ static const struct parse_case list_cases[] = {
 	{ "no page size", "2M,64K", 0, false },
 	{ "ascending", "4K,2M", 0, false },
 	{ "too many", "1G,512M,256M,128M,64M,32M,16M,8M,4K", 0, false },
+	{ "largest", "1G,4K", 2, PAGE_SIZE == SZ_4K },
+	{ "too large", "2G,4K", 0, false },
 };
 
 KUNIT_ARRAY_PARAM_DESC(list, list_cases, name);
