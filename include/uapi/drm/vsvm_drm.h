@@ -30,8 +30,11 @@
  * file has only so many objects, see DRM_VSVM_MAX_*: more give ENOSPC, or EBUSY
  * where there will be room once jobs have ended.
  *
- * Every call fails with ENODEV once the device, or for calls on an address
- * space one of its devices, was removed.
+ * Every call fails with ENODEV once the device of the file was removed. When another
+ * device of an address space was, so do the calls that would use it: those that create
+ * queues, submit jobs, move memory, advise on it or ask where it is. It can still be
+ * destroyed, as its queues can, its counters can be read, and jobs be waited for, whose
+ * status is ENODEV.
  */
 
 #ifndef _UAPI_VSVM_DRM_H_
