@@ -23,7 +23,8 @@ u64 vsvm_zap_start(struct vsvm_vm_device *vmdev, unsigned long start,
 	u64 seqno;
 
 	vsvm_pt_zap(&vmdev->pt, start, end);
-	seqno = vsvm_tlb_inval_submit(&vmdev->vdev->tlb_unit, vmdev, start, end);
+	seqno = vsvm_tlb_inval_submit(&vmdev->vdev->tlb_unit, &vmdev->tlb_owner,
+				      start, end);
 	vsvm_checker_revoke(&vmdev->checker, start, end, seqno);
 	vsvm_stats_inc(vmdev, VSVM_STAT_TLB_INVALS);
 

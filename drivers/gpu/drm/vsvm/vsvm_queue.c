@@ -130,7 +130,7 @@ static int queue_start(struct vsvm_queue *queue, struct vsvm_vm *vm,
 	queue->vmdev = vmdev;
 	queue->vm = vm;
 	drm_gpusvm_services_init(&queue->services, vm->svm.mm);
-	vsvm_tlb_init(&queue->tlb, vmdev);
+	vsvm_tlb_init(&queue->tlb, &vmdev->tlb_owner);
 	vsvm_vm_get(vm);
 	vsvm_tlb_unit_add(&vmdev->vdev->tlb_unit, &queue->tlb);
 	list_add_tail(&queue->vm_link, &vm->queues);

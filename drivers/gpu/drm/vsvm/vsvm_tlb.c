@@ -18,10 +18,11 @@ static unsigned int entry_index(unsigned long addr)
  * @tlb: The TLB
  * @owner: Whose page table it caches
  */
-void vsvm_tlb_init(struct vsvm_tlb *tlb, const void *owner)
+void vsvm_tlb_init(struct vsvm_tlb *tlb, struct vsvm_tlb_owner *owner)
 {
 	mutex_init(&tlb->access);
 	INIT_LIST_HEAD(&tlb->link);
+	INIT_LIST_HEAD(&tlb->owner_link);
 	tlb->owner = owner;
 	memset(tlb->entries, 0, sizeof(tlb->entries));
 }
@@ -82,6 +83,14 @@ void vsvm_tlb_flush(struct vsvm_tlb *tlb, unsigned long start,
 EXPORT_SYMBOL_IF_KUNIT(vsvm_tlb_flush);
 
 /* Taking each TLB's lock is what waits for accesses in flight. */
+static void flush_one(struct vsvm_tlb *tlb, const struct vsvm_tlb_inval *inval)
+{
+	guard(mutex)(&tlb->access);
+
+	vsvm_tlb_flush(tlb, inval->start, inval->end);
+}
+
+/* The TLBs of others cost nothing, however many there are. */
 static void flush_all(struct vsvm_tlb_unit *unit,
 		      const struct vsvm_tlb_inval *inval)
 {
@@ -89,12 +98,12 @@ static void flush_all(struct vsvm_tlb_unit *unit,
 
 	guard(mutex)(&unit->tlbs_lock);
 
-	list_for_each_entry(tlb, &unit->tlbs, link) {
-		if (inval->owner && inval->owner != tlb->owner)
-			continue;
-
-		guard(mutex)(&tlb->access);
-		vsvm_tlb_flush(tlb, inval->start, inval->end);
+	if (inval->owner) {
+		list_for_each_entry(tlb, &inval->owner->tlbs, owner_link)
+			flush_one(tlb, inval);
+	} else {
+		list_for_each_entry(tlb, &unit->tlbs, link)
+			flush_one(tlb, inval);
 	}
 }
 
@@ -190,6 +199,7 @@ void vsvm_tlb_unit_add(struct vsvm_tlb_unit *unit, struct vsvm_tlb *tlb)
 {
 	guard(mutex)(&unit->tlbs_lock);
 	list_add_tail(&tlb->link, &unit->tlbs);
+	list_add_tail(&tlb->owner_link, &tlb->owner->tlbs);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_tlb_unit_add);
 
@@ -202,6 +212,7 @@ void vsvm_tlb_unit_remove(struct vsvm_tlb_unit *unit, struct vsvm_tlb *tlb)
 {
 	guard(mutex)(&unit->tlbs_lock);
 	list_del_init(&tlb->link);
+	list_del_init(&tlb->owner_link);
 }
 EXPORT_SYMBOL_IF_KUNIT(vsvm_tlb_unit_remove);
 
@@ -219,7 +230,7 @@ static void widen(struct vsvm_tlb_inval *last, const struct vsvm_tlb_inval *inva
 /**
  * vsvm_tlb_inval_submit() - Start to invalidate an interval
  * @unit: The unit
- * @owner: Whose translations go
+ * @owner: Whose translations go; stays until vsvm_tlb_inval_wait() has returned
  * @start: First virtual address
  * @end: Address behind the last
  *
@@ -228,7 +239,8 @@ static void widen(struct vsvm_tlb_inval *last, const struct vsvm_tlb_inval *inva
  * Return: a number for vsvm_tlb_inval_wait(). Invalidations of a unit complete
  * in the order of their numbers.
  */
-u64 vsvm_tlb_inval_submit(struct vsvm_tlb_unit *unit, const void *owner,
+u64 vsvm_tlb_inval_submit(struct vsvm_tlb_unit *unit,
+			  struct vsvm_tlb_owner *owner,
 			  unsigned long start, unsigned long end)
 {
 	struct vsvm_tlb_inval inval = {

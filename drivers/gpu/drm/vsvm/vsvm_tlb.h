@@ -25,6 +25,19 @@ struct vsvm_tlb_entry {
 };
 
 /**
+ * struct vsvm_tlb_owner - Whose page table TLBs cache
+ * @tlbs: These TLBs, of &vsvm_tlb.owner_link; protected by &vsvm_tlb_unit.tlbs_lock
+ */
+struct vsvm_tlb_owner {
+	struct list_head tlbs;
+};
+
+static inline void vsvm_tlb_owner_init(struct vsvm_tlb_owner *owner)
+{
+	INIT_LIST_HEAD(&owner->tlbs);
+}
+
+/**
  * struct vsvm_tlb - What a queue remembers of the page table
  *
  * @access: Held by the queue while it translates an address and uses what it
@@ -32,17 +45,19 @@ struct vsvm_tlb_entry {
  *	    invalidation waits for accesses by old translations, those that came
  *	    from the page table directly included
  * @link: The TLB's place in &vsvm_tlb_unit.tlbs
+ * @owner_link: The same in &vsvm_tlb_owner.tlbs
  * @owner: Whose page table this caches
  * @entries: The translations, by the lower bits of their page numbers
  */
 struct vsvm_tlb {
 	struct mutex access;
 	struct list_head link;
-	const void *owner;
+	struct list_head owner_link;
+	struct vsvm_tlb_owner *owner;
 	struct vsvm_tlb_entry entries[VSVM_TLB_ENTRIES];
 };
 
-void vsvm_tlb_init(struct vsvm_tlb *tlb, const void *owner);
+void vsvm_tlb_init(struct vsvm_tlb *tlb, struct vsvm_tlb_owner *owner);
 u64 vsvm_tlb_lookup(const struct vsvm_tlb *tlb, unsigned long addr);
 void vsvm_tlb_fill(struct vsvm_tlb *tlb, unsigned long addr, u64 pte);
 void vsvm_tlb_flush(struct vsvm_tlb *tlb, unsigned long start,
@@ -50,14 +65,15 @@ void vsvm_tlb_flush(struct vsvm_tlb *tlb, unsigned long start,
 
 /**
  * struct vsvm_tlb_inval - A TLB invalidation on its way
- * @owner: Whose translations go, NULL for everyone's
+ * @owner: Whose translations go, NULL for everyone's. Whoever submitted it keeps the
+ *	   owner until it is complete
  * @start: First address
  * @end: Address behind the last
  * @seqno: The latest invalidation that this one stands for
  * @due: When the modelled latency is over
  */
 struct vsvm_tlb_inval {
-	const void *owner;
+	struct vsvm_tlb_owner *owner;
 	unsigned long start;
 	unsigned long end;
 	u64 seqno;
@@ -78,7 +94,7 @@ struct vsvm_tlb_inval {
  * @count: How many there are
  * @submitted: Number of the last one that was submitted
  * @completed: Number up to which all are complete
- * @tlbs_lock: Protects @tlbs; taken before &vsvm_tlb.access
+ * @tlbs_lock: Protects @tlbs, and each owner's; taken before &vsvm_tlb.access
  * @tlbs: The TLBs of all queues
  * @latency_us: How long an invalidation takes
  * @drop: Report invalidations complete without doing them; to prove that the
@@ -104,7 +120,8 @@ int vsvm_tlb_unit_init(struct vsvm_tlb_unit *unit, const char *name,
 void vsvm_tlb_unit_fini(struct vsvm_tlb_unit *unit);
 void vsvm_tlb_unit_add(struct vsvm_tlb_unit *unit, struct vsvm_tlb *tlb);
 void vsvm_tlb_unit_remove(struct vsvm_tlb_unit *unit, struct vsvm_tlb *tlb);
-u64 vsvm_tlb_inval_submit(struct vsvm_tlb_unit *unit, const void *owner,
+u64 vsvm_tlb_inval_submit(struct vsvm_tlb_unit *unit,
+			  struct vsvm_tlb_owner *owner,
 			  unsigned long start, unsigned long end);
 void vsvm_tlb_inval_wait(struct vsvm_tlb_unit *unit, u64 seqno);
 

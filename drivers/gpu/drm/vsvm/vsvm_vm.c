@@ -236,6 +236,7 @@ static struct vsvm_vm *vm_alloc(unsigned int num_devices)
 	for (int i = 0; i < num_devices; i++) {
 		vm->devices[i].vm = vm;
 		INIT_LIST_HEAD(&vm->devices[i].link);
+		vsvm_tlb_owner_init(&vm->devices[i].tlb_owner);
 	}
 
 	kref_init(&vm->ref);

@@ -15,6 +15,7 @@
 #include "vsvm_checker.h"
 #include "vsvm_pt.h"
 #include "vsvm_stats.h"
+#include "vsvm_tlb.h"
 
 struct drm_device;
 struct drm_file;
@@ -32,6 +33,7 @@ struct vsvm_vm;
  * @link: The entry in &vsvm_device.vms
  * @pt: The page table
  * @checker: What the device may access
+ * @tlb_owner: The TLBs of its queues
  * @stats: Counters
  * @group: The first of the devices next to each other that have the same owner
  *	   of device memory; all these are mapped together
@@ -44,6 +46,7 @@ struct vsvm_vm_device {
 	struct list_head link;
 	struct vsvm_pt pt;
 	struct vsvm_checker checker;
+	struct vsvm_tlb_owner tlb_owner;
 	struct vsvm_stats stats;
 	unsigned int group;
 	unsigned int group_size;

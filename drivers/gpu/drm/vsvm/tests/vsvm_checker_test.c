@@ -232,6 +232,7 @@ static void tlb_unit_stop(void *data)
 static void test_lost_invalidation(struct kunit *test)
 {
 	struct vsvm_checker *checker = test->priv;
+	struct vsvm_tlb_owner owner;
 	struct vsvm_tlb_unit *unit;
 	struct vsvm_tlb *tlb;
 	u64 pte, seqno;
@@ -243,7 +244,8 @@ static void test_lost_invalidation(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vsvm_tlb_unit_init(unit, "kunit", 0), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, tlb_unit_stop,
 							unit), 0);
-	vsvm_tlb_init(tlb, checker);
+	vsvm_tlb_owner_init(&owner);
+	vsvm_tlb_init(tlb, &owner);
 	vsvm_tlb_unit_add(unit, tlb);
 
 	grant(test, VA, 0, DMA, true);
@@ -251,7 +253,7 @@ static void test_lost_invalidation(struct kunit *test)
 		vsvm_tlb_fill(tlb, VA, vsvm_pte_make(DMA, true));
 
 	WRITE_ONCE(unit->drop, true);
-	seqno = vsvm_tlb_inval_submit(unit, checker, VA, VA + PAGE_SIZE);
+	seqno = vsvm_tlb_inval_submit(unit, &owner, VA, VA + PAGE_SIZE);
 	vsvm_checker_revoke(checker, VA, VA + PAGE_SIZE, seqno);
 	vsvm_tlb_inval_wait(unit, seqno);
 	vsvm_checker_revoked(checker, seqno);

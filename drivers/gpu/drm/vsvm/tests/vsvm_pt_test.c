@@ -335,7 +335,7 @@ static void test_tlb_lookup(struct kunit *test)
 	u64 pte = vsvm_pte_make(DMA, true);
 
 	KUNIT_ASSERT_NOT_NULL(test, tlb);
-	vsvm_tlb_init(tlb, test);
+	vsvm_tlb_init(tlb, NULL);
 
 	guard(mutex)(&tlb->access);
 	KUNIT_EXPECT_EQ(test, vsvm_tlb_lookup(tlb, 0), 0);
@@ -356,7 +356,7 @@ static void test_tlb_flush(struct kunit *test)
 	struct vsvm_tlb *tlb = kunit_kzalloc(test, sizeof(*tlb), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, tlb);
-	vsvm_tlb_init(tlb, test);
+	vsvm_tlb_init(tlb, NULL);
 
 	guard(mutex)(&tlb->access);
 	for (int i = 0; i < 8; i++)
@@ -370,6 +370,7 @@ static void test_tlb_flush(struct kunit *test)
 
 struct tlb_test {
 	struct vsvm_tlb_unit unit;
+	struct vsvm_tlb_owner owners[2];
 	struct vsvm_tlb tlbs[2];
 };
 
@@ -392,7 +393,8 @@ static struct tlb_test *start_tlb_unit(struct kunit *test,
 	for (int i = 0; i < ARRAY_SIZE(ctx->tlbs); i++) {
 		struct vsvm_tlb *tlb = &ctx->tlbs[i];
 
-		vsvm_tlb_init(tlb, tlb);
+		vsvm_tlb_owner_init(&ctx->owners[i]);
+		vsvm_tlb_init(tlb, &ctx->owners[i]);
 		vsvm_tlb_unit_add(&ctx->unit, tlb);
 		guard(mutex)(&tlb->access);
 		vsvm_tlb_fill(tlb, VA, vsvm_pte_make(DMA, true));
@@ -412,7 +414,7 @@ static void test_inval_owner(struct kunit *test)
 	struct tlb_test *ctx = start_tlb_unit(test, 0);
 	u64 seqno;
 
-	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->tlbs[0], VA,
+	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->owners[0], VA,
 				      VA + PAGE_SIZE);
 	vsvm_tlb_inval_wait(&ctx->unit, seqno);
 
@@ -426,13 +428,38 @@ static void test_inval_latency(struct kunit *test)
 	ktime_t begin = ktime_get();
 	u64 seqno;
 
-	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->tlbs[0], VA,
+	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->owners[0], VA,
 				      VA + PAGE_SIZE);
 	KUNIT_EXPECT_NE(test, lookup(&ctx->tlbs[0], VA), 0);
 	vsvm_tlb_inval_wait(&ctx->unit, seqno);
 
 	KUNIT_EXPECT_GE(test, ktime_us_delta(ktime_get(), begin), 20000);
 	KUNIT_EXPECT_EQ(test, lookup(&ctx->tlbs[0], VA), 0);
+}
+
+/* Nor are these waited for: one that is busy for long holds up nobody else. */
+static void test_inval_passes_others(struct kunit *test)
+{
+	struct tlb_test *ctx = start_tlb_unit(test, 0);
+	u64 seqno;
+
+	guard(mutex)(&ctx->tlbs[1].access);
+	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->owners[0], VA,
+				      VA + PAGE_SIZE);
+	vsvm_tlb_inval_wait(&ctx->unit, seqno);
+	KUNIT_EXPECT_EQ(test, lookup(&ctx->tlbs[0], VA), 0);
+}
+
+/* One without an owner is for all. */
+static void test_inval_of_all(struct kunit *test)
+{
+	struct tlb_test *ctx = start_tlb_unit(test, 0);
+	u64 seqno;
+
+	seqno = vsvm_tlb_inval_submit(&ctx->unit, NULL, VA, VA + PAGE_SIZE);
+	vsvm_tlb_inval_wait(&ctx->unit, seqno);
+	for (int i = 0; i < ARRAY_SIZE(ctx->tlbs); i++)
+		KUNIT_EXPECT_EQ(test, lookup(&ctx->tlbs[i], VA), 0);
 }
 
 /* An access in flight holds the invalidation up. */
@@ -443,7 +470,7 @@ static void test_inval_waits_for_access(struct kunit *test)
 	u64 seqno;
 
 	mutex_lock(&tlb->access);
-	seqno = vsvm_tlb_inval_submit(&ctx->unit, tlb, VA, VA + PAGE_SIZE);
+	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->owners[0], VA, VA + PAGE_SIZE);
 	msleep(20);
 	KUNIT_EXPECT_NE(test, vsvm_tlb_lookup(tlb, VA), 0);
 	KUNIT_EXPECT_LT(test, READ_ONCE(ctx->unit.completed), seqno);
@@ -467,8 +494,8 @@ static void test_inval_overflow(struct kunit *test)
 	for (int i = 0; i < n; i++) {
 		unsigned long va = VA + i * PAGE_SIZE;
 
-		seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->tlbs[i % 2], va,
-					      va + PAGE_SIZE);
+		seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->owners[i % 2],
+					      va, va + PAGE_SIZE);
 	}
 	mutex_unlock(&tlb->access);
 
@@ -485,7 +512,7 @@ static void test_inval_dropped(struct kunit *test)
 	u64 seqno;
 
 	WRITE_ONCE(ctx->unit.drop, true);
-	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->tlbs[0], VA,
+	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->owners[0], VA,
 				      VA + PAGE_SIZE);
 	vsvm_tlb_inval_wait(&ctx->unit, seqno);
 	KUNIT_EXPECT_NE(test, lookup(&ctx->tlbs[0], VA), 0);
@@ -513,6 +540,8 @@ static struct kunit_case vsvm_pt_tests[] = {
 	KUNIT_CASE(test_tlb_lookup),
 	KUNIT_CASE(test_tlb_flush),
 	KUNIT_CASE(test_inval_owner),
+	KUNIT_CASE(test_inval_passes_others),
+	KUNIT_CASE(test_inval_of_all),
 	KUNIT_CASE(test_inval_latency),
 	KUNIT_CASE(test_inval_waits_for_access),
 	KUNIT_CASE(test_inval_overflow),
