@@ -49,8 +49,9 @@
  *
  * - &struct drm_gpusvm_range is a chunk of address space that is faulted, bound
  *   and invalidated as one. Its size is the largest of &drm_gpusvm.chunk_sizes
- *   whose aligned block around the fault address lies in one CPU VMA, in what
- *   the driver mirrors there, and on no other range. It holds no device state.
+ *   whose aligned block around the fault address lies in one CPU VMA, in one
+ *   window, in what the driver mirrors there, and on no other range. It holds no
+ *   device state.
  *
  * - &struct drm_gpusvm_pages is the mapping of a piece of the mm for one device:
  *   the DMA addresses and all it takes to release them. It belongs to the
@@ -2667,7 +2668,7 @@ static bool init_args_valid(struct mm_struct *mm, unsigned long mm_start,
 
 	return chunk_sizes && chunk_sizes_valid(chunk_sizes, num_chunks) &&
 	       is_power_of_2(notifier_size) && notifier_size >= PAGE_SIZE &&
-	       notifier_size >= chunk_sizes[0] &&
+	       notifier_size >= chunk_sizes[num_chunks - 1] &&
 	       mm_range && mm_start + mm_range > mm_start;
 }
 
@@ -2678,8 +2679,8 @@ static bool init_args_valid(struct mm_struct *mm, unsigned long mm_start,
  * @mm: The mm to mirror, or NULL for userptr mode
  * @mm_start: First address to mirror
  * @mm_range: Size of what is mirrored, in bytes
- * @notifier_size: Size of a notifier's window; a power of two, at least the
- *		   largest chunk
+ * @notifier_size: Size of a notifier's window; a power of two, at least PAGE_SIZE
+ *		   and the smallest chunk. No range is larger
  * @ops: The driver's operations
  * @chunk_sizes: Sizes that ranges can have; powers of two in descending order,
  *		 not copied. Sizes below PAGE_SIZE count as PAGE_SIZE

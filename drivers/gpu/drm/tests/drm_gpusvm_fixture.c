@@ -457,17 +457,30 @@ static void svm_fini(struct kunit *test)
 	svm_expect_unmapped(test);
 }
 
-/* Set the GPU SVM up anew, with other parameters. */
-void svm_restart(struct kunit *test, const struct drm_gpusvm_ops *ops,
-		 const unsigned long *chunks, int num_chunks)
+static void restart(struct kunit *test, unsigned long window,
+		    const struct drm_gpusvm_ops *ops, const unsigned long *chunks,
+		    int num_chunks)
 {
 	struct svm_fixture *svm = to_svm(test);
 
 	svm_fini(test);
 	KUNIT_ASSERT_EQ(test, 0, drm_gpusvm_init(&svm->gpusvm, test->name, current->mm,
-						 SVM_BASE, SVM_SIZE, SVM_WINDOW,
+						 SVM_BASE, SVM_SIZE, window,
 						 ops, chunks, num_chunks));
 	svm->live = true;
+}
+
+/* Set the GPU SVM up anew, with other parameters. */
+void svm_restart(struct kunit *test, const struct drm_gpusvm_ops *ops,
+		 const unsigned long *chunks, int num_chunks)
+{
+	restart(test, SVM_WINDOW, ops, chunks, num_chunks);
+}
+
+/* Set it up anew, with other windows. */
+void svm_restart_windows(struct kunit *test, unsigned long window)
+{
+	restart(test, window, &svm_ops_two_pass, svm_chunks, ARRAY_SIZE(svm_chunks));
 }
 
 /* Every test ends with the proof that it has left nothing behind. */

@@ -155,6 +155,7 @@ int svm_init(struct kunit *test);
 void svm_exit(struct kunit *test);
 void svm_restart(struct kunit *test, const struct drm_gpusvm_ops *ops,
 		 const unsigned long *chunks, int num_chunks);
+void svm_restart_windows(struct kunit *test, unsigned long window);
 void svm_remove_all(struct kunit *test);
 
 /* Ranges and pages */

@@ -50,6 +50,7 @@ static const unsigned long ascending[] = { SZ_4K, SZ_2M };
 static const unsigned long twice[] = { SZ_2M, SZ_2M };
 static const unsigned long odd[] = { SZ_2M, SZ_4K + 1 };
 static const unsigned long zero[] = { SZ_2M, 0 };
+static const unsigned long tiny[] = { SZ_2M, SZ_1K };
 
 struct init_case {
 	const char *name;
@@ -94,8 +95,12 @@ static const struct init_case init_cases[] = {
 	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, odd, 2, -EINVAL },
 	{ "a chunk is zero",
 	  false, SVM_BASE, SVM_SIZE, SVM_WINDOW, &bare_ops, zero, 2, -EINVAL },
-	{ "window smaller than a chunk",
-	  false, SVM_BASE, SVM_SIZE, SZ_1M, &bare_ops, svm_chunks, 3, -EINVAL },
+	{ "window smaller than some chunks",
+	  false, SVM_BASE, SVM_SIZE, SZ_64K, &bare_ops, svm_chunks, 3, 0 },
+	{ "window smaller than all chunks",
+	  false, SVM_BASE, SVM_SIZE, SZ_32K, &bare_ops, svm_chunks, 2, -EINVAL },
+	{ "window smaller than a page",
+	  false, SVM_BASE, SVM_SIZE, PAGE_SIZE / 2, &bare_ops, tiny, 2, -EINVAL },
 	{ "window is no power of two",
 	  false, SVM_BASE, SVM_SIZE, 3 * SZ_2M, &bare_ops, svm_chunks, 3, -EINVAL },
 	{ "window is zero",
@@ -318,6 +323,21 @@ static void chunk_keeps_clear_of_existing_ranges(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_size(&range->base), SZ_4K);
 	range = svm_fault(test, SVM_BASE, &write_ctx);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_size(&range->base), SZ_64K);
+}
+
+/* Chunks that are larger than a window are never chosen. */
+static void chunk_fits_the_window(struct kunit *test)
+{
+	struct svm_range *range;
+
+	need_small_pages(test);
+	svm_restart_windows(test, SZ_1M);
+	svm_map(test, SVM_BASE, SZ_4M, RW);
+	range = svm_fault_and_get(test, SVM_BASE + SZ_1M + SZ_64K, &write_ctx);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_start(&range->base), SVM_BASE + SZ_1M + SZ_64K);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_size(&range->base), SZ_64K);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_notifier_start(range->base.notifier), SVM_BASE + SZ_1M);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_notifier_end(range->base.notifier), SVM_BASE + SZ_2M);
 }
 
 static void chunk_below_threshold_has_to_be_present(struct kunit *test)
@@ -686,6 +706,7 @@ static struct kunit_case drm_gpusvm_cases[] = {
 	KUNIT_CASE(fault_finds_the_range_again),
 	KUNIT_CASE_PARAM(chunk_fits_vma_and_mirror, chunk_gen_params),
 	KUNIT_CASE(chunk_keeps_clear_of_existing_ranges),
+	KUNIT_CASE(chunk_fits_the_window),
 	KUNIT_CASE(chunk_below_threshold_has_to_be_present),
 	KUNIT_CASE(chunk_is_never_below_a_page),
 	KUNIT_CASE(no_chunk_fits),
