@@ -2763,11 +2763,27 @@ void drm_gpusvm_fini(struct drm_gpusvm *gpusvm)
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_fini);
 
+/* The first VMA in an interval that the CPU may read, as a device has to. */
+static struct vm_area_struct *find_readable_vma(struct mm_struct *mm,
+						unsigned long start, unsigned long end)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, start);
+
+	for_each_vma_range(vmi, vma, end)
+		if (vma->vm_flags & VM_READ)
+			return vma;
+
+	return NULL;
+}
+
 /**
  * drm_gpusvm_find_vma_start() - Find where CPU memory begins in an interval
  * @gpusvm: The GPU SVM
  * @start: First address of the interval
  * @end: Address behind the last one
+ *
+ * What the CPU may not read is passed over: no access to it can be served.
  *
  * Context: Takes the mmap lock for reading.
  *
@@ -2788,7 +2804,7 @@ drm_gpusvm_find_vma_start(struct drm_gpusvm *gpusvm,
 		return ULONG_MAX;
 
 	if (!mmap_read_lock_killable(mm)) {
-		vma = find_vma_intersection(mm, start, end);
+		vma = find_readable_vma(mm, start, end);
 		if (vma)
 			addr = vma->vm_start;
 		mmap_read_unlock(mm);

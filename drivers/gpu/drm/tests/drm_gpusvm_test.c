@@ -636,6 +636,13 @@ static void vma_start_is_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_find_vma_start(gpusvm, SVM_BASE, at + 1), at);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_find_vma_start(gpusvm, at + SZ_2M, SVM_END),
 			ULONG_MAX);
+
+	/* What can't be read is passed over. */
+	svm_mprotect(test, at, SZ_64K, PROT_NONE);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_find_vma_start(gpusvm, SVM_BASE, SVM_END),
+			at + SZ_64K);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_find_vma_start(gpusvm, at, at + SZ_64K),
+			ULONG_MAX);
 }
 
 /* The mm is pinned, its users may be gone at any time. */

@@ -1265,7 +1265,7 @@ bool xe_svm_has_mapping(struct xe_vm *vm, u64 start, u64 end)
 }
 
 /**
- * xe_svm_find_vma_start() - The first address in an interval that the CPU maps
+ * xe_svm_find_vma_start() - The first address in an interval that the CPU may read
  * @vm: The VM
  * @start: First address
  * @end: Address behind the last one
@@ -1285,12 +1285,21 @@ u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end, struct xe_vma *v
  * Ranges for faults and prefetches
  */
 
+/* Whether nobody can have anything of an address that the CPU has a VMA for. */
+static bool addr_is_unreadable(struct xe_vm *vm, u64 addr)
+{
+	return drm_gpusvm_find_vma_start(&vm->svm.gpusvm, addr, addr + 1) == ULONG_MAX;
+}
+
 /**
  * xe_svm_range_find_or_insert() - The range of an address
  * @vm: The VM; its lock is held for writing
  * @addr: The address; if it is below @vma, the start of @vma is taken
  * @vma: The mirror that the range has to fit in
  * @ctx: How the range is going to be used
+ *
+ * To a prefetch, which is one without &drm_gpusvm_ctx.partial, memory that the CPU may
+ * not read is like none: it goes on behind it, as xe_svm_find_vma_start() says.
  *
  * Return: the range, or an error pointer as drm_gpusvm_range_find_or_insert()
  * returns it.
@@ -1302,8 +1311,11 @@ struct xe_svm_range *xe_svm_range_find_or_insert(struct xe_vm *vm, u64 addr,
 	u64 start = xe_vma_start(vma);
 	struct drm_gpusvm_range *r;
 
-	r = drm_gpusvm_range_find_or_insert(&vm->svm.gpusvm, max(addr, start),
-					    start, xe_vma_end(vma), ctx);
+	addr = max(addr, start);
+	r = drm_gpusvm_range_find_or_insert(&vm->svm.gpusvm, addr, start,
+					    xe_vma_end(vma), ctx);
+	if (r == ERR_PTR(-EPERM) && !ctx->partial && addr_is_unreadable(vm, addr))
+		return ERR_PTR(-ENOENT);
 
 	return IS_ERR(r) ? ERR_CAST(r) : to_xe_range(r);
 }

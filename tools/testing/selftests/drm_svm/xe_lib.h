@@ -74,6 +74,9 @@ void xe_emit_fill(struct xe_queue *queue, void *dst, uint8_t byte, size_t len);
 int xe_prefetch(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
 int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
 
+/* Mirror memory for reading only; the GPU has not used it yet */
+int xe_mirror_read_only(const struct xe_gpu *gpu, void *mem, size_t len);
+
 /* The driver's counters, of everything that the GPU ever did; root only */
 struct xe_stats {
 	uint64_t faults;
