@@ -29,6 +29,9 @@ static const uint16_t engine_classes[XE_ENGINES] = {
 	[XE_RENDER] = DRM_XE_ENGINE_CLASS_RENDER,
 };
 
+/* Index of a cache policy that sees what the CPU writes */
+#define COHERENT	1
+
 #define CALL(fd, name, arg) svm_call(fd, DRM_IOCTL_XE_ ## name, #name, arg)
 
 /*
@@ -179,16 +182,13 @@ static int mirror(const struct xe_gpu *gpu)
 	return bind(gpu, op);
 }
 
-static int vm_create(struct xe_gpu *gpu)
+static int vm_create(struct xe_gpu *gpu, uint32_t flags)
 {
-	struct drm_xe_vm_create args = {
-		.flags = DRM_XE_VM_CREATE_FLAG_LR_MODE |
-			 DRM_XE_VM_CREATE_FLAG_FAULT_MODE,
-	};
+	struct drm_xe_vm_create args = { .flags = DRM_XE_VM_CREATE_FLAG_LR_MODE | flags };
 	int err = CALL(gpu->fd, VM_CREATE, &args);
 
 	gpu->vm = args.vm_id;
-	return err ? err : mirror(gpu);
+	return err;
 }
 
 int xe_mirror_read_only(const struct xe_gpu *gpu, void *mem, size_t len)
@@ -199,6 +199,17 @@ int xe_mirror_read_only(const struct xe_gpu *gpu, void *mem, size_t len)
 			 DRM_XE_VM_BIND_FLAG_READONLY,
 		.addr = svm_addr(mem),
 		.range = len,
+	});
+}
+
+static int bind_userptr(const struct xe_gpu *gpu, void *mem, size_t len)
+{
+	return bind(gpu, (struct drm_xe_vm_bind_op) {
+		.op = DRM_XE_VM_BIND_OP_MAP_USERPTR,
+		.userptr = svm_addr(mem),
+		.addr = svm_addr(mem),
+		.range = len,
+		.pat_index = COHERENT,
 	});
 }
 
@@ -244,7 +255,7 @@ static int job_create(const struct xe_gpu *gpu, struct xe_job **job)
 	return err ? err : xe_prefetch(gpu, *job, JOB_SIZE, gpu->system);
 }
 
-static int queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *queue)
+static int bare_queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *queue)
 {
 	struct drm_xe_engine_class_instance engine;
 	struct drm_xe_exec_queue_create args = {
@@ -260,6 +271,13 @@ static int queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *que
 	if (!err)
 		err = CALL(gpu->fd, EXEC_QUEUE_CREATE, &args);
 	queue->id = args.exec_queue_id;
+	return err;
+}
+
+static int queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *queue)
+{
+	int err = bare_queue_create(gpu, class, queue);
+
 	return err ? err : job_create(gpu, &queue->job);
 }
 
@@ -310,7 +328,9 @@ static int set_up(struct xe_gpu *gpu)
 	if (!err)
 		err = read_regions(gpu);
 	if (!err)
-		err = vm_create(gpu);
+		err = vm_create(gpu, DRM_XE_VM_CREATE_FLAG_FAULT_MODE);
+	if (!err)
+		err = mirror(gpu);
 	for (int i = 0; !err && i < XE_ENGINES; i++)
 		err = queue_create(gpu, engine_classes[i], &gpu->queue[i]);
 	return err;
@@ -324,6 +344,24 @@ int xe_open(struct xe_gpu *gpu)
 	if (gpu->fd < 0)
 		return gpu->fd;
 	err = set_up(gpu);
+	if (err)
+		xe_close(gpu);
+	return err;
+}
+
+int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len)
+{
+	int err;
+
+	*gpu = (struct xe_gpu) { .fd = open_first() };
+	if (gpu->fd < 0)
+		return gpu->fd;
+	err = vm_create(gpu, 0);
+	if (!err)
+		err = bind_userptr(gpu, mem, len);
+	if (!err)
+		err = bare_queue_create(gpu, engine_classes[XE_COMPUTE],
+					&gpu->queue[XE_COMPUTE]);
 	if (err)
 		xe_close(gpu);
 	return err;

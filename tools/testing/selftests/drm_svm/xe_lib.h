@@ -77,6 +77,13 @@ int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
 /* Mirror memory for reading only; the GPU has not used it yet */
 int xe_mirror_read_only(const struct xe_gpu *gpu, void *mem, size_t len);
 
+/*
+ * A VM without page faults, with whole pages of the process mapped at their address, and
+ * one queue, without a batch. Its jobs are stopped while these pages change. To be
+ * closed by its file
+ */
+int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len);
+
 /* The driver's counters, of everything that the GPU ever did; root only */
 struct xe_stats {
 	uint64_t faults;

@@ -598,10 +598,28 @@ MEMORY_TEST(slow_page)
 }
 
 /*
- * A process whose job waits for memory that never comes; @ready tells when it does. The
- * job keeps its engine, so it isn't that of the others.
+ * A process that waits for memory that never comes; @ready tells when it does. Somebody
+ * else has the userfaultfd as well, so its end does not help
  */
-static void be_silent(int ready, int keep)
+static void stay_silent(const struct xe_gpu *gpu, int ready, int keep)
+{
+	char byte;
+
+	if (!fork()) {
+		close(gpu->fd);
+		close(ready);
+		if (read(keep, &byte, 1) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	if (write(ready, "x", 1) != 1)
+		_exit(4);
+	for (;;)
+		pause();
+}
+
+/* Its job does. The job keeps its engine, so it isn't that of the others */
+static void fault_in_vain(int ready, int keep)
 {
 	struct xe_gpu gpu;
 	char *mem = svm_map(4096, RW);
@@ -612,17 +630,25 @@ static void be_silent(int ready, int keep)
 	xe_emit_add(&gpu.queue[XE_COMPUTE], (uint64_t *)mem, 1);
 	if (xe_submit(&gpu.queue[XE_COMPUTE]) || !missing_page(uffd))
 		_exit(3);
-	/* Somebody else has the userfaultfd as well, so its end does not help */
-	if (!fork()) {
-		close(ready);
-		if (read(keep, &gpu, 1) < 0)
-			_exit(1);
-		_exit(0);
-	}
-	if (write(ready, "x", 1) != 1)
-		_exit(4);
-	for (;;)
-		pause();
+	stay_silent(&gpu, ready, keep);
+}
+
+/* It has lost the memory that its queue is stopped for until it is there again */
+static void rebind_in_vain(int ready, int keep)
+{
+	struct xe_gpu gpu;
+	char *mem = svm_map(4096, RW);
+	int uffd;
+
+	if (!mem)
+		_exit(2);
+	*mem = 1;
+	uffd = watch_missing(mem, 4096);
+	if (uffd < 0 || xe_open_userptr(&gpu, mem, 4096))
+		_exit(2);
+	if (madvise(mem, 4096, MADV_DONTNEED) || !missing_page(uffd))
+		_exit(3);
+	stay_silent(&gpu, ready, keep);
 }
 
 static int others_work(size_t count)
@@ -644,36 +670,83 @@ static int others_work(size_t count)
 	return 0;
 }
 
+struct silent {
+	pid_t pid;
+	int keep;	/* closed when it isn't needed any more */
+};
+
+/* Returns once it waits */
+static int start_silent(struct silent *silent, void (*be)(int ready, int keep))
+{
+	int ready[2], keep[2];
+	char byte;
+
+	if (pipe(ready) || pipe(keep))
+		return -errno;
+	silent->pid = fork();
+	if (!silent->pid) {
+		close(ready[0]);
+		close(keep[1]);
+		be(ready[1], keep[0]);
+	}
+	close(ready[1]);
+	close(keep[0]);
+	silent->keep = keep[1];
+	return read(ready[0], &byte, 1) == 1 ? 0 : -ECHILD;
+}
+
+/* Returns after how many milliseconds it is gone */
+static int kill_silent(const struct silent *silent)
+{
+	uint64_t begin = svm_now_ns(), deadline = svm_deadline_ms(10000);
+
+	if (kill(silent->pid, SIGKILL))
+		return -errno;
+	while (!waitpid(silent->pid, NULL, WNOHANG)) {
+		if (svm_past(deadline))
+			return -ETIME;
+		usleep(1000);
+	}
+	return (svm_now_ns() - begin) / 1000000;
+}
+
+#define OTHERS_GO_ON() do {						\
+	EXPECT_EQ(0, others_work(8)) TH_LOG("%s", svm_why());		\
+	GPU_FILLS(self->seen, 1, self->page);				\
+} while (0)
+
 /*
  * Nobody answers the page fault of a process. The jobs of others go on, whatever queue
  * of the driver their address spaces have, and the silent one can be killed.
  */
 MEMORY_TEST(silent_process)
 {
-	int ready[2], keep[2];
-	uint64_t begin;
-	pid_t silent;
-	int status;
-	char byte;
+	struct silent silent;
+	int ms;
 
-	ASSERT_EQ(0, pipe(ready));
-	ASSERT_EQ(0, pipe(keep));
-	silent = fork();
-	if (!silent) {
-		close(keep[1]);
-		be_silent(ready[1], keep[0]);
-	}
-	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	ASSERT_EQ(0, start_silent(&silent, fault_in_vain));
+	OTHERS_GO_ON();
+	ms = kill_silent(&silent);
+	EXPECT_LE(0, ms);
+	TH_LOG("gone after %d ms", ms);
+	OTHERS_GO_ON();
+	close(silent.keep);
+}
 
-	ASSERT_EQ(0, others_work(8)) TH_LOG("%s", svm_why());
-	GPU_FILLS(self->seen, 1, self->page);
+/* Nor does anybody when its memory is to be bound again */
+MEMORY_TEST(silent_process_without_faults)
+{
+	struct silent silent;
+	int ms;
 
-	begin = svm_now_ns();
-	ASSERT_EQ(0, kill(silent, SIGKILL));
-	ASSERT_EQ(silent, waitpid(silent, &status, 0));
-	TH_LOG("gone after %llu ms", (unsigned long long)(svm_now_ns() - begin) / 1000000);
-	ASSERT_EQ(0, others_work(8)) TH_LOG("%s", svm_why());
-	close(keep[1]);
+	ASSERT_EQ(0, start_silent(&silent, rebind_in_vain));
+	OTHERS_GO_ON();
+	ms = kill_silent(&silent);
+	EXPECT_LE(0, ms);
+	TH_LOG("gone after %d ms", ms);
+	/* Or else nobody can go on from here */
+	close(silent.keep);
+	OTHERS_GO_ON();
 }
 
 TEST_HARNESS_MAIN

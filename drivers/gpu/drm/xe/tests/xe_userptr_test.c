@@ -4,8 +4,15 @@
  * getting them again.
  */
 
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
+#include <linux/sched/signal.h>
+
+#include <kunit/resource.h>
 
 #include "tests/xe_svm_fixture.h"
 #include "xe_device.h"
@@ -543,6 +550,159 @@ static void end_with_invalidated_userptrs(struct kunit *test)
 	xsvm_close_vm(test);
 }
 
+/**
+ * struct silence - A file that gives out nothing before it answers
+ *
+ * A fault waits like one that a userfaultfd is told of.
+ *
+ * @page: What it has
+ * @wq: Where faults wait, and the test for them
+ * @asked: There is one that waits
+ * @answered: They don't have to any more
+ */
+struct silence {
+	struct page *page;
+	wait_queue_head_t wq;
+	bool asked;
+	bool answered;
+};
+
+static vm_fault_t silence_fault(struct vm_fault *vmf)
+{
+	struct silence *silence = vmf->vma->vm_private_data;
+
+	if (READ_ONCE(silence->answered)) {
+		vmf->page = silence->page;
+		get_page(vmf->page);
+		return 0;
+	}
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || !(vmf->flags & FAULT_FLAG_KILLABLE))
+		return VM_FAULT_SIGBUS;
+
+	release_fault_lock(vmf);
+	WRITE_ONCE(silence->asked, true);
+	wake_up_all(&silence->wq);
+	wait_event_killable(silence->wq, READ_ONCE(silence->answered));
+
+	return VM_FAULT_RETRY;
+}
+
+static const struct vm_operations_struct silence_vm_ops = {
+	.fault = silence_fault,
+};
+
+static int silence_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &silence_vm_ops;
+	vma->vm_private_data = file->private_data;
+	vm_flags_set(vma, VM_DONTEXPAND);
+
+	return 0;
+}
+
+static const struct file_operations silence_fops = {
+	.owner = THIS_MODULE,
+	.mmap = silence_mmap,
+};
+
+static void silence_free(void *arg)
+{
+	struct silence *silence = arg;
+
+	__free_page(silence->page);
+}
+
+static struct silence *map_silence(struct kunit *test, u64 addr, u64 len)
+{
+	struct silence *silence = kunit_kzalloc(test, sizeof(*silence), GFP_KERNEL);
+	struct file *file;
+
+	KUNIT_ASSERT_NOT_NULL(test, silence);
+	init_waitqueue_head(&silence->wq);
+	silence->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, silence->page);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, silence_free, silence));
+	file = anon_inode_getfile("silence", &silence_fops, silence, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	xsvm_map_file_at(test, file, addr, len, PROT_RW);
+	fput(file);
+
+	return silence;
+}
+
+static void answer(struct silence *silence)
+{
+	WRITE_ONCE(silence->answered, true);
+	wake_up_all(&silence->wq);
+}
+
+/* How long a test waits for what has to happen. */
+#define PATIENCE	(5 * HZ)
+
+struct user_fence {
+	struct work_struct work;
+	struct completion signalled;
+};
+
+static void signal_user_fence(struct work_struct *work)
+{
+	complete(&container_of(work, struct user_fence, work)->signalled);
+}
+
+/* Where all user fences of the device are signalled. */
+static bool fences_are_signalled(struct xe_device *xe)
+{
+	struct user_fence fence;
+	bool ok;
+
+	INIT_WORK_ONSTACK(&fence.work, signal_user_fence);
+	init_completion(&fence.signalled);
+	queue_work(xe->ordered_wq, &fence.work);
+	ok = wait_for_completion_timeout(&fence.signalled, PATIENCE);
+	cancel_work_sync(&fence.work);
+	destroy_work_on_stack(&fence.work);
+
+	return ok;
+}
+
+static bool rebind_ends(struct xe_vm *vm)
+{
+	unsigned long deadline = jiffies + PATIENCE;
+
+	while (work_busy(&vm->preempt.rebind_work) && time_before(jiffies, deadline))
+		schedule_timeout_uninterruptible(1);
+
+	return !work_busy(&vm->preempt.rebind_work);
+}
+
+/* Memory doesn't come. That keeps no other VM waiting, and nobody who closes this one. */
+static void memory_does_not_come(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+	struct silence *silence;
+
+	use_vm_without_faults(test);
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+	silence = map_silence(test, CPU_ADDR, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+
+	/* As a preempt fence does. */
+	xe_vm_queue_rebind_worker(svm->vm);
+	KUNIT_EXPECT_TRUE(test, wait_event_timeout(silence->wq, READ_ONCE(silence->asked),
+						   PATIENCE));
+	KUNIT_EXPECT_TRUE(test, fences_are_signalled(svm->xe));
+
+	xe_svm_cancel(svm->vm);
+	KUNIT_EXPECT_TRUE(test, rebind_ends(svm->vm));
+	KUNIT_EXPECT_TRUE(test, svm->vm->flags & XE_VM_FLAG_BANNED);
+	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
+	answer(silence);
+	flush_work(&svm->vm->preempt.rebind_work);
+}
+
 /* ------------------------------------------------------------------------
  * Injection
  */
@@ -621,6 +781,7 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(memory_is_gone),
 	KUNIT_CASE(getting_again_fails),
 	KUNIT_CASE(end_with_invalidated_userptrs),
+	KUNIT_CASE(memory_does_not_come),
 	KUNIT_CASE(injection_with_faults),
 	KUNIT_CASE(injection_without_faults),
 	{}
