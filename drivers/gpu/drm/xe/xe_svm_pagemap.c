@@ -7,6 +7,7 @@
 #include <linux/ioport.h>
 #include <linux/kref.h>
 #include <linux/memremap.h>
+#include <linux/sched/signal.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_exec.h>
@@ -486,12 +487,14 @@ xe_pagemap_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 /* How often the copies of an object may fail before some of it is given up. */
 #define XE_SVM_REMOVE_TRIES	8
 
-/*
- * The memory goes, and its pages have to be gone before. Those that can't be copied in a
- * number of attempts are lost. Others have a reference on some for the moment, and those
- * of an object that is not used yet are just about to be used.
- */
-static int bo_empty(struct xe_bo *bo)
+/* Whether a failure says something of the pages, not of who works on them. */
+static bool is_failure(int err)
+{
+	return err && err != -EBUSY && err != -EINTR && err != -ERESTARTSYS;
+}
+
+/* Those that can't be copied in a number of attempts are lost. */
+static void bo_empty_or_abandon(struct xe_bo *bo)
 {
 	struct drm_pagemap_devmem *devmem = &bo->devmem_allocation;
 	unsigned int failures = 0;
@@ -500,8 +503,25 @@ static int bo_empty(struct xe_bo *bo)
 	do {
 		err = failures < XE_SVM_REMOVE_TRIES ? drm_pagemap_evict_many(&devmem, 1) :
 						       drm_pagemap_abandon_many(&devmem, 1);
-		failures += err && err != -EBUSY && err != -EINTR;
+		failures += is_failure(err);
 	} while (err && !wait_for_completion_timeout(&devmem->detached, 1));
+}
+
+/*
+ * The memory goes, and its pages have to be gone before. Others have a reference on some
+ * for the moment, and those of an object that is not used yet are just about to be used.
+ *
+ * A signal to whoever removes the device changes nothing of that. Jobs wait for room in a
+ * way that it would disturb.
+ */
+static int bo_empty(struct xe_bo *bo)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	bo_empty_or_abandon(bo);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 
 	return 0;
 }

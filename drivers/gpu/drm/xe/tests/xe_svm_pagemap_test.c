@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pm_runtime.h>
+#include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
 
 #include <drm/drm_kunit_helpers.h>
@@ -60,6 +61,8 @@
  * @job.to_ram: From VRAM to RAM
  * @err: What jobs return; 0 if they work
  * @err_after: So many jobs work before
+ * @interrupts: So many jobs are interrupted before one works
+ * @signalled: One of them came with a signal pending
  */
 struct test_copies {
 	struct xe_exec_queue *queue;
@@ -72,6 +75,8 @@ struct test_copies {
 	} job[COPY_JOBS];
 	int err;
 	unsigned int err_after;
+	unsigned int interrupts;
+	bool signalled;
 };
 
 static struct test_copies *to_copies(struct kunit *test)
@@ -101,6 +106,11 @@ static struct dma_fence *copy(unsigned long npages, struct drm_pagemap_addr *add
 
 	if (copies->err && copies->jobs >= copies->err_after)
 		return ERR_PTR(copies->err);
+	copies->signalled |= signal_pending(current);
+	if (copies->interrupts) {
+		copies->interrupts--;
+		return ERR_PTR(-ERESTARTSYS);
+	}
 	if (copies->jobs < COPY_JOBS) {
 		copies->job[copies->jobs].npages = npages;
 		copies->job[copies->jobs].vram = dpa;
@@ -746,6 +756,24 @@ static void removal_ends_where_copies_fail(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, 0);
 }
 
+/* A signal to whoever removes the device is no reason to lose anything. */
+static void removal_is_not_interrupted(struct kunit *test)
+{
+	struct test_copies *copies = to_copies(test);
+
+	map_and_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_ASSERT_TRUE(test, in_vram(test, SVM_BASE));
+	allow_kernel_signal(SIGTERM);
+	send_sig(SIGTERM, current, 1);
+	copies->interrupts = 200;
+	KUNIT_EXPECT_EQ(test, remove_vram(test), 0);
+	KUNIT_EXPECT_FALSE(test, copies->signalled);
+	KUNIT_EXPECT_TRUE(test, signal_pending(current));
+	disallow_signal(SIGTERM);
+	KUNIT_EXPECT_FALSE(test, in_vram(test, SVM_BASE));
+	expect_contents(test, SVM_BASE, SZ_64K);
+}
+
 /* Part of the memory is unmapped. The rest stays where it is, if it can be mapped. */
 static void partial_unmap(struct kunit *test)
 {
@@ -893,6 +921,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(atomics_of_the_cpu),
 	KUNIT_CASE(eviction),
 	KUNIT_CASE(removal_brings_all_back),
+	KUNIT_CASE(removal_is_not_interrupted),
 	KUNIT_CASE(sleeping_device_is_not_waited_for),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(partial_unmap),
