@@ -182,4 +182,19 @@ REMOVAL_TEST(under_work)
 	xe_close(&self->gpu);
 }
 
+/* The memory is still in VRAM when nobody has the device open any more */
+REMOVAL_TEST(closed_before)
+{
+	xe_emit_fill(self->copy, self->mem, 1, LEN);
+	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_prefetch(&self->gpu, self->mem, LEN, self->gpu.vram));
+	xe_close(&self->gpu);
+
+	REMOVE_GPU();
+	IS_FILLED(self->mem, 1, LEN);
+	munmap(self->mem, LEN);
+	GPU_COMES_BACK();
+	xe_close(&self->gpu);
+}
+
 TEST_HARNESS_MAIN
