@@ -1276,8 +1276,9 @@ static void commit_stats(struct drm_pagemap_migration *m, int err)
 		stats->resident += m->resident;
 		stats->left += left;
 	}
-	trace_drm_pagemap_commit(dpagemap, m->mv.start, m->moved, m->moved_huge,
-				 m->resident, left, err);
+	trace_drm_pagemap_commit(dpagemap, m->mv.vma ? m->mv.vma->vm_mm : NULL,
+				 !!m->details, m->mv.start, m->moved,
+				 m->moved_huge, m->resident, left, err);
 }
 
 /* The new pages take the place of the old ones, but for the page tables. */

@@ -10,9 +10,12 @@
 #include <drm/drm_device.h>
 #include <drm/drm_pagemap.h>
 
+#include <trace/misc/drm_svm.h>
+
 /*
  * One event a step of a migration, in this order: collect, alloc, copy (one for
- * each engine), commit. "dev" is the device whose memory is filled or emptied.
+ * each engine), commit. "dev" is the device whose memory is filled or emptied, "pid"
+ * the process whose memory moves, or 0 for an eviction, which asks for no process.
  */
 
 TRACE_EVENT(drm_pagemap_collect,
@@ -82,12 +85,14 @@ TRACE_EVENT(drm_pagemap_copy,
 );
 
 TRACE_EVENT(drm_pagemap_commit,
-	TP_PROTO(struct drm_pagemap *dpagemap, unsigned long start,
-		 unsigned long moved, unsigned long huge,
+	TP_PROTO(struct drm_pagemap *dpagemap, struct mm_struct *mm, bool in,
+		 unsigned long start, unsigned long moved, unsigned long huge,
 		 unsigned long resident, unsigned long left, int err),
-	TP_ARGS(dpagemap, start, moved, huge, resident, left, err),
+	TP_ARGS(dpagemap, mm, in, start, moved, huge, resident, left, err),
 	TP_STRUCT__entry(
 		__string(dev, dev_name(dpagemap->drm->dev))
+		__field(pid_t, pid)
+		__field(bool, in)
 		__field(unsigned long, start)
 		__field(unsigned long, moved)
 		__field(unsigned long, huge)
@@ -97,6 +102,8 @@ TRACE_EVENT(drm_pagemap_commit,
 	),
 	TP_fast_assign(
 		__assign_str(dev);
+		__entry->pid = drm_svm_trace_pid(mm);
+		__entry->in = in;
 		__entry->start = start;
 		__entry->moved = moved;
 		__entry->huge = huge;
@@ -104,8 +111,9 @@ TRACE_EVENT(drm_pagemap_commit,
 		__entry->left = left;
 		__entry->err = err;
 	),
-	TP_printk("dev=%s start=0x%lx moved=%lu huge=%lu resident=%lu left=%lu err=%d",
-		  __get_str(dev), __entry->start, __entry->moved, __entry->huge,
+	TP_printk("dev=%s pid=%d %s start=0x%lx moved=%lu huge=%lu resident=%lu left=%lu err=%d",
+		  __get_str(dev), __entry->pid, __entry->in ? "in" : "out",
+		  __entry->start, __entry->moved, __entry->huge,
 		  __entry->resident, __entry->left, __entry->err)
 );
 

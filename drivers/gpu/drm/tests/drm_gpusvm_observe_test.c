@@ -137,7 +137,8 @@ static void probe_fault(void *data, struct drm_gpusvm *gpusvm, unsigned long add
 	seen.backwards |= duration < 0;
 }
 
-static void probe_get(void *data, struct drm_gpusvm *gpusvm, unsigned long start,
+static void probe_get(void *data, struct drm_gpusvm *gpusvm,
+		      const struct drm_gpusvm_pages *pages, unsigned long start,
 		      unsigned long end, unsigned int devices, unsigned int segments,
 		      bool read_only, int err, s64 duration)
 {

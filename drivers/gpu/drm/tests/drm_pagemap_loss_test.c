@@ -535,7 +535,8 @@ static void pages_left_out_don_t_hide_others(struct kunit *test)
 
 static void *committed;
 
-static void probe_commit(void *unused, struct drm_pagemap *dpagemap, unsigned long start,
+static void probe_commit(void *unused, struct drm_pagemap *dpagemap,
+			 struct mm_struct *mm, bool in, unsigned long start,
 			 unsigned long moved, unsigned long huge, unsigned long resident,
 			 unsigned long left, int err)
 {

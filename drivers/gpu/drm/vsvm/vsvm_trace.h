@@ -32,17 +32,22 @@ TRACE_EVENT(vsvm_fault_begin,
 	TP_ARGS(vmdev, fault),
 	TP_STRUCT__entry(
 		__string(vm, vmdev->vm->name)
+		__string(dev, dev_name(vmdev->vdev->drm.dev))
+		__field(void *, gpusvm)
 		__field(unsigned int, device)
 		__field(unsigned long, addr)
 		__field(unsigned int, access)
 	),
 	TP_fast_assign(
 		__assign_str(vm);
+		__assign_str(dev);
+		__entry->gpusvm = &vmdev->vm->svm;
 		__entry->device = vmdev - vmdev->vm->devices;
 		__entry->addr = fault->addr;
 		__entry->access = fault->access;
 	),
-	TP_printk("%s: device %u, %s at %#lx", __get_str(vm), __entry->device,
+	TP_printk("%s: svm=%p device %u (%s), %s at %#lx", __get_str(vm), __entry->gpusvm,
+		  __entry->device, __get_str(dev),
 		  vsvm_access_name(__entry->access), __entry->addr)
 );
 
@@ -52,6 +57,8 @@ TRACE_EVENT(vsvm_fault_end,
 	TP_ARGS(vmdev, fault, err, tries, duration),
 	TP_STRUCT__entry(
 		__string(vm, vmdev->vm->name)
+		__string(dev, dev_name(vmdev->vdev->drm.dev))
+		__field(void *, gpusvm)
 		__field(unsigned int, device)
 		__field(unsigned long, addr)
 		__field(unsigned int, access)
@@ -61,6 +68,8 @@ TRACE_EVENT(vsvm_fault_end,
 	),
 	TP_fast_assign(
 		__assign_str(vm);
+		__assign_str(dev);
+		__entry->gpusvm = &vmdev->vm->svm;
 		__entry->device = vmdev - vmdev->vm->devices;
 		__entry->addr = fault->addr;
 		__entry->access = fault->access;
@@ -68,8 +77,8 @@ TRACE_EVENT(vsvm_fault_end,
 		__entry->tries = tries;
 		__entry->ns = ktime_to_ns(duration);
 	),
-	TP_printk("%s: device %u, %s at %#lx: %d after %u tries, %lld ns",
-		  __get_str(vm), __entry->device,
+	TP_printk("%s: svm=%p device %u (%s), %s at %#lx: %d after %u tries, %lld ns",
+		  __get_str(vm), __entry->gpusvm, __entry->device, __get_str(dev),
 		  vsvm_access_name(__entry->access), __entry->addr,
 		  __entry->err, __entry->tries, __entry->ns)
 );
