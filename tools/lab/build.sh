@@ -198,6 +198,16 @@ selftests_make()
 		KHDR_INCLUDES="-isystem /out/$config/usr/include" "$@"
 }
 
+lab_svmtop=tools/gpu/svmtop
+
+# svmtop_build CONFIG: beside the selftests, one of which uses it
+svmtop_build()
+{
+	mkdir -p "$lab_build/out/$1/selftests"
+	logged "$lab_build/log/svmtop-$1.log" in_root make -C "/src/$lab_svmtop" \
+		OUTPUT="/out/$1/selftests"
+}
+
 # The kernel's selftests of ours, against the headers of the merged tree
 build_selftests()
 {
@@ -206,6 +216,8 @@ build_selftests()
 	mkdir -p "$lab_build/out/$config/selftests"
 	logged "$lab_build/log/headers-$config.log" kernel_make "$config" headers_install
 	logged "$lab_build/log/selftests-$config.log" selftests_make "$config" -j"$lab_jobs" all
+	install -m 755 "$lab_top/$lab_selftests"/*.sh "$lab_build/out/$config/selftests/"
+	svmtop_build "$config"
 }
 
 # The names of the test programs, as their Makefile lists them
@@ -213,7 +225,7 @@ selftests_programs()
 {
 	# shellcheck disable=SC2016 # make's variable
 	selftests_make "$1" -s --no-print-directory \
-		--eval='lab-list: ; @echo $(notdir $(TEST_GEN_PROGS))' lab-list | tr ' ' '\n'
+		--eval='lab-list: ; @echo $(notdir $(TEST_GEN_PROGS) $(TEST_PROGS))' lab-list | tr ' ' '\n'
 }
 
 build_need()

@@ -128,6 +128,19 @@ check_vbmg()
 	say "$(grep -c '^ok' "$log") tests of the virtual GPU"
 }
 
+# The model of svmtop: it has no need of a kernel
+check_svmtop()
+{
+	local log=$lab_build/log/check-svmtop.log status=0
+
+	mkdir -p "$lab_build/svmtop"
+	in_root make -s -C "/src/$lab_svmtop" OUTPUT=/build/svmtop \
+		CFLAGS="-O1 -g -Werror -fsanitize=address,undefined" check >"$log" 2>&1 || status=$?
+	sed -n 's/^not ok/# &/p' "$log"
+	((status == 0)) || say "# svmtop: its model's test does not pass, see ${log#"$lab_top"/}"
+	say "$(grep -c '^ok' "$log") tests of svmtop's model"
+}
+
 # check_one NAME NUMBER: run it; it has failed if it has found anything
 check_one()
 {
@@ -153,5 +166,6 @@ check_all()
 	step "checking: kernel-doc" "10 s" check_one kernel-doc 003
 	step "checking: spelling" "10 s" check_one spelling 004
 	step "checking: the virtual GPU's own tests" "1 min" check_one vbmg 005
+	step "checking: svmtop's model" "5 s" check_one svmtop 007
 	step "checking: commands in READMEs" "10 s" documentation_check_readmes
 }

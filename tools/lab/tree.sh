@@ -10,7 +10,7 @@ lab_tree_state=$lab_build/tree # .base .patches .paths
 
 # The folders of the checkout that are laid over the kernel's
 lab_overlay=(arch drivers Documentation fs include kernel lib mm
-	tools/testing/selftests)
+	tools/gpu tools/testing/selftests)
 
 # Our files: what git knows or does not ignore, and that exists
 tree_overlay_files()
