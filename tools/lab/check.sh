@@ -128,7 +128,7 @@ check_vbmg()
 	say "$(grep -c '^ok' "$log") tests of the virtual GPU"
 }
 
-# The model of svmtop: it has no need of a kernel
+# The model of svmtop, and what reads recordings: neither has need of a kernel
 check_svmtop()
 {
 	local log=$lab_build/log/check-svmtop.log status=0
@@ -137,8 +137,10 @@ check_svmtop()
 	in_root make -s -C "/src/$lab_svmtop" OUTPUT=/build/svmtop \
 		CFLAGS="-O1 -g -Werror -fsanitize=address,undefined" check >"$log" 2>&1 || status=$?
 	sed -n 's/^not ok/# &/p' "$log"
-	((status == 0)) || say "# svmtop: its model's test does not pass, see ${log#"$lab_top"/}"
-	say "$(grep -c '^ok' "$log") tests of svmtop's model"
+	in_root env PYTHONDONTWRITEBYTECODE=1 /repo/tools/gpu/svmtrace/svm_trace_test.py >>"$log" 2>&1 ||
+		status=$?
+	((status == 0)) || say "# svmtop or svmtrace: a test does not pass, see ${log#"$lab_top"/}"
+	say "$(grep -c '^ok' "$log") tests of svmtop's model, and those of svmtrace"
 }
 
 # check_one NAME NUMBER: run it; it has failed if it has found anything
@@ -166,6 +168,6 @@ check_all()
 	step "checking: kernel-doc" "10 s" check_one kernel-doc 003
 	step "checking: spelling" "10 s" check_one spelling 004
 	step "checking: the virtual GPU's own tests" "1 min" check_one vbmg 005
-	step "checking: svmtop's model" "5 s" check_one svmtop 007
+	step "checking: svmtop and svmtrace" "5 s" check_one svmtop 007
 	step "checking: commands in READMEs" "10 s" documentation_check_readmes
 }
