@@ -16,3 +16,7 @@ core-y := \
 	../drm_pagemap_util.o
 
 CFLAGS_../drm_pagemap.o := -DMODULES_CORE
+
+# For the object that has the driver's init: the version that the owner of a package
+# sees, from the environment or make's arguments
+modules-version := $(if $(MODULES_VERSION),-DMODULES_VERSION=$(MODULES_VERSION))

@@ -3,4 +3,5 @@
 include $(src)/core.mk
 include $(src)/Makefile
 
+CFLAGS_vsvm_drv.o += $(modules-version)
 vsvm-y += $(core-y)

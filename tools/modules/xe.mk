@@ -4,4 +4,5 @@ include $(src)/core.mk
 include $(src)/Makefile
 
 LINUXINCLUDE += -include $(src)/xe-options.h
+CFLAGS_xe_module.o += $(modules-version)
 xe-y += $(core-y)
