@@ -4,7 +4,7 @@
 LAB := tools/lab/lab
 CONFIG ?= run
 
-.PHONY: help run test kcsan soak soak-diff shell check bench trace igt igt-full gpu clean distclean
+.PHONY: help run test kcsan soak soak-diff shell check bench bench-xe trace igt igt-full gpu clean distclean
 
 help:
 	@$(LAB) --help
@@ -19,6 +19,10 @@ endif
 
 run kcsan check bench trace igt igt-full gpu clean distclean soak-diff:
 	@$(LAB) $@
+
+# make bench-xe HW=1 measures the GPU of this machine
+bench-xe:
+	@$(if $(HW),tools/bench/bench-xe,$(LAB) bench-xe)
 
 soak:
 	@SOAK=$${SOAK:-5} $(LAB) test svm_soak xe_soak
