@@ -4,7 +4,7 @@
 LAB := tools/lab/lab
 CONFIG ?= run
 
-.PHONY: help run test kcsan soak soak-diff shell check bench bench-xe trace igt igt-full gpu clean distclean
+.PHONY: help run test kcsan soak soak-diff shell check bench bench-xe trace igt igt-full gpu deb clean distclean
 
 help:
 	@$(LAB) --help
@@ -17,7 +17,7 @@ test:
 	@$(LAB) test
 endif
 
-run kcsan check bench trace igt igt-full gpu clean distclean soak-diff:
+run kcsan check bench trace igt igt-full gpu deb clean distclean soak-diff:
 	@$(LAB) $@
 
 # make bench-xe HW=1 measures the GPU of this machine

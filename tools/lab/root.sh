@@ -6,6 +6,7 @@
 #
 # There are two: the small one has what 'make run' needs, and is made in half of the
 # time; the full one has everything, and is as good for 'make run' once it is there.
+# A third, deb, is the machine for the packages of tools/packages.
 
 lab_root_suite=forky
 lab_root_kind=full
@@ -14,7 +15,7 @@ root_packages()
 {
 	local lists=("$lab_dir/root-packages")
 
-	[[ $lab_root_kind == small ]] || lists+=("$lab_dir/root-packages-full")
+	[[ $lab_root_kind == small ]] || lists+=("$lab_dir/root-packages-$lab_root_kind")
 	cat "${lists[@]}" | sed -e 's/#.*//' -e '/^[[:space:]]*$/d'
 }
 
@@ -77,16 +78,17 @@ root_prune()
 # Sets lab_root, and holds it against root_prune while this process lives
 root_need()
 {
-	lab_root=$(lab_root_kind=full root_path)
-	[[ -d $lab_root ]] || lab_root=$(root_path)
+	lab_root=$(root_path)
+	[[ $lab_root_kind != small || ! -d $(lab_root_kind=full root_path) ]] ||
+		lab_root=$(lab_root_kind=full root_path)
 	if [[ ! -d $lab_root ]]; then
 		need_space "$lab_cache" 8
 		need_package mmdebstrap mmdebstrap
-		if [[ $lab_root_kind == small ]]; then
-			step "making a small $lab_root_suite root file system" "30 s" root_make "$lab_root"
-		else
-			step "making the $lab_root_suite root file system" "1 min" root_make "$lab_root"
-		fi
+		case $lab_root_kind in
+		small) step "making a small $lab_root_suite root file system" "30 s" root_make "$lab_root" ;;
+		full) step "making the $lab_root_suite root file system" "1 min" root_make "$lab_root" ;;
+		deb) step "making a $lab_root_suite machine for packages" "1 min" root_make "$lab_root" ;;
+		esac
 		root_prune
 	fi
 	exec {lab_root_fd}>"$lab_root.lock"
