@@ -59,6 +59,7 @@ test_all()
 		guests_add test-base "the base's own KUnit suites" test_base "${base[@]}"
 		guests_add test-module "loading and unloading the modules" test_modules
 		guests_add test-stock "our modules on Debian's kernel" test_stock
+		guests_add test-deb "our Debian packages" test_packages
 		guests_run "$(test_guests_at_once)"
 	else
 		((${#tests[@]} == 0)) || guests_add test "tests" test_ours test 2 '' "${tests[@]}"
