@@ -8,7 +8,7 @@
 
 PATH=$PATH:$(dirname "$0")
 set_name=svm_top_test
-limit=45 # seconds
+limit=240 # seconds, after which it hangs
 tests=0
 failed=0
 job=''
