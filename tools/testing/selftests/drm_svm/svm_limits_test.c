@@ -852,7 +852,7 @@ static bool map_step(unsigned int i, size_t page)
 	       step_at(i);
 }
 
-#define SCATTERED	64
+#define SCATTERED	16
 
 /* Two pieces of memory take turns: in neither do pages lie next to each other in RAM */
 static char *map_scattered(size_t page)
