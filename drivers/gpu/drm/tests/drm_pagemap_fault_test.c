@@ -399,7 +399,7 @@ static void signal_is_no_bus_error(struct kunit *test)
 	populate_filled(test, SVM_BASE, SZ_64K);
 	vrams[0].rules.copy = copy_with_a_signal;
 	signal_copies = 2;
-	KUNIT_EXPECT_EQ(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_ERROR, 0);
+	KUNIT_EXPECT_FALSE(test, vram_fault(test, SVM_BASE, 0) & VM_FAULT_ERROR);
 	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_64K);
 	vram_expect(test, SVM_BASE, SZ_64K);
 }
