@@ -191,17 +191,6 @@ static int vm_create(struct xe_gpu *gpu, uint32_t flags)
 	return err;
 }
 
-int xe_mirror_read_only(const struct xe_gpu *gpu, void *mem, size_t len)
-{
-	return bind(gpu, (struct drm_xe_vm_bind_op) {
-		.op = DRM_XE_VM_BIND_OP_MAP,
-		.flags = DRM_XE_VM_BIND_FLAG_CPU_ADDR_MIRROR |
-			 DRM_XE_VM_BIND_FLAG_READONLY,
-		.addr = svm_addr(mem),
-		.range = len,
-	});
-}
-
 static int bind_userptr(const struct xe_gpu *gpu, void *mem, size_t len)
 {
 	return bind(gpu, (struct drm_xe_vm_bind_op) {

@@ -74,9 +74,6 @@ void xe_emit_fill(struct xe_queue *queue, void *dst, uint8_t byte, size_t len);
 int xe_prefetch(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
 int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
 
-/* Mirror memory for reading only; the GPU has not used it yet */
-int xe_mirror_read_only(const struct xe_gpu *gpu, void *mem, size_t len);
-
 /*
  * A VM without page faults, with whole pages of the process mapped at their address, and
  * one queue, without a batch. Its jobs are stopped while these pages change. To be

@@ -478,26 +478,6 @@ MEMORY_TEST(prefetch_past_memory_that_cannot_be_read)
 	IS_FILLED(mem + 2 * LEN, 3, LEN);
 }
 
-MEMORY_TEST(prefetch_past_a_hole_in_a_mirror_for_reading)
-{
-	char *mem = svm_map_aligned(3 * LEN, LEN);
-	struct xe_stats before, after;
-
-	ASSERT_NE(NULL, mem);
-	memset(mem, 1, 3 * LEN);
-	ASSERT_EQ(0, mprotect(mem + LEN, LEN, PROT_NONE));
-	ASSERT_EQ(0, xe_mirror_read_only(&self->gpu, mem, 3 * LEN)) TH_LOG("%s", svm_why());
-	GPU_FILLS(self->seen, 0, LEN);
-	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, 3 * LEN, self->gpu.vram))
-		TH_LOG("%s", svm_why());
-	ASSERT_EQ(0, xe_stats(&self->gpu, &before));
-	GPU_READS(mem, LEN);
-	GPU_READS(mem + 2 * LEN, LEN);
-	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
-	EXPECT_EQ(before.faults, after.faults);
-	IS_FILLED(self->seen, 1, LEN);
-}
-
 /*
  * Memory that another thread has to provide, sooner or later or never
  */
