@@ -443,10 +443,11 @@ static void test_inval_passes_others(struct kunit *test)
 	struct tlb_test *ctx = start_tlb_unit(test, 0);
 	u64 seqno;
 
-	guard(mutex)(&ctx->tlbs[1].access);
+	mutex_lock(&ctx->tlbs[1].access);
 	seqno = vsvm_tlb_inval_submit(&ctx->unit, &ctx->owners[0], VA,
 				      VA + PAGE_SIZE);
 	vsvm_tlb_inval_wait(&ctx->unit, seqno);
+	mutex_unlock(&ctx->tlbs[1].access);
 	KUNIT_EXPECT_EQ(test, lookup(&ctx->tlbs[0], VA), 0);
 }
 
