@@ -4176,10 +4176,11 @@ static int request_get(const struct drm_gpusvm_request *req)
 	begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
 	err = request_serve(req, &effort);
 	if (trace_drm_gpusvm_get_pages_enabled())
-		trace_drm_gpusvm_get_pages(req->gpusvm, req->pages, req->start,
-					   req->end, req->count, effort.segments,
-					   req->ctx->read_only, err,
-					   elapsed_since(begin));
+		trace_drm_gpusvm_get_pages(req->gpusvm,
+					   req->count ? req->pages->drm : NULL,
+					   req->start, req->end, req->count,
+					   effort.segments, req->ctx->read_only,
+					   err, elapsed_since(begin));
 
 	return err;
 }

@@ -1889,7 +1889,8 @@ static int populate_run(struct drm_pagemap *dpagemap, struct mm_struct *mm,
  * @mdetails: how; &drm_pagemap_migrate_details.stats tells what has become of the
  *	      pages, after an error as well
  *
- * The interval may span VMAs and holes between them. It is done chunk by chunk,
+ * The interval may span VMAs and holes between them; memory that the process may not
+ * access counts as a hole. It is done chunk by chunk,
  * and the copy of one chunk overlaps with the preparation of the next one. The
  * mmap lock is let go of whenever a writer waits for it, and while device memory
  * is being made available. What was moved before an error stays moved.

@@ -16,7 +16,7 @@
  * Addresses are the process's own; durations are in nanoseconds; "svm" tells
  * the address spaces apart. "pid" is the process whose memory is mirrored, not the
  * one that has served the fault, and 0 once it is gone; "dev" is the first of the
- * devices that pages were got for.
+ * devices that pages were asked for, "none" where they have none.
  */
 
 DECLARE_EVENT_CLASS(drm_gpusvm_range_class,
@@ -82,14 +82,14 @@ TRACE_EVENT(drm_gpusvm_fault,
 );
 
 TRACE_EVENT(drm_gpusvm_get_pages,
-	TP_PROTO(struct drm_gpusvm *gpusvm, const struct drm_gpusvm_pages *pages,
+	TP_PROTO(struct drm_gpusvm *gpusvm, const struct drm_device *drm,
 		 unsigned long start, unsigned long end, unsigned int devices,
 		 unsigned int segments, bool read_only, int err, s64 duration),
-	TP_ARGS(gpusvm, pages, start, end, devices, segments, read_only, err,
+	TP_ARGS(gpusvm, drm, start, end, devices, segments, read_only, err,
 		duration),
 	TP_STRUCT__entry(
 		__string(name, gpusvm->name)
-		__string(dev, dev_name(pages->drm->dev))
+		__string(dev, drm ? dev_name(drm->dev) : "none")
 		__field(void *, gpusvm)
 		__field(pid_t, pid)
 		__field(unsigned long, start)

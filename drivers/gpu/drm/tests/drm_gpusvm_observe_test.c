@@ -6,6 +6,7 @@
 #include <linux/mman.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/trace_events.h>
 
 #include <trace/events/drm_gpusvm.h>
 
@@ -138,7 +139,7 @@ static void probe_fault(void *data, struct drm_gpusvm *gpusvm, unsigned long add
 }
 
 static void probe_get(void *data, struct drm_gpusvm *gpusvm,
-		      const struct drm_gpusvm_pages *pages, unsigned long start,
+		      const struct drm_device *drm, unsigned long start,
 		      unsigned long end, unsigned int devices, unsigned int segments,
 		      bool read_only, int err, s64 duration)
 {
@@ -261,9 +262,34 @@ static void traces_tell_what_happens(struct kunit *test)
 	seen.gpusvm = NULL;
 }
 
+/* An event looks closer than a probe, and must not at what the caller got wrong. */
+static void events_take_pages_without_a_device(struct kunit *test)
+{
+	struct svm_range *range;
+	struct drm_device *drm;
+
+	if (!IS_ENABLED(CONFIG_EVENT_TRACING))
+		kunit_skip(test, "no events");
+
+	svm_map(test, SVM_BASE, SZ_64K, RW);
+	KUNIT_ASSERT_EQ(test, trace_set_clr_event("drm_gpusvm", NULL, 1), 0);
+	range = svm_fault(test, SVM_BASE, &write_ctx);
+	drm = range->pages[0].drm;
+	range->pages[0].drm = NULL;
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EINVAL);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_get_pages(&range->base, NULL, 0, &write_ctx),
+			-EINVAL);
+	range->pages[0].drm = drm;
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	svm_notify(current->mm, SVM_BASE, SVM_BASE + SZ_64K, MMU_NOTIFY_CLEAR);
+	svm_remove(test, range);
+	trace_set_clr_event("drm_gpusvm", NULL, 0);
+}
+
 static struct kunit_case drm_gpusvm_observe_cases[] = {
 	KUNIT_CASE(debugfs_shows_state_and_counters),
 	KUNIT_CASE(traces_tell_what_happens),
+	KUNIT_CASE(events_take_pages_without_a_device),
 	{}
 };
 
