@@ -45,20 +45,40 @@ static u64 image_address(const struct context *ctx, u32 dword)
 	return ctx->lrca + LRC_STATE + dword * 4ull;
 }
 
+/* Time of the context that is loaded, or where it stopped when its save began */
+static u64 current_timestamp(const struct engine *e)
+{
+	if (!e->ctx)
+		return 0;
+	return e->ctx->timestamp + (e->loaded_at ? engine_clock() - e->loaded_at : 0);
+}
+
 /* Time of the context that is loaded, now; another thread may ask */
 u64 context_live_timestamp(struct engine *e)
 {
 	struct engines *engines = e->parent;
-	u64 timestamp = 0;
+	u64 timestamp;
 
 	/* The engine's own thread can't lose its context meanwhile */
 	if (pthread_equal(pthread_self(), e->thread))
-		return e->ctx ? e->ctx->timestamp + engine_clock() - e->loaded_at : 0;
+		return current_timestamp(e);
 
 	pthread_mutex_lock(&engines->lock);
-	if (e->ctx)
-		timestamp = e->ctx->timestamp + engine_clock() - e->loaded_at;
+	timestamp = current_timestamp(e);
 	pthread_mutex_unlock(&engines->lock);
+	return timestamp;
+}
+
+/* Nobody is to see more time than what is saved, or see it counted twice. */
+static u64 stop_time(struct engine *e)
+{
+	u64 timestamp;
+
+	pthread_mutex_lock(&e->parent->lock);
+	timestamp = current_timestamp(e);
+	e->ctx->timestamp = timestamp;
+	e->loaded_at = 0;
+	pthread_mutex_unlock(&e->parent->lock);
 	return timestamp;
 }
 
@@ -153,7 +173,7 @@ int context_read_tail(struct engine *e, struct context *ctx)
 
 void context_save(struct engine *e, struct context *ctx)
 {
-	u64 timestamp = ctx->timestamp + engine_clock() - e->loaded_at;
+	u64 timestamp = stop_time(e);
 
 	for (u32 i = 0; i < ARRAY_SIZE(ctx->gpr); i++)
 		ctx->gpr[i] = engine_reg_read(e, CS_GPR_DATA + i * 4);
@@ -163,6 +183,5 @@ void context_save(struct engine *e, struct context *ctx)
 	mem_write32(e, MEM_GGTT, image_address(ctx, CTX_TIMESTAMP), lower_32_bits(timestamp));
 	trace(TRACE_CONTEXT, "%s: save %u head %#x level %u", e->name, ctx->guc_id,
 	      (u32)ctx->stack[0].at, ctx->level);
-	ctx->timestamp = timestamp;
 	make_current(e, NULL);
 }

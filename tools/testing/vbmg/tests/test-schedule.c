@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Contexts: registered, switched, stopped, forgotten */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #include "board.h"
 
@@ -128,15 +130,30 @@ static void contexts_take_turns_on_an_engine(void **state)
 	assert_int_equal(page[1], 20);
 }
 
+/* Until the engine has written it */
+static void wait_for_write(const u32 *dword)
+{
+	time_t until = time(NULL) + 10;
+
+	while (!__atomic_load_n(dword, __ATOMIC_ACQUIRE)) {
+		assert_true(time(NULL) <= until);
+		sched_yield();
+	}
+}
+
+/* The batch is running on return: a look at an empty ring isn't mistaken for it */
 static u32 *spin(struct board *board, struct board_context *ctx)
 {
 	u64 batch = board_alloc(board, SZ_4K);
 	u32 *dw = board_vram(board, batch);
+	u64 va = VA + SZ_64K;
 
-	board_map(board, VA + SZ_64K, batch, PTE_VRAM, 12);
-	memcpy(dw, (const u32[]) { BATCH_START, LO(VA + SZ_64K), HI(VA), BATCH_END }, 16);
-	emit(ctx, BATCH_START | BATCH_PPGTT, LO(VA + SZ_64K), HI(VA), USER_INTERRUPT);
+	board_map(board, va, batch, PTE_VRAM, 12);
+	memcpy(dw, (const u32[]) { BATCH_START, LO(va), HI(va), BATCH_END, 0 }, 20);
+	emit(ctx, SDI, LO(va) + 16, HI(va), 1,
+	     BATCH_START | BATCH_PPGTT, LO(va), HI(va), USER_INTERRUPT);
 	board_kick(ctx);
+	wait_for_write(dw + 4);
 	return dw;
 }
 
@@ -173,13 +190,9 @@ static void one_engine_can_be_reset(void **state)
 {
 	struct board *board = *state;
 	struct board_context ctx;
-	u32 timestamp;
 
 	board_context(board, &ctx, 1, GUC_COMPUTE);
 	spin(board, &ctx);
-	do {
-		engines_mmio_read(board->engines, 0x1a3a8, &timestamp);
-	} while (!timestamp);
 	engine_reset_one(board->engines, ENGINE_COPY, 0);
 	engine_reset_one(board->engines, ENGINE_COMPUTE, 0);
 	board_wait(board, &board->hangs, 1);
@@ -193,14 +206,8 @@ static void the_timestamp_runs_while_loaded(void **state)
 	u32 lo, later;
 
 	board_context(board, &ctx, 1, GUC_COMPUTE);
-	/* The engine looks at a context that is enabled, and leaves it again. */
-	do {
-		assert_true(engines_mmio_read(board->engines, 0x1a3a8, &lo));
-	} while (lo);
 	spin(board, &ctx);
-	do {
-		engines_mmio_read(board->engines, 0x1a3a8, &lo);
-	} while (!lo);
+	assert_true(engines_mmio_read(board->engines, 0x1a3a8, &lo));
 	do {
 		engines_mmio_read(board->engines, 0x1a3a8, &later);
 	} while (later == lo);
