@@ -228,10 +228,13 @@ static int recall_page(struct mm_struct *mm, unsigned long addr)
 
 /*
  * That an address is bad says that the page couldn't be copied, or that it was
- * unmapped meanwhile, or its protection changed: *@refused tells, and another look.
+ * unmapped meanwhile, or its protection changed: *@refused tells, and another look. Each
+ * refusal has cost an attempt to move the whole chunk. If the last round brought nothing
+ * back (@stuck), one tells enough.
  */
 static int recall_pages(struct vsvm_look *look, unsigned long start,
-			unsigned long npages, const void *keep, bool *refused)
+			unsigned long npages, const void *keep, bool stuck,
+			bool *refused)
 {
 	int err = 0;
 
@@ -239,6 +242,8 @@ static int recall_pages(struct vsvm_look *look, unsigned long start,
 	for (unsigned long i = 0; !err && i < npages; i++) {
 		if (!is_recalled(look->vm, look->pages[i], keep))
 			continue;
+		if (stuck && *refused)
+			break;
 		err = recall_page(look->vm->svm.mm, start + i * PAGE_SIZE);
 		if (err == -EFAULT) {
 			*refused = true;
@@ -259,7 +264,7 @@ static int recall_seen(struct vsvm_look *look, unsigned long start,
 {
 	unsigned long npages = (end - start) / PAGE_SIZE;
 	unsigned long devmem, left, system;
-	bool refused = false;
+	bool refused = false, stuck = false;
 	int err;
 
 	err = look_chunk(look, start, end);
@@ -273,10 +278,13 @@ static int recall_seen(struct vsvm_look *look, unsigned long start,
 
 	left = devmem;
 	for (int i = 0; !err && left && i < RECALL_TRIES; i++) {
-		err = recall_pages(look, start, npages, keep, &refused);
+		unsigned long before = left;
+
+		err = recall_pages(look, start, npages, keep, stuck, &refused);
 		err = err ?: look_chunk(look, start, end);
 		if (!err)
 			count_recalled(look, npages, keep, &left, &system);
+		stuck = refused && left == before;
 	}
 
 	stats->moved += devmem - min(left, devmem);

@@ -119,6 +119,23 @@ SVM_TEST(lost, prefetch_tells_that_copies_fail)
 	IS_PATTERN(self->mem, LEN, 1);
 }
 
+/* A few copies that fail are no reason not to bring the last page back */
+SVM_TEST(lost, prefetch_asks_again_for_the_last_page)
+{
+	char *last = self->mem + LEN - self->page;
+	struct svm_moved moved;
+
+	ASSERT_EQ(0, svm_prefetch(&self->svm, self->mem, LEN - self->page, RAM, NULL));
+	ASSERT_EQ(0, svm_prefetch(&self->svm, last, self->page, DEV, &moved));
+	ASSERT_EQ(0, moved.left);
+	ASSERT_TRUE(set_failures(&self->svm, 3));
+	ASSERT_EQ(0, svm_prefetch(&self->svm, last, self->page, RAM, &moved))
+		TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, moved.left);
+	ASSERT_TRUE(set_failures(&self->svm, 0));
+	IS_PATTERN(self->mem, LEN, 1);
+}
+
 /* One copy that fails is no reason to refuse the CPU its page */
 SVM_TEST(lost, cpu_gets_its_page_after_a_failure)
 {
