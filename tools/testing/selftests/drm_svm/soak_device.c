@@ -56,10 +56,10 @@ static bool ended_as(struct soak_worker *w, const struct soak_outcome *out,
 		    (!exact || (out->status == either[i]->error &&
 				out->fault_addr == either[i]->at)))
 			return true;
-	soak_fail(w, "a device's job ended with %d at %#llx, not %d at %#llx",
+	soak_fail(w, "a device's job ended with %d at %#llx, not %d at %#llx or %d at %#llx",
 		  out->status, (unsigned long long)out->fault_addr,
-		  first.error ?: second.error,
-		  (unsigned long long)(first.error ? first.at : second.at));
+		  first.error, (unsigned long long)first.at,
+		  second.error, (unsigned long long)second.at);
 	return false;
 }
 
