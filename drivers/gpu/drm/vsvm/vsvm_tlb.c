@@ -83,11 +83,13 @@ void vsvm_tlb_flush(struct vsvm_tlb *tlb, unsigned long start,
 EXPORT_SYMBOL_IF_KUNIT(vsvm_tlb_flush);
 
 /* Taking each TLB's lock is what waits for accesses in flight. */
-static void flush_one(struct vsvm_tlb *tlb, const struct vsvm_tlb_inval *inval)
+static void flush_one(struct vsvm_tlb_unit *unit, struct vsvm_tlb *tlb,
+		      const struct vsvm_tlb_inval *inval)
 {
 	guard(mutex)(&tlb->access);
 
-	vsvm_tlb_flush(tlb, inval->start, inval->end);
+	if (!READ_ONCE(unit->drop))
+		vsvm_tlb_flush(tlb, inval->start, inval->end);
 }
 
 /* The TLBs of others cost nothing, however many there are. */
@@ -100,10 +102,10 @@ static void flush_all(struct vsvm_tlb_unit *unit,
 
 	if (inval->owner) {
 		list_for_each_entry(tlb, &inval->owner->tlbs, owner_link)
-			flush_one(tlb, inval);
+			flush_one(unit, tlb, inval);
 	} else {
 		list_for_each_entry(tlb, &unit->tlbs, link)
-			flush_one(tlb, inval);
+			flush_one(unit, tlb, inval);
 	}
 }
 
@@ -140,8 +142,7 @@ static int tlb_thread(void *data)
 		while (take_oldest(unit, &inval)) {
 			if (ktime_before(ktime_get(), inval.due))
 				wait_until(inval.due);
-			if (!READ_ONCE(unit->drop))
-				flush_all(unit, &inval);
+			flush_all(unit, &inval);
 
 			/* Pairs with the acquire in vsvm_tlb_inval_wait(). */
 			smp_store_release(&unit->completed, inval.seqno);

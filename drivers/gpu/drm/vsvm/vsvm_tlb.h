@@ -97,8 +97,9 @@ struct vsvm_tlb_inval {
  * @tlbs_lock: Protects @tlbs, and each owner's; taken before &vsvm_tlb.access
  * @tlbs: The TLBs of all queues
  * @latency_us: How long an invalidation takes
- * @drop: Report invalidations complete without doing them; to prove that the
- *	  checker finds out
+ * @drop: Report invalidations complete with the translations still there, though
+ *	  no access that used them is in flight; to prove that the checker finds
+ *	  out, before anything is written
  */
 struct vsvm_tlb_unit {
 	struct task_struct *thread;
