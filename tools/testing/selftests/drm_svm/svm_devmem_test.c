@@ -1676,7 +1676,8 @@ static void *pull(void *arg)
 	for (unsigned int i = 0; i < p->rounds && !p->err; i++) {
 		p->err = svm_prefetch(p->svm, p->mem, LEN, DEV(p->device),
 				      NULL);
-		if (!p->err)
+		/* Of what others are moving, nothing can be evicted. */
+		if (!p->err || p->err == -ENOSPC)
 			p->err = svm_run(&p->svm->queue[p->device],
 					 svm_atomic_add(p->mem, 16,
 							LEN / 16, 1), NULL);

@@ -426,6 +426,19 @@ SVM_TEST(walk, futex)
  * What changes the mapping
  */
 
+#define ADVISE_TRIES	100
+
+/* A page that the kernel looks at, at this moment, can't be taken offline. */
+static int advise_patiently(char *mem, size_t len, int advice)
+{
+	int tries = ADVISE_TRIES, err;
+
+	do {
+		err = madvise(mem, len, advice);
+	} while (err && errno == EBUSY && tries-- && !sched_yield());
+	return err;
+}
+
 SVM_TEST(walk, advice_keeps_contents)
 {
 	static const int advice[] = {
@@ -439,7 +452,7 @@ SVM_TEST(walk, advice_keeps_contents)
 	for (size_t i = 0; i < ARRAY_SIZE(advice); i++) {
 		/* A part, which splits a huge page, and then all of it */
 		FILL_AND_PUT(i);
-		EXPECT_EQ(0, madvise(mem + PART, PART_LEN, advice[i]))
+		EXPECT_EQ(0, advise_patiently(mem + PART, PART_LEN, advice[i]))
 			TH_LOG("%d: %s", advice[i], strerror(errno));
 		IS_PATTERN(mem, LEN, i);
 
