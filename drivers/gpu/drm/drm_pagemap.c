@@ -1536,6 +1536,9 @@ EXPORT_SYMBOL_GPL(drm_pagemap_migrate_to_devmem);
 /* How often a chunk may lose the memory that was evicted for it. */
 #define MAX_EVICTIONS	4
 
+/* How long memory that was waited for is kept from others, in jiffies. */
+#define SPARE_TIME	(HZ / 10)
+
 /**
  * struct drm_pagemap_populate - Populating an interval
  *
@@ -1599,21 +1602,41 @@ populate_devmem_alloc(struct drm_pagemap_populate *p, size_t size, bool may_wait
 	return devmem;
 }
 
-/* Device memory for a chunk, without waiting. */
-static struct drm_pagemap_devmem *
-populate_take_devmem(struct drm_pagemap_populate *p, size_t size)
+static void populate_drop_spare(struct drm_pagemap_populate *p)
 {
-	struct drm_pagemap_devmem *devmem = p->spare;
-
+	if (p->spare)
+		zdd_put(&p->spare->zdd);
 	p->spare = NULL;
-	if (devmem && devmem->size == size)
-		return devmem;
-	if (devmem)
-		zdd_put(&devmem->zdd);
+}
+
+/*
+ * Device memory for a chunk, without waiting. What was waited for is kept until there
+ * is something that fits better. It is too small if pages of this chunk were evicted to
+ * make room for it, so that more of them have to move now: then all of the chunk is
+ * waited for, since there is no end to it otherwise.
+ */
+static struct drm_pagemap_devmem *
+populate_take_devmem(struct drm_pagemap_populate *p, struct drm_pagemap_migration *m)
+{
+	struct drm_pagemap_devmem *spare = p->spare, *devmem;
+	size_t size = m->wanted << PAGE_SHIFT;
+	bool small = spare && spare->size < size;
+
+	if (spare && spare->size == size) {
+		p->spare = NULL;
+		return spare;
+	}
+	if (small)
+		populate_drop_spare(p);
 
 	devmem = populate_devmem_alloc(p, size, false);
+	if (IS_ERR(devmem) && p->spare) {
+		p->spare = NULL;
+		return spare;
+	}
+	populate_drop_spare(p);
 	if (devmem == ERR_PTR(-EBUSY) || devmem == ERR_PTR(-ENOSPC))
-		p->need = size;
+		p->need = small ? m->mv.npages << PAGE_SHIFT : size;
 
 	return devmem;
 }
@@ -1651,7 +1674,7 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 	if (!m->wanted)
 		return migration_finish(m, 0);
 
-	devmem = populate_take_devmem(p, m->wanted << PAGE_SHIFT);
+	devmem = populate_take_devmem(p, m);
 	if (IS_ERR(devmem)) {
 		migration_abort(m);
 		return PTR_ERR(devmem);
@@ -1678,6 +1701,18 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 	return err;
 }
 
+/* With the mmap lock, which is let go of if the device has been removed. */
+static int populate_enter(struct drm_pagemap_populate *p)
+{
+	if (!drm_dev_enter(p->dpagemap->drm, &p->dev_idx)) {
+		mmap_read_unlock(p->mm);
+		return -ENODEV;
+	}
+	p->locked = true;
+
+	return 0;
+}
+
 /*
  * The mmap lock can take as long as a FUSE server or the handler of a userfaultfd
  * wants. So the wait for it can be killed, and the device may be removed meanwhile.
@@ -1686,13 +1721,29 @@ static int populate_lock(struct drm_pagemap_populate *p)
 {
 	if (mmap_read_lock_killable(p->mm))
 		return -EINTR;
-	if (!drm_dev_enter(p->dpagemap->drm, &p->dev_idx)) {
-		mmap_read_unlock(p->mm);
-		return -ENODEV;
-	}
-	p->locked = true;
 
-	return 0;
+	return populate_enter(p);
+}
+
+/*
+ * The same with memory that was waited for. That can't be evicted yet, so it is kept
+ * for a moment only: after that, others get it, and the device can be removed.
+ */
+static int populate_lock_soon(struct drm_pagemap_populate *p)
+{
+	unsigned long end = jiffies + SPARE_TIME;
+
+	while (!mmap_read_trylock(p->mm)) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (time_after(jiffies, end)) {
+			populate_drop_spare(p);
+			return populate_lock(p);
+		}
+		schedule_timeout_killable(1);
+	}
+
+	return populate_enter(p);
 }
 
 static void populate_unlock(struct drm_pagemap_populate *p)
@@ -1732,7 +1783,7 @@ static int populate_make_room(struct drm_pagemap_populate *p)
 		return PTR_ERR(devmem);
 	p->spare = devmem;
 
-	return populate_lock(p);
+	return populate_lock_soon(p);
 }
 
 /* Let those in who wait for the mmap lock. */
@@ -1792,8 +1843,11 @@ static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long sta
 			err = populate_make_room(p);
 			continue;
 		}
-		if (p->need)
-			err = -ENOSPC;
+		if (p->need) {
+			p->need = 0;
+			populate_leave(p, start, next);
+			err = 0;
+		}
 		if (err)
 			break;
 		evictions = 0;
@@ -1843,8 +1897,7 @@ static void populate_destroy(struct drm_pagemap_populate *p)
 {
 	int i;
 
-	if (p->spare)
-		zdd_put(&p->spare->zdd);
+	populate_drop_spare(p);
 	for (i = 0; i < ARRAY_SIZE(p->chunks); i++)
 		migration_free(&p->chunks[i]);
 	kfree(p);

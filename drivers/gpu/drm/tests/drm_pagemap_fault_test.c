@@ -624,6 +624,49 @@ static void memory_may_go_while_room_is_made(struct kunit *test)
 	vram_expect(test, SVM_BASE + SZ_64K - SZ_16K, SZ_16K);
 }
 
+/*
+ * Making room for a part takes other pages of that part away, so more of it is to be
+ * moved than there is room for, again and again.
+ */
+static void room_is_made_of_the_chunk_itself(struct kunit *test)
+{
+	struct vram *vram = &vrams[0];
+	unsigned long i;
+
+	vram->rules.limit = 16;
+	vram->rules.window = PAGE_SIZE;
+	vram_map_filled(test, SVM_BASE, 16 * PAGE_SIZE);
+	for (i = 0; i < 6; i++)
+		KUNIT_ASSERT_EQ(test, 0, vram_populate(test, vram, SVM_BASE + i * PAGE_SIZE,
+						       PAGE_SIZE));
+	KUNIT_ASSERT_EQ(test, 0, vram_populate(test, vram, SVM_BASE + 6 * PAGE_SIZE,
+					       2 * PAGE_SIZE));
+	svm_read(test, SVM_BASE + 7 * PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, 16 * PAGE_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->seen.waits), 2);
+	vram_expect_in(test, vram, SVM_BASE, 16 * PAGE_SIZE);
+	vram_expect(test, SVM_BASE, 16 * PAGE_SIZE);
+}
+
+static int unmap_a_page_meanwhile(struct vram *vram, size_t size, bool may_wait)
+{
+	return may_wait ? vm_munmap(SVM_BASE + size - PAGE_SIZE, PAGE_SIZE) : -EBUSY;
+}
+
+/* What was waited for is larger than need be, and all there is. */
+static void more_room_than_wanted_will_do(struct kunit *test)
+{
+	struct vram *vram = &vrams[0];
+
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	vram->rules.alloc = unmap_a_page_meanwhile;
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_64K), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->seen.waits), 1);
+	vram_expect_in(test, vram, SVM_BASE, SZ_64K - PAGE_SIZE);
+	vram_expect(test, SVM_BASE, SZ_64K - PAGE_SIZE);
+}
+
 static int always_busy(struct vram *vram, size_t size, bool may_wait)
 {
 	return may_wait ? 0 : -EBUSY;
@@ -692,6 +735,8 @@ static struct kunit_case drm_pagemap_fault_cases[] = {
 	KUNIT_CASE(cpu_waits_for_a_copy),
 	KUNIT_CASE(provider_may_wait_without_locks),
 	KUNIT_CASE(memory_may_go_while_room_is_made),
+	KUNIT_CASE(room_is_made_of_the_chunk_itself),
+	KUNIT_CASE(more_room_than_wanted_will_do),
 	KUNIT_CASE(provider_that_stays_busy_is_given_up),
 	KUNIT_CASE(device_memory_is_oversubscribed),
 	{}

@@ -283,6 +283,7 @@ static void vram_release(struct drm_pagemap_devmem *devmem)
 	spin_unlock_irqrestore(&vram->lock, flags);
 
 	dma_fence_put(devmem->pre_migrate_fence);
+	atomic_inc(&vram->seen.releases);
 	atomic_dec(&vram->live);
 	vram_bo_put(bo);
 }

@@ -105,6 +105,7 @@ struct vram_seen {
 	atomic_t allocs;	/* allocations asked for */
 	atomic_t waits;		/* of them, those that might wait */
 	atomic_t evictions;	/* allocations evicted for others */
+	atomic_t releases;	/* allocations released */
 	size_t alloc_size;	/* of the last one */
 	atomic_t maps;		/* entries mapped for some device */
 	atomic_t unmaps;

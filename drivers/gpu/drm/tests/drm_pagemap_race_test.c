@@ -585,6 +585,42 @@ static void waiting_for_memory_lets_the_device_go(struct kunit *test)
 	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
 }
 
+static struct completion room_is_made, lock_is_taken;
+
+static int stop_when_room_is_made(struct vram *vram, size_t size, bool may_wait)
+{
+	if (!may_wait)
+		return -EBUSY;
+
+	complete(&room_is_made);
+	wait_for_completion(&lock_is_taken);
+
+	return 0;
+}
+
+/* Nor does it keep the memory that was evicted for it. */
+static void waiting_with_memory_lets_it_go(struct kunit *test)
+{
+	struct drm_device *drm = vrams[0].dpagemap->drm;
+	struct svm_task *task;
+
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	init_completion(&room_is_made);
+	init_completion(&lock_is_taken);
+	vrams[0].rules.alloc = stop_when_room_is_made;
+	task = svm_run(test, populate_the_first_64k, SVM_BASE, NULL);
+	wait_for_completion(&room_is_made);
+	mmap_write_lock(current->mm);
+	complete(&lock_is_taken);
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(atomic_read(&vrams[0].seen.releases) == 1));
+	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(task));
+	drm->unplugged = true;
+	mmap_write_unlock(current->mm);
+	KUNIT_EXPECT_EQ(test, svm_join(task), -ENODEV);
+	drm->unplugged = false;
+	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
+}
+
 /**
  * struct usurper - Puts a new huge page where a large folio is being split
  *
@@ -664,6 +700,7 @@ static struct kunit_case drm_pagemap_race_cases[] = {
 	KUNIT_CASE(exit_meets_migration),
 	KUNIT_CASE(unplug_meets_migration),
 	KUNIT_CASE(waiting_for_memory_lets_the_device_go),
+	KUNIT_CASE(waiting_with_memory_lets_it_go),
 	KUNIT_CASE(page_table_goes_during_a_split),
 	{}
 };
