@@ -330,32 +330,50 @@ static unsigned int evict_some(struct vsvm_pagemap *vpagemap, u64 size,
 	return num;
 }
 
-/* Others may be faster to take what was evicted, so there is an end to it. */
+/* Who holds memory that isn't used yet, or not any more, is soon done with it. */
+static int wait_for_release(struct vsvm_mem *mem, int allocs)
+{
+	long ret = wait_event_killable_timeout(mem->wq,
+					       atomic_read(&mem->num_allocs) < allocs,
+					       1 + HZ / 100);
+
+	return ret < 0 ? -EINTR : 0;
+}
+
+/*
+ * Others may be faster to take what was evicted, so there is an end to it: when less
+ * has not been in use for EVICT_TRIES times than ever before.
+ */
 static struct vsvm_alloc *alloc_evicting(struct vsvm_pagemap *vpagemap, u64 size)
 {
 	struct vsvm_mem *mem = &vpagemap->mem;
+	u64 used, lowest = U64_MAX;
 	struct vsvm_alloc *alloc;
-	int err = 0;
+	int allocs, err = 0;
 
 	ACQUIRE(mutex_kill, lock)(&vpagemap->evict_lock);
 	if (ACQUIRE_ERR(mutex_kill, &lock))
 		return ERR_PTR(-EINTR);
 
-	for (int i = 0; i < EVICT_TRIES && err != -EINTR; i++) {
-		alloc = vsvm_mem_alloc(mem, size);
-		if (alloc != ERR_PTR(-ENOSPC))
-			return alloc;
-
+	for (int tries = 0; tries < EVICT_TRIES && err != -EINTR; tries++) {
 		/* What was freed may be still on its way. */
 		flush_work(&mem->free_work);
+		allocs = atomic_read(&mem->num_allocs);
 		alloc = vsvm_mem_alloc(mem, size);
-		if (alloc != ERR_PTR(-ENOSPC) ||
-		    !vpagemap->vdev->config.eviction ||
-		    !evict_some(vpagemap, size, drm_pagemap_evict_many, &err))
+		if (alloc != ERR_PTR(-ENOSPC) || !vpagemap->vdev->config.eviction)
 			return alloc;
+
+		used = vsvm_mem_used(mem);
+		if (used < lowest) {
+			lowest = used;
+			tries = 0;
+		}
+		evict_some(vpagemap, size, drm_pagemap_evict_many, &err);
+		if (err != -EINTR)
+			err = wait_for_release(mem, allocs);
 	}
 
-	return ERR_PTR(err == -EINTR ? err : -ENOSPC);
+	return ERR_PTR(err ?: -ENOSPC);
 }
 
 /*

@@ -1142,6 +1142,53 @@ SVM_TEST(full, copy_needs_more_than_fits)
 	munmap(mem, 2 * SMALL_MEM);
 }
 
+static void prefetch_by_pages(struct __test_metadata *_metadata, struct svm *svm, char *mem,
+			      unsigned int pages)
+{
+	size_t page = svm_page_size();
+
+	for (unsigned int i = 0; i < pages; i++) {
+		ASSERT_EQ(0, svm_prefetch(svm, mem + i * page, page, DEV(0), NULL))
+			TH_LOG("page %u", i);
+	}
+}
+
+/* What has to go for a piece of memory is of that piece, which then needs more */
+SVM_TEST(full, pieces_become_one)
+{
+	char *mem = map_pages(_metadata, SMALL_MEM, variant->huge);
+	char *pair = mem + 24 * self->page;
+	char copy[self->page];
+
+	svm_pattern_fill(mem, SMALL_MEM, 8);
+	memcpy(copy, pair + self->page, self->page);
+	prefetch_by_pages(_metadata, &self->svm, mem, 24);
+	ASSERT_EQ(0, svm_prefetch(&self->svm, pair, 2 * self->page, DEV(0), NULL));
+	ASSERT_EQ(0, madvise(pair + self->page, self->page, MADV_DONTNEED));
+	memcpy(pair + self->page, copy, self->page);
+
+	EXPECT_EQ(evicts(variant) ? 0 : -ENOSPC,
+		  svm_prefetch(&self->svm, mem, SMALL_MEM, DEV(0), NULL));
+	COUNT_AT(evicts(variant) ? SMALL_MEM / self->page : 25, DEV(0), &self->svm, mem,
+		 SMALL_MEM);
+	IS_PATTERN(mem, SMALL_MEM, 8);
+	munmap(mem, SMALL_MEM);
+}
+
+SVM_TEST(full, many_small_ones_go_for_a_large_one)
+{
+	char *mem = map_pages(_metadata, 2 * SMALL_MEM, variant->huge);
+
+	svm_pattern_fill(mem, 2 * SMALL_MEM, 9);
+	prefetch_by_pages(_metadata, &self->svm, mem, SMALL_MEM / self->page);
+	EXPECT_EQ(evicts(variant) ? 0 : -ENOSPC,
+		  svm_prefetch(&self->svm, mem + SMALL_MEM, SMALL_MEM, DEV(0), NULL));
+	COUNT_AT(evicts(variant) ? SMALL_MEM / self->page : 0, DEV(0), &self->svm,
+		 mem + SMALL_MEM, SMALL_MEM);
+	IS_PATTERN(mem, 2 * SMALL_MEM, 9);
+	munmap(mem, 2 * SMALL_MEM);
+}
+
 SVM_TEST(full, prefetch_of_too_much)
 {
 	char *mem = map_pages(_metadata, WORKING_SET, variant->huge);
@@ -1676,8 +1723,7 @@ static void *pull(void *arg)
 	for (unsigned int i = 0; i < p->rounds && !p->err; i++) {
 		p->err = svm_prefetch(p->svm, p->mem, LEN, DEV(p->device),
 				      NULL);
-		/* Of what others are moving, nothing can be evicted. */
-		if (!p->err || p->err == -ENOSPC)
+		if (!p->err)
 			p->err = svm_run(&p->svm->queue[p->device],
 					 svm_atomic_add(p->mem, 16,
 							LEN / 16, 1), NULL);
