@@ -92,6 +92,7 @@ struct soak_piece {
 	int fd;
 	int pin;
 	bool tainted;			/* failed, and goes on nevertheless */
+	bool huge;			/* huge pages were asked for */
 	char *shadow, *other;
 	char *store;			/* a private mapping's file */
 	struct soak_page *page;
@@ -175,7 +176,7 @@ struct soak_worker {
 	void *device;			/* the backend's */
 	/* This operation */
 	const char *op;
-	struct soak_piece *p;
+	struct soak_piece *p, *from;	/* of a copy between two */
 	struct soak_part part;
 	const char *result;
 	uint64_t sum;
@@ -223,6 +224,7 @@ static inline char *soak_at(const struct soak_piece *p, unsigned int page)
 int soak_may(const struct soak_piece *p, unsigned int page, bool write);
 size_t soak_reach(const struct soak_piece *p, size_t at, size_t len, bool write,
 		  int *error);
+bool soak_is_open(const struct soak_piece *p, unsigned int page);
 bool soak_in_doubt(const struct soak_piece *p, size_t at, size_t len);
 void soak_put(struct soak_piece *p, size_t at, const void *data, size_t len);
 void soak_fill(struct soak_piece *p, size_t at, size_t len, uint64_t value);

@@ -37,7 +37,10 @@ static bool run_job(struct soak_worker *w, struct soak_piece *p,
 	return true;
 }
 
-/* Where a job has to fail, and how; two places for two memories */
+/*
+ * Where a job has to fail, and how; two places for two memories, of which a device that
+ * is exact comes to the first one first
+ */
 struct failure {
 	int error;
 	uint64_t at;
@@ -51,7 +54,7 @@ static bool ended_as(struct soak_worker *w, const struct soak_outcome *out,
 
 	if (!first.error && !second.error && !out->status)
 		return true;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < (exact && first.error ? 1 : 2); i++)
 		if (either[i]->error && out->status &&
 		    (!exact || (out->status == either[i]->error &&
 				out->fault_addr == either[i]->at)))
@@ -146,9 +149,21 @@ static size_t choose_bytes(struct soak_worker *w, struct soak_piece *p, bool wri
 	return soak_below(w, 4) ? 0 : len;
 }
 
+/* Without what the shadow can't know */
+static size_t choose_known_bytes(struct soak_worker *w, struct soak_piece *p, bool write,
+				 size_t unit, size_t *at)
+{
+	size_t len = choose_bytes(w, p, write, unit, at);
+
+	for (size_t n = *at / soak.page; soak_bytes(n) < *at + len; n++)
+		if (soak_is_open(p, n))
+			return soak_bytes(n) > *at ? soak_bytes(n) - *at : 0;
+	return len;
+}
+
 static void device_fill(struct soak_worker *w, struct soak_piece *p)
 {
-	size_t at, len = choose_bytes(w, p, true, 1, &at);
+	size_t at, len = choose_known_bytes(w, p, true, 1, &at);
 
 	if (len)
 		soak_device_fill(w, p, at, len, choose_value(w));
@@ -156,7 +171,7 @@ static void device_fill(struct soak_worker *w, struct soak_piece *p)
 
 static void device_read(struct soak_worker *w, struct soak_piece *p)
 {
-	size_t at, len = choose_bytes(w, p, false, soak.backend->copy_unit, &at);
+	size_t at, len = choose_known_bytes(w, p, false, soak.backend->copy_unit, &at);
 
 	if (len)
 		soak_device_read(w, p, at, len);
@@ -167,7 +182,7 @@ static void add_words(struct soak_worker *w, struct soak_piece *p,
 {
 	static const size_t strides[] = { 8, 64, 4096 };
 	struct soak_op op = { .what = what, .stride = strides[soak_below(w, 3)] };
-	size_t at, len = choose_bytes(w, p, true, 8, &at), done = 0;
+	size_t at, len = choose_known_bytes(w, p, true, 8, &at), done = 0;
 	struct soak_outcome out;
 	int error = 0;
 
@@ -209,12 +224,13 @@ static void device_copy(struct soak_worker *w, struct soak_piece *p)
 {
 	struct soak_piece *from = &w->piece[soak_below(w, SOAK_SLOTS)];
 	size_t unit = soak.backend->copy_unit, to, at;
-	size_t len = choose_bytes(w, p, true, unit, &to);
-	size_t most = choose_bytes(w, from, false, unit, &at), get, put;
+	size_t len = choose_known_bytes(w, p, true, unit, &to);
+	size_t most = choose_known_bytes(w, from, false, unit, &at), get, put;
 	struct failure first = { }, second = { };
 	struct soak_outcome out;
 	struct soak_op op;
 
+	w->from = from;
 	if (len > most)
 		len = most;
 	if (!len || (p == from && overlap(at, to, len)) ||
@@ -222,7 +238,7 @@ static void device_copy(struct soak_worker *w, struct soak_piece *p)
 		return;
 	get = soak_reach(from, at, len, false, &first.error);
 	put = soak_reach(p, to, len, true, &second.error);
-	/* The nearer error hides the farther; of two, the device has a choice */
+	/* The nearer error hides the farther */
 	if (get < put)
 		second.error = 0;
 	if (put < get)
@@ -253,9 +269,9 @@ static void device_sum(struct soak_worker *w, struct soak_piece *p)
 	uint64_t sum = 0;
 	int error;
 
-	op.len = choose_bytes(w, p, false, 8, &at);
+	op.len = choose_known_bytes(w, p, false, 8, &at);
 	op.src = p->mem + at;
-	if (!soak.backend->exact || soak_in_doubt(p, at, op.len))
+	if (!op.len || !soak.backend->exact || soak_in_doubt(p, at, op.len))
 		return;
 	done = soak_reach(p, at, op.len, false, &error);
 	if (!run_job(w, p, &op, &out) ||

@@ -71,6 +71,7 @@ static void event_collapse(struct soak_worker *w, struct soak_piece *p)
 	struct soak_part all = { .pages = p->pages };
 
 	w->part = all;
+	p->huge = true;
 	hint(p, all, soak_below(w, 4) ? MADV_COLLAPSE : MADV_HUGEPAGE);
 }
 

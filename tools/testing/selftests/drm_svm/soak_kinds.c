@@ -233,6 +233,7 @@ bool soak_make_piece(struct soak_worker *w, unsigned int slot)
 	p->slot = slot;
 	p->id = w->pieces_made++ * soak.threads + w->number;
 	p->kind = choose_kind(w, slot);
+	p->huge = p->kind->advice == MADV_HUGEPAGE;
 	p->pin = -1;
 	p->fd = -1;
 	p->last = (struct soak_part) { };

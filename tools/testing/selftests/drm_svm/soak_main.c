@@ -37,7 +37,7 @@ static struct {
 	pthread_cond_t ended;
 	pthread_barrier_t start;
 	char error[512];
-	const struct soak_piece *piece;
+	const struct soak_piece *piece[2];
 } round_state = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.ended = PTHREAD_COND_INITIALIZER,
@@ -103,7 +103,8 @@ void soak_fail(struct soak_worker *w, const char *format, ...)
 			 "worker %u, step %llu (%s, pages %u+%u): %s", w->number,
 			 (unsigned long long)w->step, w->op, w->part.first,
 			 w->part.pages, text);
-		round_state.piece = w->p;
+		round_state.piece[0] = w->p;
+		round_state.piece[1] = w->from != w->p ? w->from : NULL;
 	}
 	__atomic_store_n(&soak.stop, true, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&round_state.lock);
@@ -164,6 +165,7 @@ static void begin_step(struct soak_worker *w)
 	w->result = "done";
 	w->sum = 0;
 	w->bad = false;
+	w->from = NULL;
 	w->part = (struct soak_part) { };
 }
 
@@ -413,8 +415,9 @@ static int round_main(unsigned int seconds)
 		return KSFT_PASS;
 	say(STDOUT_FILENO, "# round %llu: %s\n", (unsigned long long)soak.round,
 	    round_state.error);
-	if (round_state.piece)
-		print_history(round_state.piece);
+	for (int i = 0; i < 2; i++)
+		if (round_state.piece[i])
+			print_history(round_state.piece[i]);
 	return KSFT_FAIL;
 }
 

@@ -26,6 +26,18 @@ int soak_may(const struct soak_piece *p, unsigned int n, bool write)
 	return page->guard || n >= p->store_pages ? -EFAULT : 0;
 }
 
+/*
+ * Behind the end of the file, and nevertheless it may be that it can be accessed: tmpfs
+ * maps a huge page as a whole although the file ends within it. Whether there is one is
+ * up to the kernel.
+ */
+bool soak_is_open(const struct soak_piece *p, unsigned int n)
+{
+	unsigned int end = (p->store_pages + SOAK_HUGE - 1) / SOAK_HUGE * SOAK_HUGE;
+
+	return p->huge && (p->kind->flags & SOAK_SHMEM) && n >= p->store_pages && n < end;
+}
+
 /* How many of the bytes can be accessed before the first error, and which */
 size_t soak_reach(const struct soak_piece *p, size_t at, size_t len, bool write,
 		  int *error)
