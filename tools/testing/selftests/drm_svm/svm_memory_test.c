@@ -14,6 +14,7 @@
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "svm_harness.h"
@@ -327,29 +328,32 @@ SVM_TEST(shared_file, has_what_the_device_wrote_after_writeback)
 }
 
 /*
- * Memory that the kernel itself does not reach
+ * Memory that can't be reached, or that can although it should not
  */
 
-FIXTURE(secret)
+FIXTURE(reach)
 {
 	struct svm svm;
 	struct svm_queue *q;
 };
 
-FIXTURE_SETUP(secret)
+FIXTURE_SETUP(reach)
 {
 	ASSERT_EQ(0, svm_open(&self->svm, 1)) TH_LOG("%s", svm_why());
 	self->q = &self->svm.queue[0];
 }
 
-FIXTURE_TEARDOWN(secret)
+FIXTURE_TEARDOWN(reach)
 {
 	check_stale(_metadata, &self->svm);
 	svm_close(&self->svm);
 }
 
-/* A device that is made of software can't, and says so; it goes on with what it can */
-SVM_TEST(secret, is_refused)
+/*
+ * The kernel does not reach it, and a device that is made of software neither: it says
+ * so, and goes on with what it can
+ */
+SVM_TEST(reach, secret_memory_is_refused)
 {
 	int fd = syscall(__NR_memfd_secret, 0);
 	char *mem, *other = svm_map(LEN, PROT_READ | PROT_WRITE);
@@ -369,6 +373,58 @@ SVM_TEST(secret, is_refused)
 	munmap(other, LEN);
 	munmap(mem, LEN);
 	close(fd);
+}
+
+static bool cpu_reads(char *mem)
+{
+	uint64_t word;
+	struct iovec here = { &word, sizeof(word) }, there = { mem, sizeof(word) };
+
+	return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == sizeof(word);
+}
+
+/* A device gets as far behind the end of a file as the CPU does, and finds zeroes */
+static void read_behind_the_end(struct __test_metadata *_metadata, struct svm_queue *q,
+				bool collapse)
+{
+	int fd = memfd_create("svm", MFD_CLOEXEC);
+	char *mem = svm_map_aligned(SVM_PMD_SIZE, SVM_PMD_SIZE);
+	size_t page = svm_page_size(), end = 317 * page, behind = 324 * page;
+	struct svm_outcome out;
+	int err;
+
+	ASSERT_EQ(0, ftruncate(fd, SVM_PMD_SIZE));
+	ASSERT_EQ(mem, mmap(mem, SVM_PMD_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED, fd, 0));
+	svm_pattern_fill(mem, SVM_PMD_SIZE, 4);
+	ASSERT_EQ(0, ftruncate(fd, end));
+	if (collapse)
+		WAIT_FOR(!madvise(mem, SVM_PMD_SIZE, MADV_COLLAPSE) || errno != EAGAIN);
+
+	for (unsigned int i = 0; i < 2; i++) {
+		err = svm_run(q, svm_sum(mem + behind, page), &out);
+		EXPECT_EQ(cpu_reads(mem + behind) ? 0 : -EFAULT, err);
+		if (!err)
+			EXPECT_EQ(0, out.result);
+		RUN(q, svm_fill(mem, end, i + 1));
+		IS_VALUE(mem, end, i + 1);
+	}
+	ASSERT_EQ(0, ftruncate(fd, SVM_PMD_SIZE));
+	RUN(q, svm_add(mem + behind, SVM_PMD_SIZE - behind, 5));
+	IS_VALUE(mem + behind, SVM_PMD_SIZE - behind, 5);
+	munmap(mem, SVM_PMD_SIZE);
+	close(fd);
+}
+
+SVM_TEST(reach, end_of_a_file_in_small_pages)
+{
+	read_behind_the_end(_metadata, self->q, false);
+}
+
+/* tmpfs maps the whole of a huge page */
+SVM_TEST(reach, end_of_a_file_in_a_huge_page)
+{
+	read_behind_the_end(_metadata, self->q, true);
 }
 
 TEST_HARNESS_MAIN
