@@ -1688,6 +1688,15 @@ struct drm_gpusvm_mapper {
 	bool has_system;
 };
 
+/*
+ * A mapping that is refused may need no more than memory for tables of an IOMMU. Who
+ * asks for a page and will ask again has to tell that from a page that isn't there.
+ */
+static int map_error(const struct drm_gpusvm_ctx *ctx)
+{
+	return ctx->partial ? -ENOMEM : -EFAULT;
+}
+
 static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
 		    unsigned int order)
 {
@@ -1721,7 +1730,7 @@ static int map_system_plain(struct drm_gpusvm_mapper *map, phys_addr_t phys,
 				       map->dir, DRM_GPUSVM_DMA_ATTRS);
 
 	if (dma_mapping_error(map->dev, addr))
-		return -EFAULT;
+		return map_error(map->ctx);
 
 	map_add(map, addr, order);
 
@@ -1768,7 +1777,7 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 	addr = dpagemap->ops->device_map(dpagemap, map->dev, page, order,
 					 map->dir);
 	if (dma_mapping_error(map->dev, addr.addr))
-		return -EFAULT;
+		return map_error(map->ctx);
 
 	map->addrs[map->nr_addrs++] = addr;
 
@@ -1837,9 +1846,10 @@ static int map_segments_mixed(struct drm_gpusvm_pages *pages,
 /* What almost all mappings are: system memory, each segment for itself. */
 static int map_segments_plain(struct drm_gpusvm_pages *pages,
 			      const struct drm_gpusvm_walk *walk,
-			      enum dma_data_direction dir)
+			      const struct drm_gpusvm_ctx *ctx)
 {
 	struct drm_pagemap_addr *addr = pages->dma_addr;
+	enum dma_data_direction dir = walk_dir(walk);
 	const unsigned long *pfns = walk->hmm.hmm_pfns;
 	unsigned long i, npages = walk->npages;
 	struct device *dev = pages->drm->dev;
@@ -1858,7 +1868,7 @@ static int map_segments_plain(struct drm_gpusvm_pages *pages,
 	}
 	pages->nr_addrs = addr - pages->dma_addr;
 
-	return i < npages ? -EFAULT : 0;
+	return i < npages ? map_error(ctx) : 0;
 }
 
 /*
@@ -1879,7 +1889,7 @@ static int pages_map_locked(struct drm_gpusvm_pages *pages,
 	if (walk->has_devmem || pages_use_iova(pages, walk, walk->hmm.start))
 		err = map_segments_mixed(pages, walk, ctx);
 	else
-		err = map_segments_plain(pages, walk, walk_dir(walk));
+		err = map_segments_plain(pages, walk, ctx);
 	if (err)
 		pages_unmap_addrs(pages);
 
@@ -4216,6 +4226,8 @@ static int request_get(const struct drm_gpusvm_request *req)
  * of a device without a drm_pagemap, or is in RAM with devmem_only, -EPERM if the CPU
  * mapping does not allow writing, -EOPNOTSUPP for a mix of memory that is not allowed,
  * -EBUSY if invalidations did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
+ * With &drm_gpusvm_ctx.partial, -ENOMEM is also that the device can't map the memory: for
+ * lack of tables of an IOMMU, say, so that it is worth another attempt.
  */
 int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 			 struct drm_gpusvm_pages *svm_pages,

@@ -604,6 +604,11 @@ static void device_memory_alone_is_demanded_of_all_pages(struct kunit *test)
 
 static void device_that_can_not_map_leaves_nothing(struct kunit *test)
 {
+	const struct drm_gpusvm_ctx page_ctx = {
+		.device_private_page_owner = &owner,
+		.partial = true,
+		.fault_addr = SVM_BASE,
+	};
 	struct svm_range *range;
 
 	map_touched(test, SVM_BASE, SZ_64K);
@@ -611,6 +616,8 @@ static void device_that_can_not_map_leaves_nothing(struct kunit *test)
 	range = svm_fault(test, SVM_BASE, &owner_ctx);
 	memories[0].fail_map = (SZ_64K >> PAGE_SHIFT) + 1;
 	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &owner_ctx), -EFAULT);
+	/* Not to be taken for a page that isn't there. */
+	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &page_ctx), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, memories[0].maps, memories[0].unmaps);
 	KUNIT_EXPECT_EQ(test, kref_read(&memories[0].dpagemap->ref), 2);
 	KUNIT_EXPECT_FALSE(test, svm_valid(test, &range->pages[0]));

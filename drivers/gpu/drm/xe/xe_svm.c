@@ -7,6 +7,8 @@
 
 #include <linux/pci-p2pdma.h>
 
+#include <kunit/static_stub.h>
+
 #include <drm/drm_device.h>
 #include <drm/drm_pagemap.h>
 
@@ -1680,6 +1682,8 @@ int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
 {
 	struct drm_gpusvm_ctx get = *ctx;
 	int err;
+
+	KUNIT_STATIC_STUB_REDIRECT(xe_svm_range_get_pages, vm, range, ctx);
 
 	lockdep_assert_held_write(&vm->lock);
 

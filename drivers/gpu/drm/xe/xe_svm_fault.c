@@ -305,6 +305,8 @@ static int fault_judge_pages(struct xe_svm_fault *fault, int err)
 	case -EROFS:		/* The page was got for reading meanwhile */
 	case -ESTALE:		/* The range is gone; is there another one? */
 		return -EAGAIN;
+	case -ENOMEM:		/* For a table of the IOMMU, say: there will be some */
+		return -EBUSY;
 	default:
 		return err;
 	}

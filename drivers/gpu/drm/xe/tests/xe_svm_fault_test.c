@@ -8,6 +8,7 @@
 #include <linux/mman.h>
 
 #include <kunit/resource.h>
+#include <kunit/static_stub.h>
 
 #include <uapi/drm/xe_drm.h>
 
@@ -321,6 +322,22 @@ static void memory_is_short(struct kunit *test)
 	kunit_skip(test, "needs CONFIG_FAULT_INJECTION, and xe built in");
 }
 #endif
+
+static int get_pages_later(struct xe_vm *vm, struct xe_svm_range *range,
+			   struct drm_gpusvm_ctx *ctx)
+{
+	kunit_deactivate_static_stub(kunit_get_current_test(), xe_svm_range_get_pages);
+
+	return -ENOMEM;
+}
+
+/* The tables of an IOMMU, say, need memory that there will be when the fault is back. */
+static void memory_for_pages_is_short(struct kunit *test)
+{
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	kunit_activate_static_stub(test, xe_svm_range_get_pages, get_pages_later);
+	expect_served(test, SVM_BASE, GPU_WRITE);
+}
 
 /* ------------------------------------------------------------------------
  * Races with the CPU
@@ -684,6 +701,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(binding_fails),
 	KUNIT_CASE(vm_is_banned),
 	KUNIT_CASE(memory_is_short),
+	KUNIT_CASE(memory_for_pages_is_short),
 	KUNIT_CASE(cpu_is_faster_at_first),
 	KUNIT_CASE(cpu_is_faster_for_long),
 	KUNIT_CASE(cpu_is_faster_until_the_end),
