@@ -979,13 +979,12 @@ int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr)
 	return ret;
 }
 
-static void garbage_collector_work(struct work_struct *w)
+static void collect_all_garbage(struct xe_vm *vm)
 {
-	struct xe_vm *vm = container_of(w, struct xe_vm, svm.garbage_collector.work);
 	struct xe_svm_range *range;
 	int err = 0;
 
-	guard(rwsem_write)(&vm->lock);
+	lockdep_assert_held_write(&vm->lock);
 
 	while (!xe_vm_is_closed_or_banned(vm) && (!err || err == -EAGAIN)) {
 		range = garbage_first(vm);
@@ -993,6 +992,14 @@ static void garbage_collector_work(struct work_struct *w)
 			break;
 		err = collect_garbage_range(vm, range);
 	}
+}
+
+static void garbage_collector_work(struct work_struct *w)
+{
+	struct xe_vm *vm = container_of(w, struct xe_vm, svm.garbage_collector.work);
+
+	guard(rwsem_write)(&vm->lock);
+	collect_all_garbage(vm);
 }
 
 /* Whether the range reaches over either end of the interval. */
@@ -1244,13 +1251,32 @@ void xe_svm_remove_device(struct xe_device *xe)
 }
 
 /**
- * xe_svm_flush() - Wait until the garbage is collected
+ * xe_svm_flush() - Collect the garbage
  * @vm: The VM
+ *
+ * What the caller has unmapped before is gone afterwards, unless the caller was killed.
+ * To wait for the worker would not do: that waits for the VM's lock, which a fault may
+ * hold for as long as the process does not answer it.
  */
 void xe_svm_flush(struct xe_vm *vm)
 {
-	if (xe_vm_in_fault_mode(vm))
-		flush_work(&vm->svm.garbage_collector.work);
+	if (!xe_vm_in_fault_mode(vm) || !garbage_first(vm) ||
+	    down_write_killable(&vm->lock))
+		return;
+
+	collect_all_garbage(vm);
+	up_write(&vm->lock);
+}
+
+/**
+ * xe_svm_can_mirror() - Whether a device can mirror the memory of processes
+ * @xe: The device
+ *
+ * Return: true if its DMA is coherent and needs no bounce buffers.
+ */
+bool xe_svm_can_mirror(struct xe_device *xe)
+{
+	return !drm_gpusvm_check_device(&xe->drm);
 }
 
 /**

@@ -130,6 +130,7 @@ int xe_svm_init(struct xe_vm *vm);
 void xe_svm_close(struct xe_vm *vm);
 void xe_svm_fini(struct xe_vm *vm);
 void xe_svm_flush(struct xe_vm *vm);
+bool xe_svm_can_mirror(struct xe_device *xe);
 void xe_svm_remove_device(struct xe_device *xe);
 
 int xe_svm_acquire_owner(struct drm_pagemap_peer *peer, bool is_vm);
@@ -385,6 +386,11 @@ static inline void xe_svm_close(struct xe_vm *vm)
 
 static inline void xe_svm_flush(struct xe_vm *vm)
 {
+}
+
+static inline bool xe_svm_can_mirror(struct xe_device *xe)
+{
+	return false;
 }
 
 static inline void xe_svm_remove_device(struct xe_device *xe)

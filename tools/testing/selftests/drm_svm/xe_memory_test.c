@@ -613,6 +613,62 @@ static void fault_in_vain(int ready, int keep)
 	stay_silent(&gpu, ready, keep);
 }
 
+struct adviser {
+	struct xe_gpu *gpu;
+	char *mem;
+	pid_t tid;
+};
+
+static void *advise(void *arg)
+{
+	struct adviser *a = arg;
+
+	__atomic_store_n(&a->tid, gettid(), __ATOMIC_RELEASE);
+	xe_prefer(a->gpu, a->mem, 4096, a->gpu->system);
+	return NULL;
+}
+
+/* A system call of a thread is waiting for something */
+static bool is_waiting(pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		_exit(5);
+	fclose(file);
+	return state == 'D';
+}
+
+/* Its job does, and something has been unmapped that an ioctl has to see */
+static void advise_in_vain(int ready, int keep)
+{
+	struct adviser adviser = { .mem = svm_map(4096, RW) };
+	char *mem = svm_map(4096, RW), *gone = svm_map(4096, RW);
+	int uffd = mem ? watch_missing(mem, 4096) : -1;
+	pthread_t thread;
+	struct xe_gpu gpu;
+
+	if (uffd < 0 || !gone || !adviser.mem || xe_open(&gpu))
+		_exit(2);
+	xe_emit_fill(&gpu.queue[XE_COPY], gone, 1, 4096);
+	if (xe_run(&gpu.queue[XE_COPY]))
+		_exit(2);
+	xe_emit_add(&gpu.queue[XE_COMPUTE], (uint64_t *)mem, 1);
+	if (xe_submit(&gpu.queue[XE_COMPUTE]) || !missing_page(uffd))
+		_exit(3);
+
+	munmap(gone, 4096);
+	adviser.gpu = &gpu;
+	if (pthread_create(&thread, NULL, advise, &adviser))
+		_exit(3);
+	while (!__atomic_load_n(&adviser.tid, __ATOMIC_ACQUIRE) || !is_waiting(adviser.tid))
+		usleep(1000);
+	stay_silent(&gpu, ready, keep);
+}
+
 /* It has lost the memory that its queue is stopped for until it is there again */
 static void rebind_in_vain(int ready, int keep)
 {
@@ -711,6 +767,21 @@ MEMORY_TEST(silent_process)
 	TH_LOG("gone after %d ms", ms);
 	OTHERS_GO_ON();
 	close(silent.keep);
+}
+
+/* It can be killed although an ioctl of its waits for what nobody answers */
+MEMORY_TEST(silent_process_with_an_ioctl)
+{
+	struct silent silent;
+	int ms;
+
+	ASSERT_EQ(0, start_silent(&silent, advise_in_vain));
+	OTHERS_GO_ON();
+	ms = kill_silent(&silent);
+	EXPECT_LE(0, ms);
+	TH_LOG("gone after %d ms", ms);
+	close(silent.keep);
+	OTHERS_GO_ON();
 }
 
 /* Nor does anybody when its memory is to be bound again */
