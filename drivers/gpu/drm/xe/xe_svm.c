@@ -1097,10 +1097,6 @@ static int mirror_init(struct xe_vm *vm)
 	INIT_LIST_HEAD(&vm->svm.garbage_collector.range_list);
 	INIT_WORK(&vm->svm.garbage_collector.work, garbage_collector_work);
 
-	err = drm_gpusvm_check_device(&vm->xe->drm);
-	if (err)
-		return err;
-
 	err = xe_svm_acquire_owner(&vm->svm.peer, true);
 	if (err)
 		return err;
