@@ -1745,13 +1745,12 @@ static bool range_all_in_pagemap_locked(struct xe_svm_range *range,
 	return true;
 }
 
-static bool range_addr_in_pagemap_locked(struct xe_svm_range *range, u64 addr,
-					 const struct drm_pagemap *dpagemap)
+static bool range_addr_in_devmem_locked(struct xe_svm_range *range, u64 addr)
 {
 	u64 end = xe_svm_range_start(range);
 	unsigned int i;
 
-	if (!drm_gpusvm_pages_mapped(&range->pages) || range->pages.dpagemap != dpagemap)
+	if (!drm_gpusvm_pages_mapped(&range->pages) || !range->pages.dpagemap)
 		return false;
 
 	for (i = 0; i < range->pages.nr_addrs; i++) {
@@ -1778,7 +1777,26 @@ bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
 	bool ret;
 
 	xe_svm_notifier_lock(vm);
-	ret = range_addr_in_pagemap_locked(range, addr, dpagemap);
+	ret = range->pages.dpagemap == dpagemap && range_addr_in_devmem_locked(range, addr);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/**
+ * xe_svm_range_addr_in_devmem() - Whether an address is mapped to a device's memory
+ * @range: The range
+ * @addr: An address in it
+ *
+ * Return: true if it was when the function looked, whatever device that is.
+ */
+bool xe_svm_range_addr_in_devmem(struct xe_svm_range *range, u64 addr)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	bool ret;
+
+	xe_svm_notifier_lock(vm);
+	ret = range_addr_in_devmem_locked(range, addr);
 	xe_svm_notifier_unlock(vm);
 
 	return ret;

@@ -159,6 +159,7 @@ bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vm
 					const struct drm_pagemap *dpagemap);
 bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
 				  const struct drm_pagemap *dpagemap);
+bool xe_svm_range_addr_in_devmem(struct xe_svm_range *range, u64 addr);
 void xe_svm_range_migrate_to_smem(struct xe_vm *vm, struct xe_svm_range *range);
 void xe_svm_range_debug(struct xe_svm_range *range, const char *operation);
 

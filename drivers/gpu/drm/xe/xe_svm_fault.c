@@ -56,6 +56,9 @@
 #define XE_SVM_MIGRATE_TRIES_NEEDED	3
 #define XE_SVM_MIGRATE_TRIES_WANTED	1
 
+/* How often the time that memory stays in VRAM is doubled at most. */
+#define XE_SVM_MAX_DOUBLINGS		4
+
 /**
  * struct xe_svm_fault - A fault while it is served
  *
@@ -75,7 +78,8 @@
  * @widened: Smaller ranges have given way to one that can be in VRAM
  * @losses: How often pages were invalid when they were to be bound
  * @remapped: @vma may be stale
- * @migrations: Attempts to migrate so far
+ * @migrations: Attempts to migrate since the page was last in place
+ * @migrated: The last of them did not fail
  */
 struct xe_svm_fault {
 	struct xe_vm *vm;
@@ -95,6 +99,7 @@ struct xe_svm_fault {
 	unsigned int losses;
 	bool remapped;
 	unsigned int migrations;
+	bool migrated;
 };
 
 /* ------------------------------------------------------------------------
@@ -162,6 +167,15 @@ static int fault_refresh_vma(struct xe_svm_fault *fault)
 	return 0;
 }
 
+/* The more often the CPU was faster, the longer it has to wait. */
+static u32 fault_timeslice(const struct xe_svm_fault *fault)
+{
+	unsigned int doublings = min(fault->migrations + fault->losses,
+				     XE_SVM_MAX_DOUBLINGS);
+
+	return fault->vm->xe->atomic_svm_timeslice_ms << doublings;
+}
+
 /* What do the access and the attributes of the VMA ask for? */
 static int fault_set_policy(struct xe_svm_fault *fault)
 {
@@ -189,8 +203,7 @@ static int fault_set_policy(struct xe_svm_fault *fault)
 	ctx->check_pages_threshold = vram && !fault->need_vram ? SZ_64K : 0;
 	ctx->device_private_page_owner =
 		xe_svm_private_page_owner(fault->vm, !fault->dpagemap);
-	ctx->timeslice_ms = fault->need_vram ?
-			    xe->atomic_svm_timeslice_ms << fault->migrations : 0;
+	ctx->timeslice_ms = fault->need_vram ? fault_timeslice(fault) : 0;
 
 	return 0;
 }
@@ -275,6 +288,7 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	fault_stat(fault, &stat_migrations, 1);
 	err = xe_svm_alloc_vram(fault->range, &fault->ctx, fault->dpagemap);
 	fault_stat_since(fault, &stat_migrations_us, begin);
+	fault->migrated = !err;
 	if (!err)
 		return 0;
 
@@ -326,8 +340,16 @@ static int fault_get_pages(struct xe_svm_fault *fault)
 	}
 	fault_stat_since(fault, &stat_get_pages_us, begin);
 
-	if (fault_is_placed(fault))
+	if (fault_is_placed(fault)) {
+		fault->migrations = 0;
 		return 0;
+	}
+
+	/* Another device was faster. It may be our turn the next time. */
+	if (fault->migrated && xe_svm_range_addr_in_devmem(fault->range, fault->addr)) {
+		fault->migrations = 0;
+		return -EAGAIN;
+	}
 
 	return fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED ? -EAGAIN : -EACCES;
 }
@@ -447,7 +469,8 @@ static int fault_try(struct xe_svm_fault *fault)
  *
  * Return: 0 if the access can be repeated; -EACCES or -EPERM if it is not allowed;
  * -EFAULT, -ENOENT, -EINVAL or -EIO if there is nothing to be mapped; -EBUSY or
- * -EAGAIN if the CPU did not leave enough time, so that it is worth another attempt;
+ * -EAGAIN if the CPU or another device did not leave enough time, or memory is short,
+ * so that it is worth another attempt;
  * or another error.
  */
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,

@@ -695,6 +695,36 @@ static void migration_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
 }
 
+static void read_the_page(struct kunit *test)
+{
+	xsvm_read(test, SVM_BASE);
+}
+
+static int reads_left;
+
+static void read_before_bind(struct kunit *test, struct xe_svm_range *range)
+{
+	if (reads_left && reads_left--)
+		xsvm_meanwhile(test, read_the_page);
+}
+
+/* A page that was in VRAM is lost to the CPU before it is bound, again and again. */
+static void atomic_loses_its_page(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	reads_left = 5;
+	svm->before_bind = read_before_bind;
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
+	svm->before_bind = NULL;
+	KUNIT_EXPECT_EQ(test, reads_left, 0);
+	KUNIT_EXPECT_TRUE(test, in_vram(test, SVM_BASE));
+	expect_contents(test, SVM_BASE, SZ_64K);
+}
+
 /* Where the user says that the CPU does the atomics, the GPU doesn't. */
 static void atomics_of_the_cpu(struct kunit *test)
 {
@@ -918,6 +948,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(ram_is_preferred),
 	KUNIT_CASE(files_stay),
 	KUNIT_CASE(migration_fails),
+	KUNIT_CASE(atomic_loses_its_page),
 	KUNIT_CASE(atomics_of_the_cpu),
 	KUNIT_CASE(eviction),
 	KUNIT_CASE(removal_brings_all_back),
