@@ -435,6 +435,8 @@ struct drm_gpusvm {
  * @partial: The page at @fault_addr has to be had, and the others if they can be: what
  *	     is read-only, behind the end of a file, broken, of an unknown device, or has
  *	     another process to wait for, is left out. The driver binds what is there
+ * @alone: With @partial, that page only. It is mapped as a segment of its own, so what
+ *	   the CPU does to its neighbours leaves it to the device
  * @may_write: The device may come to write, although @read_only says that it does not
  *	       yet. Pages that are all writable for the CPU, and dirty or sure to be
  *	       kept anyway, are mapped for writing
@@ -450,6 +452,7 @@ struct drm_gpusvm_ctx {
 	unsigned int devmem_only :1;
 	unsigned int allow_mixed :1;
 	unsigned int partial :1;
+	unsigned int alone :1;
 	unsigned int may_write :1;
 };
 

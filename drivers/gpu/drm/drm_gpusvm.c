@@ -3772,8 +3772,11 @@ static int request_walk_begin(const struct drm_gpusvm_request *req,
 	walk->may_write = req->ctx->may_write;
 	walk->allow_mixed = req->ctx->allow_mixed;
 	walk->trim = effort->trim;
-	if (req->wanted != WALK_WANTS_ALL)
+	if (req->wanted != WALK_WANTS_ALL) {
 		walk->wanted = req->wanted - ((start - req->start) >> PAGE_SHIFT);
+		if (req->ctx->alone)
+			walk_shrink(walk, walk->wanted, 1);
+	}
 
 	return err;
 }

@@ -125,6 +125,31 @@ static void memory_behind_the_end_of_a_file_fails_alone(struct kunit *test)
 	svm_remove(test, range);
 }
 
+/* What a page has to do with its neighbours is then nothing, wherever they are in RAM. */
+static void page_alone_is_mapped_alone(struct kunit *test)
+{
+	const struct drm_gpusvm_ctx ctx = {
+		.partial = true,
+		.alone = true,
+		.fault_addr = page_addr(2),
+	};
+	struct svm_range *range;
+
+	svm_map(test, AT, SIZE, RW);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_get_pages(&range->base, range->pages, 2, &ctx), 0);
+	expect_mapped(test, range, 0, 2, 2, 3);
+	expect_mapped(test, range, 1, 2, 2, 3);
+
+	/* The others come when they are asked for. */
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, 0, true), 0);
+	expect_mapped(test, range, 0, 0, 0, 3);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, 3, true), 0);
+	expect_mapped(test, range, 0, 0, 0, PAGES);
+	expect_mapped(test, range, 1, 2, 0, PAGES);
+	svm_remove(test, range);
+}
+
 /* A file whose pages come, but for one that never does. */
 static vm_fault_t all_but_one(struct svm_file *file, struct vm_fault *vmf)
 {
@@ -578,6 +603,7 @@ static void range_that_was_removed_is_not_evicted(struct kunit *test)
 static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(write_beside_read_only_memory_is_served),
 	KUNIT_CASE(memory_behind_the_end_of_a_file_fails_alone),
+	KUNIT_CASE(page_alone_is_mapped_alone),
 	KUNIT_CASE(each_page_around_a_bad_one_is_served),
 	KUNIT_CASE(what_is_left_out_can_be_had_later),
 	KUNIT_CASE(partial_get_checks_the_address),

@@ -197,6 +197,7 @@ static int fault_set_policy(struct xe_svm_fault *fault)
 			 fault->access == XE_PAGEFAULT_ACCESS_TYPE_READ;
 	ctx->may_write = !xe_vma_read_only(fault->vma);
 	ctx->partial = true;
+	ctx->alone = fault->one_page && xe_svm_can_map_mixed(xe);
 	ctx->fault_addr = ALIGN_DOWN(fault->addr, PAGE_SIZE);
 	ctx->devmem_possible = vram;
 	/* A page that has to be in VRAM may need neighbours that aren't there yet. */

@@ -465,6 +465,33 @@ static void cpu_changes_neighbours_forever(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
 }
 
+/* More of them than a fault needs. */
+#define MAX_RACES	100
+
+static void race_beside_bind_at_times(struct kunit *test, struct xe_svm_range *range)
+{
+	struct test_race *race = to_svm(test)->arg;
+
+	if (race->times < MAX_RACES)
+		race_beside_bind(test, range);
+}
+
+/* The same where they are in a row, and so mapped, and taken, in one piece. */
+static void cpu_changes_neighbours_in_a_row(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct test_race race = { };
+
+	race.file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	svm->arg = &race;
+	svm->before_commit = race_beside_bind_at_times;
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_LT(test, race.times, MAX_RACES);
+	svm->before_commit = NULL;
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+}
+
 static void race_far_from_bind(struct kunit *test, struct xe_svm_range *range)
 {
 	struct test_race *race = to_svm(test)->arg;
@@ -706,6 +733,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(cpu_is_faster_for_long),
 	KUNIT_CASE(cpu_is_faster_until_the_end),
 	KUNIT_CASE(cpu_changes_neighbours_forever),
+	KUNIT_CASE(cpu_changes_neighbours_in_a_row),
 	KUNIT_CASE(cpu_changes_a_part_before_the_first_bind),
 	KUNIT_CASE(memory_is_replaced_meanwhile),
 	KUNIT_CASE(memory_is_unmapped_meanwhile),
