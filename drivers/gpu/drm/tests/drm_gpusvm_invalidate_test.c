@@ -65,6 +65,13 @@ static void note_finish(struct svm_fixture *svm, struct drm_gpusvm_notifier *not
 	note_pass(svm, 'F');
 }
 
+/* The end of the mm invalidates as well, when what is on the stack here is gone. */
+static void forget_passes(struct svm_fixture *svm)
+{
+	svm->hooks.start = NULL;
+	svm->hooks.finish = NULL;
+}
+
 static void pages_are_invalid_first_and_unmapped_last(struct kunit *test)
 {
 	struct svm_fixture *svm = to_svm(test);
@@ -91,6 +98,7 @@ static void pages_are_invalid_first_and_unmapped_last(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, passes.bytes, CHUNK);
 	KUNIT_EXPECT_EQ(test, passes.range->pages[0].nr_addrs, 0);
 	svm_expect_unmapped(test);
+	forget_passes(svm);
 }
 
 static void all_windows_start_before_one_finishes(struct kunit *test)
@@ -110,6 +118,7 @@ static void all_windows_start_before_one_finishes(struct kunit *test)
 	svm_munmap(test, SVM_BASE, SVM_SIZE);
 	KUNIT_EXPECT_STREQ(test, passes.order, "SSSFFF");
 	svm_expect_unmapped(test);
+	forget_passes(svm);
 }
 
 static void nothing_mapped_means_no_second_pass(struct kunit *test)
