@@ -2119,17 +2119,19 @@ static bool evict_split_folio(struct drm_pagemap_devmem *devmem, struct folio *f
 static bool evict_split(struct drm_pagemap_devmem *devmem,
 			const struct devmem_pfns *pfns, bool all)
 {
-	unsigned long npages = devmem->size >> PAGE_SHIFT, i;
+	unsigned long npages = devmem->size >> PAGE_SHIFT, i, n;
 	struct folio *folio;
 	bool ret = true;
 
-	for (i = 0; i < npages; i++) {
+	for (i = 0; i < npages; i += n) {
+		n = 1;
 		if (!PageHead(pfn_to_page(devmem_pfn(pfns, i))))
 			continue;
 		folio = evict_folio(pfns, i);
 		if (!folio)
 			continue;
 		if (folio_trylock(folio)) {
+			n = folio_nr_pages(folio);
 			ret &= evict_split_folio(devmem, folio, all);
 			folio_unlock(folio);
 		}
