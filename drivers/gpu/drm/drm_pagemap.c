@@ -1800,7 +1800,10 @@ static int populate_yield(struct drm_pagemap_populate *p)
 	populate_unlock(p);
 	cond_resched();
 
-	return err ?: populate_lock(p);
+	if (err)
+		return err;
+
+	return p->spare ? populate_lock_soon(p) : populate_lock(p);
 }
 
 /* The end of the chunk at @addr. */
@@ -1810,21 +1813,21 @@ static unsigned long chunk_end(struct vm_area_struct *vma, unsigned long addr,
 	return min3(ALIGN(addr + 1, CHUNK_SIZE), vma->vm_end, end);
 }
 
-/* Populate the first chunk of [@start, @end) and say where it ends. */
-static int populate_step(struct drm_pagemap_populate *p, unsigned long start,
+/* Populate the first chunk of [@start, @end) and say where it begins and ends. */
+static int populate_step(struct drm_pagemap_populate *p, unsigned long *start,
 			 unsigned long end, unsigned long *next)
 {
-	struct vm_area_struct *vma = find_vma_intersection(p->mm, start, end);
+	struct vm_area_struct *vma = find_vma_intersection(p->mm, *start, end);
 
 	if (!vma) {
 		*next = end;
 		return 0;
 	}
 
-	start = max(start, vma->vm_start);
-	*next = chunk_end(vma, start, end);
+	*start = max(*start, vma->vm_start);
+	*next = chunk_end(vma, *start, end);
 
-	return populate_chunk(p, vma, start, *next, TO_DEVMEM_FLAGS);
+	return populate_chunk(p, vma, *start, *next, TO_DEVMEM_FLAGS);
 }
 
 static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long start,
@@ -1838,7 +1841,7 @@ static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long sta
 		return -ENOENT;
 
 	do {
-		err = populate_step(p, start, end, &next);
+		err = populate_step(p, &start, end, &next);
 		if (p->need && evictions++ < MAX_EVICTIONS) {
 			err = populate_make_room(p);
 			continue;
@@ -1852,7 +1855,8 @@ static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long sta
 			break;
 		evictions = 0;
 		start = next;
-		err = populate_yield(p);
+		if (start < end)
+			err = populate_yield(p);
 	} while (!err && start < end);
 
 	drain_err = populate_drain(p);
