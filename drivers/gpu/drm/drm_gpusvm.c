@@ -1343,6 +1343,34 @@ static bool folio_is_late(const struct folio *folio)
 	       mapping_can_writeback(folio->mapping);
 }
 
+static bool folio_make_dirty(struct folio *folio)
+{
+	if (folio_test_dirty(folio) || folio_is_zone_device(folio))
+		return true;
+	if (folio_is_late(folio))
+		return false;
+	folio_mark_dirty(folio);
+
+	return true;
+}
+
+/* The folios of a segment, which may be several. */
+static bool segment_make_dirty(unsigned long pfn, unsigned long npages)
+{
+	unsigned long i, n;
+
+	for (i = 0; i < npages; i += n) {
+		struct page *page = hmm_pfn_to_page(pfn + i);
+		struct folio *folio = page_folio(page);
+
+		n = folio_pages_left(folio, page, npages - i);
+		if (!folio_make_dirty(folio))
+			return false;
+	}
+
+	return true;
+}
+
 /*
  * The device may write from now on. The pages can't be truncated, reclaimed or
  * cleaned meanwhile: before that an invalidation has to come.
@@ -1352,24 +1380,18 @@ static bool folio_is_late(const struct folio *folio)
 static bool walk_mark_dirty_locked(const struct drm_gpusvm_walk *walk)
 {
 	const unsigned long *pfns = walk->hmm.hmm_pfns;
-	unsigned long i, j, n;
+	unsigned long i;
+	unsigned int order;
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
 
-	for (i = 0; i < walk->npages; i += 1UL << hmm_pfn_to_map_order(pfns[i])) {
-		unsigned long left = 1UL << hmm_pfn_to_map_order(pfns[i]);
-
-		for (j = 0; j < left; j += n) {
-			struct page *page = hmm_pfn_to_page(pfns[i] + j);
-			struct folio *folio = page_folio(page);
-
-			n = folio_pages_left(folio, page, left - j);
-			if (folio_test_dirty(folio) || folio_is_zone_device(folio))
-				continue;
-			if (folio_is_late(folio))
-				return false;
-			folio_mark_dirty(folio);
-		}
+	for (i = 0; i < walk->npages; i += 1UL << order) {
+		order = hmm_pfn_to_map_order(pfns[i]);
+		/* Most are, and this is done for each of many small pages. */
+		if (!order && folio_test_dirty(page_folio(hmm_pfn_to_page(pfns[i]))))
+			continue;
+		if (!segment_make_dirty(pfns[i], 1UL << order))
+			return false;
 	}
 
 	return true;
