@@ -99,6 +99,7 @@ static int judge_range(struct vsvm_service *service, struct vsvm_range *range, i
 	case -EFAULT:
 	case -EPERM:
 	case -EBUSY:
+	case -ENOMEM:
 	case -EOPNOTSUPP:
 		/* The garbage collector is late: do its work. */
 		if (!flags.unmapped && !flags.removed)
@@ -110,7 +111,8 @@ static int judge_range(struct vsvm_service *service, struct vsvm_range *range, i
 		return err;
 	}
 
-	if (err == -EPERM || (err == -EFAULT && !service->request.ctx.devmem_only))
+	if (err == -EPERM || err == -ENOMEM ||
+	    (err == -EFAULT && !service->request.ctx.devmem_only))
 		return err;
 
 	return narrow_range(service, range, err);
