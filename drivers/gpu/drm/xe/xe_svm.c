@@ -1680,8 +1680,8 @@ static int range_get_all(struct xe_vm *vm, struct xe_svm_range *range,
 	if (drm_gpusvm_pages_mapped(&range->pages))
 		return 0;
 
-	/* To a prefetch, memory that is gone is memory that can't be had. */
-	return err == -ESTALE ? -EFAULT : err;
+	/* To a prefetch, memory that is gone, or not mapped, is memory that can't be had. */
+	return err == -ESTALE || err == -ENOMEM ? -EFAULT : err;
 }
 
 /**
@@ -1745,12 +1745,13 @@ static bool range_all_in_pagemap_locked(struct xe_svm_range *range,
 	return true;
 }
 
-static bool range_addr_in_devmem_locked(struct xe_svm_range *range, u64 addr)
+static bool range_addr_in_pagemap_locked(struct xe_svm_range *range, u64 addr,
+					 const struct drm_pagemap *dpagemap)
 {
 	u64 end = xe_svm_range_start(range);
 	unsigned int i;
 
-	if (!drm_gpusvm_pages_mapped(&range->pages) || !range->pages.dpagemap)
+	if (!drm_gpusvm_pages_mapped(&range->pages) || range->pages.dpagemap != dpagemap)
 		return false;
 
 	for (i = 0; i < range->pages.nr_addrs; i++) {
@@ -1777,26 +1778,7 @@ bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
 	bool ret;
 
 	xe_svm_notifier_lock(vm);
-	ret = range->pages.dpagemap == dpagemap && range_addr_in_devmem_locked(range, addr);
-	xe_svm_notifier_unlock(vm);
-
-	return ret;
-}
-
-/**
- * xe_svm_range_addr_in_devmem() - Whether an address is mapped to a device's memory
- * @range: The range
- * @addr: An address in it
- *
- * Return: true if it was when the function looked, whatever device that is.
- */
-bool xe_svm_range_addr_in_devmem(struct xe_svm_range *range, u64 addr)
-{
-	struct xe_vm *vm = range_to_vm(range);
-	bool ret;
-
-	xe_svm_notifier_lock(vm);
-	ret = range_addr_in_devmem_locked(range, addr);
+	ret = range_addr_in_pagemap_locked(range, addr, dpagemap);
 	xe_svm_notifier_unlock(vm);
 
 	return ret;

@@ -159,7 +159,6 @@ bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vm
 					const struct drm_pagemap *dpagemap);
 bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
 				  const struct drm_pagemap *dpagemap);
-bool xe_svm_range_addr_in_devmem(struct xe_svm_range *range, u64 addr);
 void xe_svm_range_migrate_to_smem(struct xe_vm *vm, struct xe_svm_range *range);
 void xe_svm_range_debug(struct xe_svm_range *range, const char *operation);
 
@@ -179,6 +178,8 @@ int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 
 int xe_svm_get_pagemaps(struct xe_vm *vm);
 void xe_svm_put_pagemaps(struct xe_vm *vm);
+int xe_svm_move_to_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
+			struct drm_pagemap *dpagemap);
 int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
 		      struct drm_pagemap *dpagemap);
 int xe_svm_bo_evict(struct xe_bo *bo);
@@ -196,6 +197,13 @@ static inline int xe_svm_get_pagemaps(struct xe_vm *vm)
 
 static inline void xe_svm_put_pagemaps(struct xe_vm *vm)
 {
+}
+
+static inline int xe_svm_move_to_vram(struct xe_svm_range *range,
+				      const struct drm_gpusvm_ctx *ctx,
+				      struct drm_pagemap *dpagemap)
+{
+	return -EOPNOTSUPP;
 }
 
 static inline int xe_svm_alloc_vram(struct xe_svm_range *range,

@@ -52,6 +52,12 @@
 /* How often it may lose its pages before they are bound, until it goes for one page. */
 #define XE_SVM_FAULT_LOSSES		3
 
+/* Attempts that are made in any case, so that slow ones get as far as that. */
+#define XE_SVM_FAULT_TRIES		(2 * XE_SVM_FAULT_LOSSES)
+
+/* How often to wait for memory, a tick each. */
+#define XE_SVM_FAULT_SHORTAGES		HZ
+
 /* Attempts to migrate where it has to be, and where it would be nice. */
 #define XE_SVM_MIGRATE_TRIES_NEEDED	3
 #define XE_SVM_MIGRATE_TRIES_WANTED	1
@@ -79,7 +85,8 @@
  * @losses: How often pages were invalid when they were to be bound
  * @remapped: @vma may be stale
  * @migrations: Attempts to migrate since the page was last in place
- * @migrated: The last of them did not fail
+ * @migrated: The last of them has moved all pages
+ * @shortages: How often there was no memory to map pages
  */
 struct xe_svm_fault {
 	struct xe_vm *vm;
@@ -100,6 +107,7 @@ struct xe_svm_fault {
 	bool remapped;
 	unsigned int migrations;
 	bool migrated;
+	unsigned int shortages;
 };
 
 /* ------------------------------------------------------------------------
@@ -274,6 +282,7 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	ktime_t begin;
 	int err;
 
+	fault->migrated = false;
 	/* Whatever its neighbours are: they are not asked for. */
 	if (fault->dpagemap &&
 	    xe_svm_range_addr_in_pagemap(fault->range, fault->addr, fault->dpagemap))
@@ -287,10 +296,10 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	fault->migrations++;
 	begin = xe_gt_stats_ktime_get();
 	fault_stat(fault, &stat_migrations, 1);
-	err = xe_svm_alloc_vram(fault->range, &fault->ctx, fault->dpagemap);
+	err = xe_svm_move_to_vram(fault->range, &fault->ctx, fault->dpagemap);
 	fault_stat_since(fault, &stat_migrations_us, begin);
 	fault->migrated = !err;
-	if (!err)
+	if (!err || (err == -EBUSY && xe_svm_can_map_mixed(fault->vm->xe)))
 		return 0;
 
 	drm_dbg(&fault->vm->xe->drm, "Migration to VRAM failed, asid=%u, errno=%pe\n",
@@ -302,6 +311,18 @@ static int fault_migrate(struct xe_svm_fault *fault)
 
 	/* What is in use for so long may be for ever. */
 	return err == -EBUSY ? -EACCES : err;
+}
+
+/* It is for a table of the IOMMU, say. There will be some soon, or never. */
+static int fault_wait_for_memory(struct xe_svm_fault *fault)
+{
+	if (fault->shortages++ >= XE_SVM_FAULT_SHORTAGES)
+		return -ENOMEM;
+
+	schedule_timeout_killable(1);
+	fault->deadline = jiffies + XE_SVM_FAULT_TIMEOUT;
+
+	return -EAGAIN;
 }
 
 /* What a failure to get pages means for the fault. */
@@ -320,8 +341,8 @@ static int fault_judge_pages(struct xe_svm_fault *fault, int err)
 	case -EROFS:		/* The page was got for reading meanwhile */
 	case -ESTALE:		/* The range is gone; is there another one? */
 		return -EAGAIN;
-	case -ENOMEM:		/* For a table of the IOMMU, say: there will be some */
-		return -EBUSY;
+	case -ENOMEM:
+		return fault_wait_for_memory(fault);
 	default:
 		return err;
 	}
@@ -341,16 +362,14 @@ static int fault_get_pages(struct xe_svm_fault *fault)
 	}
 	fault_stat_since(fault, &stat_get_pages_us, begin);
 
-	if (fault_is_placed(fault)) {
-		fault->migrations = 0;
+	if (!fault->need_vram)
 		return 0;
-	}
 
-	/* Another device was faster. It may be our turn the next time. */
-	if (fault->migrated && xe_svm_range_addr_in_devmem(fault->range, fault->addr)) {
+	/* It was there. Who was faster to take it may not be the next time. */
+	if (fault->migrated || fault_is_placed(fault))
 		fault->migrations = 0;
-		return -EAGAIN;
-	}
+	if (fault_is_placed(fault))
+		return 0;
 
 	return fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED ? -EAGAIN : -EACCES;
 }
@@ -470,8 +489,8 @@ static int fault_try(struct xe_svm_fault *fault)
  *
  * Return: 0 if the access can be repeated; -EACCES or -EPERM if it is not allowed;
  * -EFAULT, -ENOENT, -EINVAL or -EIO if there is nothing to be mapped; -EBUSY or
- * -EAGAIN if the CPU or another device did not leave enough time, or memory is short,
- * so that it is worth another attempt;
+ * -EAGAIN if the CPU or another device did not leave enough time, so that it is worth
+ * another attempt;
  * or another error.
  */
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
@@ -488,6 +507,7 @@ int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 		.begin = xe_gt_stats_ktime_get(),
 		.deadline = jiffies + XE_SVM_FAULT_TIMEOUT,
 	};
+	unsigned int tries = 0;
 	int err;
 
 	lockdep_assert_held_write(&vm->lock);
@@ -497,7 +517,8 @@ int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 
 	do {
 		err = fault_try(&fault);
-	} while (err == -EAGAIN && time_before(jiffies, fault.deadline));
+	} while (err == -EAGAIN && (++tries < XE_SVM_FAULT_TRIES ||
+				    time_before(jiffies, fault.deadline)));
 
 	if (!err)
 		fault_stat_since(&fault, &stat_faults_us, fault.begin);

@@ -596,16 +596,16 @@ static void range_to_migrate(struct xe_svm_range *range, const struct drm_gpusvm
 }
 
 /**
- * xe_svm_alloc_vram() - Migrate a range to VRAM
+ * xe_svm_move_to_vram() - Migrate a range to VRAM
  * @range: The range
  * @ctx: How long it is to stay there
  * @dpagemap: The memory
  *
- * Return: 0 if all of it is there now, or, on devices that can map that, as much
- * as can be; or a negative error.
+ * Return: 0 if all of it is there now; -EBUSY if some had to be left, which is all of it
+ * on devices that can't map a mix; or another negative error.
  */
-int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
-		      struct drm_pagemap *dpagemap)
+int xe_svm_move_to_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
+			struct drm_pagemap *dpagemap)
 {
 	struct drm_gpusvm *gpusvm = range->base.gpusvm;
 	struct xe_vm *vm = container_of(gpusvm, struct xe_vm, svm.gpusvm);
@@ -629,13 +629,28 @@ int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *c
 					      ctx->timeslice_ms);
 	} while (err == -EBUSY && ++tries < XE_SVM_POPULATE_TRIES);
 
-	if (err != -EBUSY)
-		return err;
-	if (xe_svm_can_map_mixed(vm->xe))
-		return 0;
+	if (err == -EBUSY && !xe_svm_can_map_mixed(vm->xe))
+		drm_gpusvm_range_evict(gpusvm, &range->base);
 
-	drm_gpusvm_range_evict(gpusvm, &range->base);
 	return err;
+}
+
+/**
+ * xe_svm_alloc_vram() - Migrate as much of a range to VRAM as can be used there
+ * @range: The range
+ * @ctx: How long it is to stay there
+ * @dpagemap: The memory
+ *
+ * Return: 0 if all of it is there now, or, on devices that can map that, as much
+ * as can be; or a negative error.
+ */
+int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
+		      struct drm_pagemap *dpagemap)
+{
+	struct xe_vm *vm = container_of(range->base.gpusvm, struct xe_vm, svm.gpusvm);
+	int err = xe_svm_move_to_vram(range, ctx, dpagemap);
+
+	return err == -EBUSY && xe_svm_can_map_mixed(vm->xe) ? 0 : err;
 }
 
 /**

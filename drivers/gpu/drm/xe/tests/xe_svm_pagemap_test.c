@@ -725,6 +725,25 @@ static void atomic_loses_its_page(struct kunit *test)
 	expect_contents(test, SVM_BASE, SZ_64K);
 }
 
+/* A write does not fight for its page. */
+static void write_loses_its_page(struct kunit *test)
+{
+	struct test_copies *copies = to_copies(test);
+	unsigned int i, to_vram = 0;
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	reads_left = 2;
+	to_svm(test)->before_bind = read_before_bind;
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_WRITE), 0);
+	to_svm(test)->before_bind = NULL;
+	for (i = 0; i < copies->jobs; i++)
+		to_vram += !copies->job[i].to_ram;
+	KUNIT_EXPECT_EQ(test, to_vram, 1);
+	KUNIT_EXPECT_FALSE(test, in_vram(test, SVM_BASE));
+	expect_contents(test, SVM_BASE, SZ_64K);
+}
+
 /* Where the user says that the CPU does the atomics, the GPU doesn't. */
 static void atomics_of_the_cpu(struct kunit *test)
 {
@@ -949,6 +968,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(files_stay),
 	KUNIT_CASE(migration_fails),
 	KUNIT_CASE(atomic_loses_its_page),
+	KUNIT_CASE(write_loses_its_page),
 	KUNIT_CASE(atomics_of_the_cpu),
 	KUNIT_CASE(eviction),
 	KUNIT_CASE(removal_brings_all_back),
