@@ -628,8 +628,7 @@ static void *advise(void *arg)
 	return NULL;
 }
 
-/* A system call of a thread is waiting for something */
-static bool is_waiting(pid_t tid)
+static bool is_blocked(pid_t tid)
 {
 	char path[64], state = 0;
 	FILE *file;
@@ -640,6 +639,13 @@ static bool is_waiting(pid_t tid)
 		_exit(5);
 	fclose(file);
 	return state == 'D';
+}
+
+/* A system call of a thread is waiting for something, and not just for a moment */
+static void wait_until_blocked(pid_t tid)
+{
+	for (unsigned int seen = 0; seen < 5; usleep(10000))
+		seen = is_blocked(tid) ? seen + 1 : 0;
 }
 
 /* Its job does, and something has been unmapped that an ioctl has to see */
@@ -664,8 +670,9 @@ static void advise_in_vain(int ready, int keep)
 	adviser.gpu = &gpu;
 	if (pthread_create(&thread, NULL, advise, &adviser))
 		_exit(3);
-	while (!__atomic_load_n(&adviser.tid, __ATOMIC_ACQUIRE) || !is_waiting(adviser.tid))
+	while (!__atomic_load_n(&adviser.tid, __ATOMIC_ACQUIRE))
 		usleep(1000);
+	wait_until_blocked(adviser.tid);
 	stay_silent(&gpu, ready, keep);
 }
 
