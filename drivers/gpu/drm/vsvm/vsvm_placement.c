@@ -212,7 +212,10 @@ static void count_recalled(const struct vsvm_look *look, unsigned long npages,
 	}
 }
 
-/* The CPU touches the page, in effect. A fault brings back its neighbours, too. */
+/*
+ * A CPU touches the page, in effect: any, whatever protection keys the caller has. A fault
+ * brings back its neighbours, too.
+ */
 static int recall_page(struct mm_struct *mm, unsigned long addr)
 {
 	bool unlocked = false;
@@ -220,7 +223,7 @@ static int recall_page(struct mm_struct *mm, unsigned long addr)
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	err = fixup_user_fault(mm, addr, 0, &unlocked);
+	err = fixup_user_fault(mm, addr, FAULT_FLAG_REMOTE, &unlocked);
 	mmap_read_unlock(mm);
 
 	return err;
