@@ -1460,10 +1460,13 @@ static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
 	return err;
 }
 
-/* The core MM moves anonymous memory only. Pages that KSM has merged it leaves alone. */
+/*
+ * The core MM moves anonymous memory only. Pages that KSM has merged it leaves alone. Of
+ * tagged memory (MTE) a device would copy the contents without the tags.
+ */
 static bool vma_can_move(struct vm_area_struct *vma)
 {
-	return vma_is_anonymous(vma);
+	return vma_is_anonymous(vma) && !(vma->vm_flags & VM_MTE);
 }
 
 static int vma_check(struct vm_area_struct *vma, unsigned long start,
