@@ -1577,8 +1577,11 @@ void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
 						  range->tile_invalidated | bit);
 }
 
-/* What was got is not bound yet. */
-static void range_note_got(struct xe_vm *vm, struct xe_svm_range *range)
+/*
+ * What is going to be got is not bound yet. If that was noted afterwards, an invalidation
+ * in between would take the range for bound, with no hole but its own.
+ */
+static void range_note_get(struct xe_vm *vm, struct xe_svm_range *range)
 {
 	u8 bound;
 
@@ -1620,12 +1623,10 @@ static int range_get(struct xe_vm *vm, struct xe_svm_range *range,
 	unsigned long start = xe_svm_range_start(range), end = xe_svm_range_end(range);
 	struct mmu_interval_notifier *mni = &range->base.notifier->notifier;
 	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
-	int err;
 
-	err = drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end, ctx);
-	range_note_got(vm, range);
+	range_note_get(vm, range);
 
-	return err;
+	return drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end, ctx);
 }
 
 /* One page is what it is about, and the rest is welcome. */

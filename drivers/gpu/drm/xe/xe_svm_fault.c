@@ -490,8 +490,7 @@ static int fault_try(struct xe_svm_fault *fault)
  * Return: 0 if the access can be repeated; -EACCES or -EPERM if it is not allowed;
  * -EFAULT, -ENOENT, -EINVAL or -EIO if there is nothing to be mapped; -EBUSY or
  * -EAGAIN if the CPU or another device did not leave enough time, so that it is worth
- * another attempt;
- * or another error.
+ * another attempt; or another error.
  */
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,

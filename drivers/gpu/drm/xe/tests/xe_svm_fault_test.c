@@ -316,10 +316,61 @@ static void memory_is_short(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, err, 0);
 	KUNIT_EXPECT_GE(test, failed, 1);
 }
+
+/* Count mappings: those while the range counts as bound, and others. */
+static void note_mapping(void *data, struct device *dev, phys_addr_t phys,
+			 dma_addr_t dma, size_t size, enum dma_data_direction dir,
+			 unsigned long attrs)
+{
+	struct xe_svm_range *range = to_svm(kunit_get_current_test())->arg;
+	unsigned int *seen = data;
+
+	seen[!(READ_ONCE(range->tile_present) & ~READ_ONCE(range->tile_invalidated))]++;
+}
+
+static void unwatch_range(void *seen)
+{
+	unregister_trace_dma_map_phys(note_mapping, seen);
+	tracepoint_synchronize_unregister();
+}
+
+/*
+ * Of two pages that are missing one is bound, and the range counts as bound, since there
+ * is no more. Before the other one comes it must not, or what invalidates a third page
+ * then would be all that is known to be missing.
+ */
+static void range_is_not_bound_while_pages_come(struct kunit *test)
+{
+	unsigned int *seen = kunit_kcalloc(test, 2, sizeof(*seen), GFP_KERNEL);
+	const u64 first = SVM_BASE, second = SVM_BASE + SZ_1M;
+	struct file *file;
+
+	KUNIT_ASSERT_NOT_NULL(test, seen);
+	file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	xsvm_zap(file, first - SVM_BASE, PAGE_SIZE);
+	xsvm_zap(file, second - SVM_BASE, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, first, GPU_WRITE), 0);
+
+	to_svm(test)->arg = xsvm_range_at(test, SVM_BASE);
+	KUNIT_ASSERT_EQ(test, 0, register_trace_dma_map_phys(note_mapping, seen));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unwatch_range, seen));
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, second, GPU_WRITE), 0);
+	kunit_release_action(test, unwatch_range, seen);
+	KUNIT_EXPECT_EQ(test, seen[0], 0);
+	KUNIT_EXPECT_EQ(test, seen[1], 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, second, second + PAGE_SIZE));
+}
 #else
 static void memory_is_short(struct kunit *test)
 {
 	kunit_skip(test, "needs CONFIG_FAULT_INJECTION, and xe built in");
+}
+
+static void range_is_not_bound_while_pages_come(struct kunit *test)
+{
+	memory_is_short(test);
 }
 #endif
 
@@ -729,6 +780,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(vm_is_banned),
 	KUNIT_CASE(memory_is_short),
 	KUNIT_CASE(memory_for_pages_is_short),
+	KUNIT_CASE(range_is_not_bound_while_pages_come),
 	KUNIT_CASE(cpu_is_faster_at_first),
 	KUNIT_CASE(cpu_is_faster_for_long),
 	KUNIT_CASE(cpu_is_faster_until_the_end),
