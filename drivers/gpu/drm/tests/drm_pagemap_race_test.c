@@ -568,21 +568,28 @@ static long populate_the_first_64k(struct svm_task *task)
 				       task->mm, 0);
 }
 
-/* Whoever waits for the mmap lock, as long as others like, does not keep the device. */
-static void waiting_for_memory_lets_the_device_go(struct kunit *test)
+/* The task waits for the mmap lock, and the device is gone once it gets that. */
+static void expect_to_let_go(struct kunit *test, struct svm_task *task)
 {
 	struct drm_device *drm = vrams[0].dpagemap->drm;
-	struct svm_task *task;
 
-	vram_map_filled(test, SVM_BASE, SZ_64K);
-	mmap_write_lock(current->mm);
-	task = svm_run(test, populate_the_first_64k, SVM_BASE, NULL);
 	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(task));
 	drm->unplugged = true;
 	mmap_write_unlock(current->mm);
 	KUNIT_EXPECT_EQ(test, svm_join(task), -ENODEV);
 	drm->unplugged = false;
 	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
+}
+
+/* Whoever waits for the mmap lock, as long as others like, does not keep the device. */
+static void waiting_for_memory_lets_the_device_go(struct kunit *test)
+{
+	struct svm_task *task;
+
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	mmap_write_lock(current->mm);
+	task = svm_run(test, populate_the_first_64k, SVM_BASE, NULL);
+	expect_to_let_go(test, task);
 }
 
 static struct completion room_is_made, lock_is_taken;
@@ -601,7 +608,6 @@ static int stop_when_room_is_made(struct vram *vram, size_t size, bool may_wait)
 /* Nor does it keep the memory that was evicted for it. */
 static void waiting_with_memory_lets_it_go(struct kunit *test)
 {
-	struct drm_device *drm = vrams[0].dpagemap->drm;
 	struct svm_task *task;
 
 	vram_map_filled(test, SVM_BASE, SZ_64K);
@@ -613,12 +619,7 @@ static void waiting_with_memory_lets_it_go(struct kunit *test)
 	mmap_write_lock(current->mm);
 	complete(&lock_is_taken);
 	KUNIT_EXPECT_TRUE(test, svm_wait_until(atomic_read(&vrams[0].seen.releases) == 1));
-	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(task));
-	drm->unplugged = true;
-	mmap_write_unlock(current->mm);
-	KUNIT_EXPECT_EQ(test, svm_join(task), -ENODEV);
-	drm->unplugged = false;
-	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
+	expect_to_let_go(test, task);
 }
 
 /**

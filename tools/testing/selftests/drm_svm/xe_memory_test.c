@@ -758,6 +758,13 @@ static int kill_silent(const struct silent *silent)
 	GPU_FILLS(self->seen, 1, self->page);				\
 } while (0)
 
+#define GOES_WHEN_KILLED(silent) do {					\
+	int ms_ = kill_silent(silent);					\
+									\
+	EXPECT_LE(0, ms_);						\
+	TH_LOG("gone after %d ms", ms_);				\
+} while (0)
+
 /*
  * Nobody answers the page fault of a process. The jobs of others go on, whatever queue
  * of the driver their address spaces have, and the silent one can be killed.
@@ -765,13 +772,10 @@ static int kill_silent(const struct silent *silent)
 MEMORY_TEST(silent_process)
 {
 	struct silent silent;
-	int ms;
 
 	ASSERT_EQ(0, start_silent(&silent, fault_in_vain));
 	OTHERS_GO_ON();
-	ms = kill_silent(&silent);
-	EXPECT_LE(0, ms);
-	TH_LOG("gone after %d ms", ms);
+	GOES_WHEN_KILLED(&silent);
 	OTHERS_GO_ON();
 	close(silent.keep);
 }
@@ -780,13 +784,10 @@ MEMORY_TEST(silent_process)
 MEMORY_TEST(silent_process_with_an_ioctl)
 {
 	struct silent silent;
-	int ms;
 
 	ASSERT_EQ(0, start_silent(&silent, advise_in_vain));
 	OTHERS_GO_ON();
-	ms = kill_silent(&silent);
-	EXPECT_LE(0, ms);
-	TH_LOG("gone after %d ms", ms);
+	GOES_WHEN_KILLED(&silent);
 	close(silent.keep);
 	OTHERS_GO_ON();
 }
@@ -795,13 +796,10 @@ MEMORY_TEST(silent_process_with_an_ioctl)
 MEMORY_TEST(silent_process_without_faults)
 {
 	struct silent silent;
-	int ms;
 
 	ASSERT_EQ(0, start_silent(&silent, rebind_in_vain));
 	OTHERS_GO_ON();
-	ms = kill_silent(&silent);
-	EXPECT_LE(0, ms);
-	TH_LOG("gone after %d ms", ms);
+	GOES_WHEN_KILLED(&silent);
 	/* Or else nobody can go on from here */
 	close(silent.keep);
 	OTHERS_GO_ON();
