@@ -341,8 +341,8 @@ static int wait_for_release(struct vsvm_mem *mem, int allocs)
 }
 
 /*
- * Others may be faster to take what was evicted, so there is an end to it: when less
- * has not been in use for EVICT_TRIES times than ever before.
+ * Others may be faster to take what was evicted, so there is an end to it: after so many
+ * attempts none of which has brought what is in use below what it ever was.
  */
 static struct vsvm_alloc *alloc_evicting(struct vsvm_pagemap *vpagemap, u64 size)
 {
