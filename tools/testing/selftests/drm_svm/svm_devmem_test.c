@@ -502,7 +502,7 @@ SVM_TEST(moved, from_swap)
 	if (!svm_want_swap())
 		SKIP(return, "no swap: add a swap device, or zram as root");
 	svm_pattern_fill(mem, self->len, 12);
-	ASSERT_EQ(0, madvise(mem, self->len, MADV_PAGEOUT));
+	ASSERT_TRUE(svm_page_out(mem, self->len));
 	ASSERT_EQ(SVM_BACKING_SWAP, svm_backing(mem));
 	SUMS_TO(pattern_sum(self->len, 12), self->q, mem, self->len);
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +17,10 @@
 #include <linux/io_uring.h>
 
 #include "svm_mem.h"
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT	21
+#endif
 
 #define PAGEMAP_PRESENT		(1ULL << 63)
 #define PAGEMAP_SWAPPED		(1ULL << 62)
@@ -378,6 +385,26 @@ bool svm_want_swap(void)
 	return svm_write_file("/sys/block/zram0/disksize", "64M") &&
 	       write_swap_header("/dev/zram0", 64UL << 20) &&
 	       !swapon("/dev/zram0", 0);
+}
+
+bool svm_page_out(void *mem, size_t len)
+{
+	cpu_set_t all, one;
+	bool ok = true;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return !madvise(mem, len, MADV_PAGEOUT);
+
+	for (int cpu = 0; cpu < CPU_SETSIZE && ok; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		ok = !madvise(mem, len, MADV_PAGEOUT);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+	return ok;
 }
 
 bool svm_want_huge_pages(unsigned int count)

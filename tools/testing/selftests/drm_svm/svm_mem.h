@@ -101,6 +101,12 @@ void svm_unpin(int pin);
 bool svm_want_swap(void);
 bool svm_want_huge_pages(unsigned int count);
 
+/*
+ * Page out all that can be. What a CPU has brought waits in lists of its own for
+ * a while, where only this CPU finds it: so each of them looks.
+ */
+bool svm_page_out(void *mem, size_t len);
+
 /* Write a line to a control file of the kernel */
 bool svm_write_file(const char *path, const char *text);
 

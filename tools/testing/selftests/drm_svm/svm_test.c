@@ -1031,7 +1031,7 @@ SVM_TEST(device, swap_out_and_in)
 
 	/* A page with a reference from elsewhere stays for another round */
 	while (!swapped && !svm_past(deadline)) {
-		ASSERT_EQ(0, madvise(mem, len, MADV_PAGEOUT));
+		ASSERT_TRUE(svm_page_out(mem, len));
 		swapped = true;
 		for (size_t at = 0; at < len; at += page)
 			swapped &= svm_backing(mem + at) == SVM_BACKING_SWAP;

@@ -1133,7 +1133,7 @@ SVM_TEST(walk, swapoff)
 		SKIP(return, "no swap");
 	svm_pattern_fill(other, LEN, 2);
 	FILL_AND_PUT(1);
-	madvise(other, LEN, MADV_PAGEOUT);
+	svm_page_out(other, LEN);
 	EXPECT_LT(0, svm_smaps_kb(other, "Swap"));
 	ASSERT_EQ(0, swapoff("/dev/zram0")) TH_LOG("%s", strerror(errno));
 	COUNT_AT(LEN / self->page, self->place, self->mem, LEN);
@@ -1145,13 +1145,6 @@ SVM_TEST(walk, swapoff)
 /*
  * What has to survive a move
  */
-
-/* Reclaim all that can be, as often as it takes for LRU lists to come round */
-static void page_out(void *mem, size_t len)
-{
-	for (int i = 0; i < 3; i++)
-		madvise(mem, len, MADV_PAGEOUT);
-}
 
 /* Once it is written, what was to be freed lazily isn't any more */
 SVM_TEST(walk, lazily_freed)
@@ -1166,7 +1159,7 @@ SVM_TEST(walk, lazily_freed)
 	else
 		RUN(self->q, svm_add(self->mem, LEN, 0));
 	TAKE_BACK(self->mem, LEN);
-	page_out(self->mem, LEN);
+	svm_page_out(self->mem, LEN);
 	IS_PATTERN(self->mem, LEN, 1);
 }
 
@@ -1181,7 +1174,7 @@ SVM_TEST(walk, droppable)
 	svm_pattern_fill(mem, LEN, 1);
 	PUT(mem, LEN);
 	TAKE_BACK(mem, LEN);
-	page_out(mem, LEN);
+	svm_page_out(mem, LEN);
 	for (size_t at = 0; at < LEN; at += self->page)
 		ASSERT_EQ(0, pagemap_bits(_metadata, mem + at, PM_SWAP));
 	munmap(mem, LEN);
@@ -1192,12 +1185,12 @@ SVM_TEST(walk, swap_cache)
 	if (!svm_want_swap())
 		SKIP(return, "no swap");
 	svm_pattern_fill(self->mem, LEN, 1);
-	page_out(self->mem, LEN);
+	svm_page_out(self->mem, LEN);
 	IS_PATTERN(self->mem, LEN, 1);
 	TRY_PUT(self->mem, LEN);
 	RUN(self->q, svm_add(self->mem, LEN, 1));
 	TAKE_BACK(self->mem, LEN);
-	page_out(self->mem, LEN);
+	svm_page_out(self->mem, LEN);
 	RUN(self->q, svm_add(self->mem, LEN, -1ULL));
 	IS_PATTERN(self->mem, LEN, 1);
 }

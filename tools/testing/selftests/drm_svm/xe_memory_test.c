@@ -28,9 +28,6 @@
 #ifndef MADV_FREE
 #define MADV_FREE	8
 #endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT	21
-#endif
 
 /* One range of the driver's */
 #define LEN	SVM_PMD_SIZE
@@ -135,12 +132,6 @@ static int read_first(struct xe_queue *copy, char *seen, char *mem, bool cpu)
 	return xe_run(copy);
 }
 
-static void page_out(char *mem, size_t len)
-{
-	for (int i = 0; i < 3; i++)
-		madvise(mem, len, MADV_PAGEOUT);
-}
-
 MEMORY_TEST(shared_memory_is_paged_out)
 {
 	if (!svm_want_swap())
@@ -152,14 +143,14 @@ MEMORY_TEST(shared_memory_is_paged_out)
 		ASSERT_NE(NULL, mem);
 		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, cpu));
 		GPU_FILLS(mem, 7, SMALL);
-		page_out(mem, SMALL);
+		svm_page_out(mem, SMALL);
 		IS_FILLED(mem, 7, SMALL);
 		/* It comes back for reading, and is written to again */
-		page_out(mem, SMALL);
+		svm_page_out(mem, SMALL);
 		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, cpu));
 		IS_FILLED(self->seen, 7, SMALL);
 		GPU_FILLS(mem, 8, SMALL);
-		page_out(mem, SMALL);
+		svm_page_out(mem, SMALL);
 		IS_FILLED(mem, 8, SMALL);
 		munmap(mem, SMALL);
 		close(fd);
@@ -177,9 +168,9 @@ MEMORY_TEST(anonymous_memory_is_paged_out)
 	for (uint8_t i = 1; i < 5; i++) {
 		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, i & 1));
 		GPU_FILLS(mem, i, SMALL);
-		page_out(mem, SMALL);
+		svm_page_out(mem, SMALL);
 		IS_FILLED(mem, i, SMALL);
-		page_out(mem, SMALL);
+		svm_page_out(mem, SMALL);
 	}
 }
 
@@ -198,7 +189,7 @@ MEMORY_TEST(freed_memory_is_written_to)
 			GPU_SEES(mem, 1, SMALL);
 		ASSERT_EQ(0, madvise(mem, SMALL, MADV_FREE));
 		GPU_FILLS(mem, 7, SMALL);
-		page_out(mem, SMALL);
+		svm_page_out(mem, SMALL);
 		IS_FILLED(mem, 7, SMALL);
 	}
 }
