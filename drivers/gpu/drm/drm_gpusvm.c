@@ -4,10 +4,12 @@
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/export.h>
+#include <linux/fs.h>
 #include <linux/hmm.h>
 #include <linux/hugetlb_inline.h>
 #include <linux/ktime.h>
 #include <linux/log2.h>
+#include <linux/magic.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -15,6 +17,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
@@ -762,12 +765,24 @@ static int walk_touch(struct drm_gpusvm_walk *walk, unsigned long timeout)
 	return hmm_range_fault_unlocked_timeout(&one, timeout);
 }
 
-/* Whether a fault may wait for another process, which may never answer. */
+/*
+ * Memory and block devices answer, if only with an error. A FUSE server, one behind a
+ * network, or the driver of a device need not.
+ */
+static bool file_answers(const struct file *file)
+{
+	const struct super_block *sb = file_inode(file)->i_sb;
+
+	return shmem_mapping(file->f_mapping) ||
+	       (sb->s_bdev && sb->s_magic != FUSE_SUPER_MAGIC);
+}
+
+/* Whether a fault may wait for somebody who may never answer. */
 static bool vma_has_handler(const struct vm_area_struct *vma)
 {
 	return userfaultfd_armed((struct vm_area_struct *)vma) ||
-	       (vma->vm_file &&
-		mapping_writeback_may_deadlock_on_reclaim(vma->vm_file->f_mapping));
+	       (vma->vm_file && !is_vm_hugetlb_page(vma) &&
+		!file_answers(vma->vm_file));
 }
 
 /*

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "svm_fuse.h"
 #include "svm_harness.h"
 
 #define LEN	(256 * KB)
@@ -117,7 +118,7 @@ static const char *page_out(char *mem)
 	if (!svm_want_swap())
 		return "no swap";
 
-	return madvise(mem, LEN, MADV_PAGEOUT) ? "no MADV_PAGEOUT" : NULL;
+	return svm_page_out(mem, LEN) ? NULL : "no MADV_PAGEOUT";
 }
 
 /* Once out, and in again for a read, there is a clean copy in the swap cache. */
@@ -429,6 +430,43 @@ SVM_TEST(reach, end_of_a_file_in_small_pages)
 SVM_TEST(reach, end_of_a_file_in_a_huge_page)
 {
 	read_behind_the_end(_metadata, self->q, true);
+}
+
+/*
+ * A page whose neighbours wait for a server that says nothing is used all the same, in
+ * any kind of mapping and by any access. The process can be killed.
+ */
+static void read_beside_silence(struct __test_metadata *_metadata, struct svm_queue *q,
+				int prot, int flags)
+{
+	struct svm_fuse fuse;
+	char *mem;
+	int fd;
+
+	if (!svm_fuse_mount(&fuse, LEN, LEN / 2))
+		SKIP(return, "no FUSE: %s", strerror(errno));
+	fd = open(fuse.path, (flags & MAP_SHARED) && (prot & PROT_WRITE) ? O_RDWR : O_RDONLY);
+	ASSERT_LE(0, fd);
+	mem = mmap(NULL, LEN, prot, flags, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+
+	SUMS_TO(svm_fuse_sum(&fuse), q, mem, fuse.given);
+	if (prot & PROT_WRITE) {
+		RUN(q, svm_fill(mem, fuse.given, 1));
+		IS_VALUE(mem, fuse.given, 1);
+	}
+	EXPECT_EQ(0, fuse.asked);
+	svm_fuse_unmount(&fuse);
+	munmap(mem, LEN);
+	close(fd);
+}
+
+SVM_TEST(reach, silent_file_beside_a_page)
+{
+	read_beside_silence(_metadata, self->q, PROT_READ, MAP_SHARED);
+	read_beside_silence(_metadata, self->q, PROT_READ, MAP_PRIVATE);
+	read_beside_silence(_metadata, self->q, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	read_beside_silence(_metadata, self->q, PROT_READ | PROT_WRITE, MAP_SHARED);
 }
 
 TEST_HARNESS_MAIN
