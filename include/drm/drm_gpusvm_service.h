@@ -13,6 +13,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+struct cred;
+struct mem_cgroup;
 struct mm_struct;
 struct pid;
 struct task_struct;
@@ -27,9 +29,11 @@ struct task_struct;
  * @running: The services under way, of &drm_gpusvm_service.link
  * @cancelled: No service begins any more; never changes back
  * @mm: The memory that is watched, or NULL; not a reference
- * @process: The process that is watched with @mm, with a reference
- * @death: Waits for its death
- * @work: Cancels them then
+ * @process: The process that has begun to use @mm, with a reference
+ * @cred: With whose credentials kernel threads serve, with a reference; NULL without
+ *	@mm
+ * @death: Waits for the end of @process
+ * @work: Cancels them when nobody uses @mm any more
  */
 struct drm_gpusvm_services {
 	spinlock_t lock;	/* running, cancelled */
@@ -37,8 +41,9 @@ struct drm_gpusvm_services {
 	bool cancelled;
 	struct mm_struct *mm;
 	struct pid *process;
+	const struct cred *cred;
 	struct wait_queue_entry death;
-	struct work_struct work;
+	struct delayed_work work;
 };
 
 /**
@@ -46,10 +51,16 @@ struct drm_gpusvm_services {
  *
  * @link: The entry in &drm_gpusvm_services.running
  * @task: Who does it
+ * @cred: Its own credentials meanwhile, or NULL if it has kept them
+ * @memcg: What its allocations were charged to before
+ * @charged: What they are charged to, with a reference
  */
 struct drm_gpusvm_service {
 	struct list_head link;
 	struct task_struct *task;
+	const struct cred *cred;
+	struct mem_cgroup *memcg;
+	struct mem_cgroup *charged;
 };
 
 void drm_gpusvm_services_init(struct drm_gpusvm_services *services,

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
+#include <linux/cred.h>
 #include <linux/export.h>
+#include <linux/memcontrol.h>
 #include <linux/mm_types.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/signal.h>
 #include <linux/workqueue.h>
@@ -44,10 +47,16 @@
  * way is not disturbed, and page tables, migrations and fences are as they would
  * be without.
  *
- * A process can die without its file being closed, since others may have it open.
- * For that drm_gpusvm_services_init() can watch the process: when it has died
- * and nobody else uses its memory, its services are cancelled by themselves. That takes
- * CONFIG_MEMCG, which knows who uses it.
+ * A process can leave its memory without its file being closed: it dies while others
+ * have the file open, or it calls exec(). For that drm_gpusvm_services_init() can watch
+ * the memory: when nobody uses it any more, its services are cancelled by themselves,
+ * at once at the death of the process, else within a second. That takes CONFIG_MEMCG,
+ * which knows who uses it.
+ *
+ * What a service does is done as if a thread of the process had taken the fault: a
+ * worker has the credentials of whoever called drm_gpusvm_services_init(), so that
+ * quotas and the reserves of file systems hold, and what it allocates is charged to
+ * the memory cgroup of the process.
  *
  * Locks that are held during a service are taken killably by ioctls and by other
  * services, otherwise it is these that can't be killed.
@@ -86,9 +95,9 @@ void drm_gpusvm_services_cancel(struct drm_gpusvm_services *services)
 EXPORT_SYMBOL_GPL(drm_gpusvm_services_cancel);
 
 /*
- * Whether others use the memory of a process that has died: those of a vfork() or
- * clone() with CLONE_VM. Only memory cgroups know; without them it is left to the file,
- * which is closed at the latest when all of these have gone.
+ * Whether anybody uses memory: the process itself until it dies or calls exec(), those
+ * of a vfork() or clone() with CLONE_VM. Only memory cgroups know; without them it is
+ * left to the file, which is closed at the latest when all of these have gone.
  */
 static bool mm_is_used(const struct mm_struct *mm)
 {
@@ -99,25 +108,30 @@ static bool mm_is_used(const struct mm_struct *mm)
 #endif
 }
 
-static bool process_is_dead(struct pid *process)
+/* Look again while somebody may wait for what never comes. */
+#define WATCH_INTERVAL	HZ
+
+static void watch(struct drm_gpusvm_services *services, unsigned long delay)
 {
-	struct task_struct *leader;
-
-	guard(rcu)();
-
-	leader = pid_task(process, PIDTYPE_TGID);
-
-	return !leader || (READ_ONCE(leader->exit_state) &&
-			   thread_group_empty(leader));
+	queue_delayed_work(system_dfl_wq, &services->work, delay);
 }
 
-static void death_work(struct work_struct *work)
+static bool are_running(struct drm_gpusvm_services *services)
+{
+	guard(spinlock_irqsave)(&services->lock);
+
+	return !list_empty(&services->running);
+}
+
+static void watch_work(struct work_struct *work)
 {
 	struct drm_gpusvm_services *services =
-		container_of(work, struct drm_gpusvm_services, work);
+		container_of(work, struct drm_gpusvm_services, work.work);
 
-	if (process_is_dead(services->process) && !mm_is_used(services->mm))
+	if (!mm_is_used(services->mm))
 		drm_gpusvm_services_cancel(services);
+	else if (are_running(services))
+		watch(services, WATCH_INTERVAL);
 }
 
 /* Called where processes are reaped, with locks that signals are sent under. */
@@ -127,19 +141,21 @@ static int process_event(struct wait_queue_entry *death, unsigned int mode,
 	struct drm_gpusvm_services *services =
 		container_of(death, struct drm_gpusvm_services, death);
 
-	queue_work(system_dfl_wq, &services->work);
+	mod_delayed_work(system_dfl_wq, &services->work, 0);
 	return 0;
 }
 
 /**
  * drm_gpusvm_services_init() - Prepare for services
  * @services: The services
- * @mm: The memory that they are for, to be told when the calling process has
- *	died; or NULL. The caller keeps it, as a GPU SVM does, until
- *	drm_gpusvm_services_fini()
+ * @mm: The memory that they are for, which the calling process uses; or NULL. When
+ *	nobody uses it any more they are cancelled. The caller keeps it, as a GPU SVM
+ *	does, until drm_gpusvm_services_fini()
  *
- * A driver whose VM can have services for several processes, or that doesn't
- * know yet for whom they will be, passes NULL.
+ * With @mm, kernel threads serve with the credentials of the calling task, and what
+ * they allocate is charged to the memory cgroup that has @mm. A driver whose VM can
+ * have services for several processes, or that doesn't know yet for whom they will
+ * be, passes NULL.
  */
 void drm_gpusvm_services_init(struct drm_gpusvm_services *services,
 			      struct mm_struct *mm)
@@ -148,9 +164,10 @@ void drm_gpusvm_services_init(struct drm_gpusvm_services *services,
 	spin_lock_init(&services->lock);
 	INIT_LIST_HEAD(&services->running);
 	init_waitqueue_func_entry(&services->death, process_event);
-	INIT_WORK(&services->work, death_work);
+	INIT_DELAYED_WORK(&services->work, watch_work);
 
 	if (mm) {
+		services->cred = get_current_cred();
 		services->process = get_pid(task_tgid(current));
 		add_wait_queue(&services->process->wait_pidfd, &services->death);
 	}
@@ -168,8 +185,9 @@ void drm_gpusvm_services_fini(struct drm_gpusvm_services *services)
 	if (services->process) {
 		remove_wait_queue(&services->process->wait_pidfd,
 				  &services->death);
-		cancel_work_sync(&services->work);
+		cancel_delayed_work_sync(&services->work);
 		put_pid(services->process);
+		put_cred(services->cred);
 		services->process = NULL;
 	}
 }
@@ -188,6 +206,29 @@ bool drm_gpusvm_services_cancelled(const struct drm_gpusvm_services *services)
 	return READ_ONCE(services->cancelled);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_services_cancelled);
+
+/* Act for the process, as one of its own threads would, and no longer than one could. */
+static void put_on(struct drm_gpusvm_services *services,
+		   struct drm_gpusvm_service *service)
+{
+	if (!services->cred || !is_interruptible(current))
+		return;
+
+	service->cred = override_creds(services->cred);
+	service->charged = get_mem_cgroup_from_mm(services->mm);
+	service->memcg = set_active_memcg(service->charged);
+	watch(services, WATCH_INTERVAL);
+}
+
+static void take_off(const struct drm_gpusvm_service *service)
+{
+	if (!service->cred)
+		return;
+
+	set_active_memcg(service->memcg);
+	mem_cgroup_put(service->charged);
+	revert_creds(service->cred);
+}
 
 static bool add_service(struct drm_gpusvm_services *services,
 			struct drm_gpusvm_service *service)
@@ -217,14 +258,16 @@ static bool add_service(struct drm_gpusvm_services *services,
 int drm_gpusvm_service_begin(struct drm_gpusvm_services *services,
 			     struct drm_gpusvm_service *service)
 {
-	service->task = current;
+	*service = (struct drm_gpusvm_service) { .task = current };
 
 	/* The signal is ignored but for this, so before anyone can send it. */
 	if (is_interruptible(current))
 		allow_kernel_signal(SIGKILL);
 
-	if (add_service(services, service))
+	if (add_service(services, service)) {
+		put_on(services, service);
 		return 0;
+	}
 
 	if (is_interruptible(current))
 		disallow_signal(SIGKILL);
@@ -244,6 +287,8 @@ void drm_gpusvm_service_end(struct drm_gpusvm_services *services,
 {
 	scoped_guard(spinlock_irqsave, &services->lock)
 		list_del(&service->link);
+
+	take_off(service);
 
 	/* Nobody knows of the task any more: what was sent is taken back here. */
 	if (is_interruptible(current))

@@ -3,6 +3,7 @@
  * Tests of GPU SVM: services of page faults that wait for somebody who doesn't answer.
  */
 
+#include <linux/cred.h>
 #include <linux/mman.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
@@ -186,6 +187,29 @@ static void a_waiting_service_is_cancelled(struct kunit *test)
 	/* The range is as good as before. */
 	answer(silence);
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, c->ctx), 0);
+	svm_remove(test, range);
+	drm_gpusvm_services_fini(&services);
+}
+
+/* Nobody has asked for the neighbours, so nobody waits for them. */
+static void silent_neighbours_hold_up_no_fault(struct kunit *test)
+{
+	static const struct drm_gpusvm_ctx ctx = { .partial = true, .fault_addr = SVM_BASE };
+	struct silence *silence = map_silence(test, SZ_64K, 1);
+	struct svm_range *range = svm_fault(test, SVM_BASE, &ctx);
+	struct drm_gpusvm_services services;
+	struct job job = { .services = &services, .range = range, .ctx = &ctx };
+	struct svm_task *task;
+
+	drm_gpusvm_services_init(&services, NULL);
+	task = svm_run(test, do_job, 0, &job);
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(svm_done(task)));
+	KUNIT_EXPECT_EQ(test, atomic_read(&silence->asked), 0);
+
+	drm_gpusvm_services_cancel(&services);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, job.err, 0);
+	answer(silence);
 	svm_remove(test, range);
 	drm_gpusvm_services_fini(&services);
 }
@@ -459,6 +483,9 @@ static void a_service_that_waits_for_the_address_space_is_cancelled(struct kunit
  * @err: What beginning a service returned
  * @killed: A fatal signal was pending
  * @shared: Another process uses its memory until @end
+ * @uid: As whom a worker served it
+ * @charged: Its memory cgroup was charged
+ * @restored: The worker was itself afterwards
  */
 struct process {
 	struct drm_gpusvm_services services;
@@ -470,6 +497,9 @@ struct process {
 	int err;
 	bool killed;
 	bool shared;
+	uid_t uid;
+	bool charged;
+	bool restored;
 };
 
 static void start_process(struct kunit *test, struct process *process,
@@ -538,7 +568,7 @@ static void end_process(struct kunit *test, struct process *process)
 {
 	complete(&process->gate.open);
 	KUNIT_EXPECT_TRUE(test, svm_wait_until(is_gone(process->pid)));
-	flush_work(&process->services.work);
+	flush_delayed_work(&process->services.work);
 }
 
 static void put_process(struct process *process)
@@ -587,6 +617,84 @@ static void memory_may_outlive_the_process(struct kunit *test)
 	put_process(process);
 }
 
+static bool active_memcg(void)
+{
+#ifdef CONFIG_MEMCG
+	return current->active_memcg;
+#else
+	return false;
+#endif
+}
+
+static long look_whose(struct svm_task *task)
+{
+	struct process *process = task->arg;
+	struct drm_gpusvm_service service;
+
+	process->err = drm_gpusvm_service_begin(&process->services, &service);
+	if (process->err)
+		return process->err;
+	process->uid = __kuid_val(current_fsuid());
+	process->charged = active_memcg();
+	drm_gpusvm_service_end(&process->services, &service);
+	process->restored = uid_eq(current_fsuid(), GLOBAL_ROOT_UID) && !active_memcg();
+
+	return 0;
+}
+
+/* A worker isn't root for the process: neither what it may nor what it takes. */
+static void a_worker_acts_for_the_process(struct kunit *test)
+{
+	struct process *process = kunit_kzalloc(test, sizeof(*process), GFP_KERNEL);
+	const struct cred *own;
+	struct svm_task *task;
+	struct cred *cred;
+
+	KUNIT_ASSERT_NOT_NULL(test, process);
+	cred = prepare_creds();
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cred->fsuid = KUIDT_INIT(1234);
+	own = override_creds(cred);
+	drm_gpusvm_services_init(&process->services, current->mm);
+	revert_creds(own);
+	put_cred(cred);
+
+	task = svm_prepare(test, look_whose, 0, process);
+	svm_start(task);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, process->uid, 1234);
+	KUNIT_EXPECT_EQ(test, process->charged, IS_ENABLED(CONFIG_MEMCG));
+	KUNIT_EXPECT_TRUE(test, process->restored);
+	drm_gpusvm_services_fini(&process->services);
+}
+
+/* As an exec() leaves it: the process lives and uses other memory. */
+static void memory_that_is_left_is_not_waited_for(struct kunit *test)
+{
+	struct silence *silence = map_silence(test, PAGE_SIZE, 0);
+	struct svm_range *range = svm_fault(test, SVM_BASE, &write_ctx);
+	struct mm_struct *mm = mm_alloc();
+	struct drm_gpusvm_services services;
+	struct job job = { .services = &services, .range = range, .ctx = &write_ctx };
+	struct svm_task *task;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	drm_gpusvm_services_init(&services, mm);
+	task = start_waiting(test, silence, &job);
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_services_cancelled(&services));
+#ifdef CONFIG_MEMCG
+	WRITE_ONCE(mm->owner, NULL);
+	KUNIT_EXPECT_TRUE(test, svm_wait_until(svm_done(task)));
+#endif
+	drm_gpusvm_services_cancel(&services);
+	answer(silence);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, job.err, -EINTR);
+	drm_gpusvm_services_fini(&services);
+	mmput(mm);
+	svm_remove(test, range);
+}
+
 /* After the end of the services, the death of the process is nobody's business. */
 static void the_watch_ends(struct kunit *test)
 {
@@ -630,6 +738,7 @@ static void a_process_is_not_disturbed(struct kunit *test)
 
 static struct kunit_case drm_gpusvm_service_cases[] = {
 	KUNIT_CASE_PARAM(a_waiting_service_is_cancelled, waiting_gen_params),
+	KUNIT_CASE(silent_neighbours_hold_up_no_fault),
 	KUNIT_CASE(others_go_on_waiting),
 	KUNIT_CASE(many_are_cancelled_at_once),
 	KUNIT_CASE(none_begins_once_cancelled),
@@ -641,6 +750,8 @@ static struct kunit_case drm_gpusvm_service_cases[] = {
 			 lookup_gen_params),
 	KUNIT_CASE(services_end_with_their_process),
 	KUNIT_CASE(memory_may_outlive_the_process),
+	KUNIT_CASE(memory_that_is_left_is_not_waited_for),
+	KUNIT_CASE(a_worker_acts_for_the_process),
 	KUNIT_CASE(the_watch_ends),
 	KUNIT_CASE(a_process_is_not_disturbed),
 	{}

@@ -2,9 +2,7 @@
 
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
-#include <linux/memcontrol.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
 
 #include "vsvm_device.h"
 #include "vsvm_fault.h"
@@ -210,21 +208,6 @@ static int serve(struct vsvm_queue *queue, const struct vsvm_fault *fault)
 }
 
 /*
- * What is allocated for a process is charged to its memory cgroup, as if one of its
- * own threads had taken the fault.
- */
-static int serve_charged(struct vsvm_queue *queue, const struct vsvm_fault *fault)
-{
-	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(queue->vm->svm.mm);
-	struct mem_cgroup *old = set_active_memcg(memcg);
-	int err = serve(queue, fault);
-
-	set_active_memcg(old);
-	mem_cgroup_put(memcg);
-	return err;
-}
-
-/*
  * The memory may be such that another process decides when it is there, as with
  * userfaultfd. Who has the fault can be killed meanwhile, or the device removed.
  */
@@ -237,7 +220,7 @@ static int serve_for_process(struct vsvm_queue *queue,
 	if (drm_gpusvm_service_begin(&queue->services, &service))
 		return -EFAULT;
 
-	err = serve_charged(queue, fault);
+	err = serve(queue, fault);
 	drm_gpusvm_service_end(&queue->services, &service);
 	return err;
 }
