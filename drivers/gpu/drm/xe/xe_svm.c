@@ -46,10 +46,10 @@
  *	and the pages unmapped. The range stays, for the next fault.
  * collect
  *	The CPU has unmapped the memory. What the invalidation can't do, since it
- *	may run in reclaim, is left to the garbage collector: it unbinds the range,
- *	unmaps its pages once more, which has no effect if they are unmapped
- *	already, and removes the range. In this order, because an invalidation does
- *	not find a range that was removed.
+ *	may run in reclaim, is left to the garbage collector: it waits until the GPU
+ *	has forgotten the range and its pages are unmapped, unbinds it, and removes
+ *	it. In this order, because the page tables are freed with the unbinding, and
+ *	because an invalidation does not find a range that was removed.
  * free
  *	With the last reference the range frees its pages and puts the VM.
  *
@@ -87,7 +87,9 @@
  * for the flush before anything is unmapped.
  *
  * A closed VM has no page table entries any more, and its TLBs are flushed. Then
- * the pages are unmapped, and that is all.
+ * the pages are unmapped, and that is all. A VM is closed with its file, or by the
+ * removal of the device, which does not wait for &xe_vm.lock. So whoever binds looks
+ * for that under the notifier lock.
  */
 
 /**
@@ -744,17 +746,24 @@ static struct xe_svm_range *garbage_first(struct xe_vm *vm)
 	return range;
 }
 
-static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
+/*
+ * Have the GPU forget a range, and unmap its pages. That waits for the flush of an
+ * invalidation, too.
+ */
+static void range_unmap(struct xe_vm *vm, struct xe_svm_range *range)
 {
-	struct dma_fence *fence;
+	struct drm_gpusvm_ctx ctx = {};
 
-	/*
-	 * The job that unbinds is not waited for. By the time the pages are
-	 * unmapped the GPU must have forgotten them, whoever unmaps them.
-	 */
 	if (range_live_tiles(range))
 		range_zap_and_flush(vm, range, xe_svm_range_start(range),
 				    xe_svm_range_end(range));
+	drm_gpusvm_unmap_pages(&vm->svm.gpusvm, &range->pages, range_npages(range),
+			       &ctx);
+}
+
+static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	struct dma_fence *fence;
 
 	xe_vm_lock(vm, false);
 	fence = xe_vm_range_unbind(vm, range);
@@ -777,17 +786,18 @@ static bool range_must_leave_vram(struct xe_vm *vm, struct xe_svm_range *range)
 }
 
 /*
- * Unbind, unmap and remove a range. It is gone then, unless the caller has a
+ * Unmap, unbind and remove a range. It is gone then, unless the caller has a
  * reference; after an error it is still there.
  */
 static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 {
-	struct drm_gpusvm_ctx ctx = {};
 	int err;
 
 	lockdep_assert_held_write(&vm->lock);
 	xe_svm_range_debug(range, "GARBAGE COLLECTOR");
 
+	/* Page tables are freed when they are unbound: until then the GPU may read them. */
+	range_unmap(vm, range);
 	err = range_unbind(vm, range);
 	if (err)
 		return err;
@@ -796,8 +806,6 @@ static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 		drm_gpusvm_range_evict(&vm->svm.gpusvm, &range->base);
 
 	drm_gpusvm_range_get(&range->base);
-	drm_gpusvm_unmap_pages(&vm->svm.gpusvm, &range->pages, range_npages(range),
-			       &ctx);
 	drm_gpusvm_range_remove(&vm->svm.gpusvm, &range->base);
 	/* Only now no invalidation can put it on the list any more. */
 	garbage_remove(vm, range);
@@ -1112,6 +1120,7 @@ static int mirror_init(struct xe_vm *vm)
 		goto err_pagemaps;
 	drm_gpusvm_driver_set_lock(&vm->svm.gpusvm, &vm->lock);
 	drm_gpusvm_services_init(&vm->svm.services, current->mm);
+	drm_gpusvm_services_init(&vm->svm.vma_services, NULL);
 
 	return 0;
 
@@ -1136,6 +1145,7 @@ int xe_svm_init(struct xe_vm *vm)
 		return mirror_init(vm);
 
 	drm_gpusvm_services_init(&vm->svm.services, NULL);
+	drm_gpusvm_services_init(&vm->svm.vma_services, NULL);
 
 	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0, NULL,
 			       NULL, 0);
@@ -1157,12 +1167,12 @@ void xe_svm_close(struct xe_vm *vm)
 }
 
 /* While invalidations can still find them: a munmap() must not miss a mapping. */
-static void unmap_all_ranges(struct xe_vm *vm)
+static void unmap_all_ranges(struct xe_vm *vm, bool locked)
 {
 	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
 	struct drm_gpusvm_notifier *notifier;
 	struct drm_gpusvm_range *r;
-	struct drm_gpusvm_ctx ctx = {};
+	struct drm_gpusvm_ctx ctx = { .in_notifier = locked };
 
 	drm_gpusvm_for_each_notifier(notifier, gpusvm, 0, ULONG_MAX) {
 		r = NULL;
@@ -1180,39 +1190,53 @@ void xe_svm_fini(struct xe_vm *vm)
 {
 	xe_assert(vm->xe, xe_vm_is_closed(vm));
 
+	drm_gpusvm_services_fini(&vm->svm.vma_services);
 	drm_gpusvm_services_fini(&vm->svm.services);
-	unmap_all_ranges(vm);
+	unmap_all_ranges(vm, false);
 	drm_gpusvm_fini(&vm->svm.gpusvm);
 }
 
 /*
- * Do for a VM what its user's last close does: nothing is mapped for the GPU any more, so
- * that page tables are left alone. The rest of it waits for the close.
+ * No more entries of mirrors are committed. Invalidations wait until those that are there
+ * have gone.
  */
-static void vm_cut_off(struct xe_vm *vm)
+static void cut_mappings_off(struct xe_vm *vm)
 {
+	struct rw_semaphore *lock = &vm->svm.gpusvm.notifier_lock;
 	struct xe_tile *tile;
 	struct xe_gt *gt;
 	u8 id;
 
-	/* A fault holds the VM's lock while it waits for memory. */
-	xe_svm_cancel(vm);
-	guard(rwsem_write)(&vm->lock);
-
-	if (xe_vm_is_closed(vm))
-		return;
-
-	xe_svm_notifier_lock(vm);
+	down_write(lock);
 	vm->size = 0;
+	downgrade_write(lock);
 	binds_wait(vm);
 	for_each_tile(tile, vm->xe, id)
 		if (vm->pt_root[id])
 			xe_pt_clear(vm->xe, vm->pt_root[id]);
 	for_each_gt(gt, vm->xe, id)
 		xe_tlb_inval_vm(&gt->tlb_inval, vm);
-	xe_svm_notifier_unlock(vm);
+	up_read(lock);
+}
 
-	unmap_all_ranges(vm);
+/*
+ * Do for a VM what its user's last close does: nothing is mapped for the GPU any more, so
+ * that page tables are left alone. The rest of it waits for the close.
+ *
+ * The VM's lock would not do: a call may hold it while it waits for memory that never
+ * comes.
+ */
+static void vm_cut_off(struct xe_vm *vm)
+{
+	xe_svm_cancel(vm);
+
+	if (xe_vm_is_closed(vm))
+		return;
+
+	cut_mappings_off(vm);
+	down_write(&vm->svm.gpusvm.notifier_lock);
+	unmap_all_ranges(vm, true);
+	up_write(&vm->svm.gpusvm.notifier_lock);
 }
 
 /* The first VM from an address space id on, with a reference. */
@@ -1366,11 +1390,11 @@ static bool addr_is_vram(const struct drm_pagemap_addr *addr)
 	return addr_is_mapped(addr) && addr->proto == XE_INTERCONNECT_VRAM;
 }
 
-/* Whether a segment of VRAM goes on where the one before it ends. */
+/* Whether a segment of VRAM goes on where the one before it ends, and as that does. */
 static bool addr_continues(const struct drm_pagemap_addr *last,
 			   const struct drm_pagemap_addr *addr)
 {
-	return last && addr_is_vram(last) && addr_is_vram(addr) &&
+	return last && addr_is_vram(last) && addr_is_vram(addr) && last->dir == addr->dir &&
 	       last->addr + (PAGE_SIZE << last->order) == addr->addr;
 }
 
@@ -1505,7 +1529,8 @@ bool xe_svm_range_can_bind(struct xe_svm_range *range)
 
 	lockdep_assert_held(&range->base.gpusvm->notifier_lock);
 
-	if (!drm_gpusvm_pages_mapped(&range->pages) || range_zap_is_pending(range))
+	if (xe_vm_is_closed(range_to_vm(range)) ||
+	    !drm_gpusvm_pages_mapped(&range->pages) || range_zap_is_pending(range))
 		return false;
 
 	return range->wanted == XE_SVM_ANY_PAGE ||
@@ -1563,8 +1588,12 @@ void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
 				      xe_svm_range_end(range));
 	u8 bit = BIT(tile_id);
 
-	/* The first bind of the tile, and not of all: entries are missing anywhere. */
-	if (!all && !(range->tile_present & range->tile_partial & bit)) {
+	/*
+	 * The interval tells where the entries of a tile are missing as long as some
+	 * are. If more is got later, or this bind was the first one and not of all,
+	 * they are missing anywhere.
+	 */
+	if (all || !(range->tile_present & range->tile_partial & bit)) {
 		range->hole.start = 0;
 		range->hole.end = 0;
 	}
@@ -1586,7 +1615,7 @@ static void range_note_get(struct xe_vm *vm, struct xe_svm_range *range)
 	u8 bound;
 
 	xe_svm_notifier_lock(vm);
-	bound = range_bound_tiles(range);
+	bound = xe_svm_range_pages_valid(range) ? 0 : range_bound_tiles(range);
 	WRITE_ONCE(range->tile_partial, range->tile_partial | bound);
 	WRITE_ONCE(range->tile_invalidated, range->tile_invalidated | bound);
 	xe_svm_notifier_unlock(vm);
@@ -1623,10 +1652,20 @@ static int range_get(struct xe_vm *vm, struct xe_svm_range *range,
 	unsigned long start = xe_svm_range_start(range), end = xe_svm_range_end(range);
 	struct mmu_interval_notifier *mni = &range->base.notifier->notifier;
 	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
+	struct drm_gpusvm_ctx unmap = {};
+	int err;
 
 	range_note_get(vm, range);
 
-	return drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end, ctx);
+	err = drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end, ctx);
+	/* The device went meanwhile, and may not have seen what was just mapped. */
+	if (xe_vm_is_closed(vm)) {
+		drm_gpusvm_unmap_pages(gpusvm, &range->pages, range_npages(range),
+				       &unmap);
+		return -ENODEV;
+	}
+
+	return err;
 }
 
 /* One page is what it is about, and the rest is welcome. */
@@ -1653,6 +1692,45 @@ static bool range_is_mapped(struct xe_svm_range *range)
 	return flags.has_dma_mapping;
 }
 
+static bool range_find_mapped(struct xe_svm_range *range, unsigned long addr,
+			      unsigned long *end)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	unsigned long start;
+	bool ret;
+
+	xe_svm_notifier_lock(vm);
+	ret = range_maps_locked(range, addr, &start, end);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/* Get all that is missing. One page that can't be had keeps no other one from it. */
+static int range_fill(struct xe_vm *vm, struct xe_svm_range *range,
+		      struct drm_gpusvm_ctx *get)
+{
+	unsigned long addr = xe_svm_range_start(range), mapped_end;
+	int err, first_err = 0;
+
+	while (addr < xe_svm_range_end(range)) {
+		if (range_find_mapped(range, addr, &mapped_end)) {
+			addr = mapped_end;
+			continue;
+		}
+
+		get->fault_addr = addr;
+		err = range_get(vm, range, get);
+		if (err && err != -EFAULT && err != -EPERM)
+			return err;
+		first_err = first_err ?: err;
+		/* Whether it was got or not: it may be gone again. */
+		addr += PAGE_SIZE;
+	}
+
+	return first_err;
+}
+
 /*
  * As much as can be had is to be there for any access: what may be written is got for
  * writing, and the rest for reading.
@@ -1664,7 +1742,6 @@ static int range_get_all(struct xe_vm *vm, struct xe_svm_range *range,
 	int err;
 
 	get.partial = true;
-	get.fault_addr = xe_svm_range_start(range);
 	get.may_write = !get.read_only;
 
 	if (!get.read_only && drm_gpusvm_pages_mapped(&range->pages) &&
@@ -1672,10 +1749,10 @@ static int range_get_all(struct xe_vm *vm, struct xe_svm_range *range,
 		range_unmap_part(vm, range, xe_svm_range_start(range),
 				 xe_svm_range_end(range));
 
-	err = range_get(vm, range, &get);
+	err = range_fill(vm, range, &get);
 	if (!get.read_only && err != -EINTR && !range_is_mapped(range)) {
 		get.read_only = true;
-		err = range_get(vm, range, &get);
+		err = range_fill(vm, range, &get);
 	}
 
 	if (drm_gpusvm_pages_mapped(&range->pages))

@@ -373,6 +373,7 @@ static inline int xe_svm_init(struct xe_vm *vm)
 {
 #if IS_ENABLED(CONFIG_DRM_GPUSVM)
 	drm_gpusvm_services_init(&vm->svm.services, NULL);
+	drm_gpusvm_services_init(&vm->svm.vma_services, NULL);
 	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0,
 			       NULL, NULL, 0);
 #else
@@ -384,6 +385,7 @@ static inline void xe_svm_fini(struct xe_vm *vm)
 {
 #if IS_ENABLED(CONFIG_DRM_GPUSVM)
 	xe_assert(vm->xe, xe_vm_is_closed(vm));
+	drm_gpusvm_services_fini(&vm->svm.vma_services);
 	drm_gpusvm_services_fini(&vm->svm.services);
 	drm_gpusvm_fini(&vm->svm.gpusvm);
 #endif
@@ -581,7 +583,13 @@ static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_i
 #define xe_svm_notifier_unlock(vm__) \
 	drm_gpusvm_notifier_unlock(&(vm__)->svm.gpusvm)
 
-/* Around what a worker does for the process of a VM; see drm_gpusvm_service.c */
+/* Whether the system is going to sleep, sleeps or has not waked up all the way */
+#define xe_svm_suspends(xe__)	(!completion_done(&(xe__)->pm_block))
+
+/*
+ * Around what a worker does for a process, with mirrors or with other VMAs; see
+ * drm_gpusvm_service.c
+ */
 
 #define xe_svm_service_begin(vm__, service__) \
 	drm_gpusvm_service_begin(&(vm__)->svm.services, service__)
@@ -589,8 +597,19 @@ static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_i
 #define xe_svm_service_end(vm__, service__) \
 	drm_gpusvm_service_end(&(vm__)->svm.services, service__)
 
-#define xe_svm_cancel(vm__) \
-	drm_gpusvm_services_cancel(&(vm__)->svm.services)
+#define xe_svm_vma_service_begin(vm__, service__) \
+	drm_gpusvm_service_begin(&(vm__)->svm.vma_services, service__)
+
+#define xe_svm_vma_service_end(vm__, service__) \
+	drm_gpusvm_service_end(&(vm__)->svm.vma_services, service__)
+
+#define xe_svm_cancel(vm__)						\
+do {									\
+	typeof(vm__) vm_to_cancel__ = (vm__);				\
+									\
+	drm_gpusvm_services_cancel(&vm_to_cancel__->svm.services);	\
+	drm_gpusvm_services_cancel(&vm_to_cancel__->svm.vma_services);	\
+} while (0)
 
 #else /* CONFIG_DRM_GPUSVM */
 
@@ -621,6 +640,17 @@ static inline int xe_svm_service_begin(struct xe_vm *vm,
 
 static inline void xe_svm_service_end(struct xe_vm *vm,
 				      struct drm_gpusvm_service *service)
+{
+}
+
+static inline int xe_svm_vma_service_begin(struct xe_vm *vm,
+					   struct drm_gpusvm_service *service)
+{
+	return 0;
+}
+
+static inline void xe_svm_vma_service_end(struct xe_vm *vm,
+					  struct drm_gpusvm_service *service)
 {
 }
 

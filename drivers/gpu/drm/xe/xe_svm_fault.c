@@ -288,6 +288,10 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	    xe_svm_range_addr_in_pagemap(fault->range, fault->addr, fault->dpagemap))
 		return 0;
 
+	/* What has to be in VRAM waits until the system is awake again. */
+	if (xe_svm_suspends(fault->vm->xe))
+		return fault->need_vram ? -EAGAIN : 0;
+
 	if (fault->migrations >= tries ||
 	    !xe_svm_range_needs_migrate_to_vram(fault->range, fault->vma,
 						fault->dpagemap))

@@ -469,6 +469,10 @@ xe_pagemap_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 	struct xe_device *xe = to_xe_pagemap(dpagemap)->vr->xe;
 	struct xe_bo *bo;
 
+	/* VRAM is being saved, and what is new in it would not be. */
+	if (xe_svm_suspends(xe))
+		return ERR_PTR(-EBUSY);
+
 	if (!devmem_get_power(xe, may_wait))
 		return ERR_PTR(-EBUSY);
 

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 
 #include "svm_mem.h"
 
@@ -22,6 +25,7 @@
 #define MADV_PAGEOUT	21
 #endif
 
+#define MISSING_PAGE_MS		60000
 #define PAGEMAP_PRESENT		(1ULL << 63)
 #define PAGEMAP_SWAPPED		(1ULL << 62)
 #define PAGEMAP_PFN		((1ULL << 55) - 1)
@@ -385,6 +389,41 @@ bool svm_want_swap(void)
 	return svm_write_file("/sys/block/zram0/disksize", "64M") &&
 	       write_swap_header("/dev/zram0", 64UL << 20) &&
 	       !swapon("/dev/zram0", 0);
+}
+
+int svm_watch_missing(void *mem, size_t len)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)mem, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+uint64_t svm_missing_page(int uffd)
+{
+	struct pollfd pfd = { .fd = uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	if (poll(&pfd, 1, MISSING_PAGE_MS) != 1 ||
+	    read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return 0;
+	return msg.arg.pagefault.address;
+}
+
+int svm_provide_zeroes(int uffd, uint64_t addr, size_t len)
+{
+	struct uffdio_zeropage zero = { .range = { addr & -len, len } };
+
+	return ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
 }
 
 bool svm_page_out(void *mem, size_t len)

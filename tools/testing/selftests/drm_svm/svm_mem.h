@@ -107,6 +107,15 @@ bool svm_want_huge_pages(unsigned int count);
  */
 bool svm_page_out(void *mem, size_t len);
 
+/*
+ * A userfaultfd that is told of each page which somebody needs and nobody has written,
+ * or a negative error number; wait for such a page, and get its address or 0; and
+ * provide zeroes around one.
+ */
+int svm_watch_missing(void *mem, size_t len);
+uint64_t svm_missing_page(int uffd);
+int svm_provide_zeroes(int uffd, uint64_t addr, size_t len);
+
 /* Write a line to a control file of the kernel */
 bool svm_write_file(const char *path, const char *text);
 

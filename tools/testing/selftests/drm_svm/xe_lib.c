@@ -356,13 +356,29 @@ int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len)
 	return err;
 }
 
+void xe_bequeath(struct xe_gpu *gpu)
+{
+	for (int i = 0; i < XE_ENGINES; i++) {
+		if (gpu->queue[i].job)
+			munmap(gpu->queue[i].job, JOB_SIZE);
+		gpu->queue[i].job = NULL;
+	}
+}
+
+int xe_inherit(const struct xe_gpu *gpu, void *mem, size_t len)
+{
+	int err = bind_userptr(gpu, mem, len);
+
+	for (int i = 0; !err && i < XE_ENGINES; i++)
+		err = bind_userptr(gpu, gpu->queue[i].job, JOB_SIZE);
+	return err;
+}
+
 /* With the file go the queues and the VM, and then nobody uses the batches */
 void xe_close(struct xe_gpu *gpu)
 {
 	close(gpu->fd);
-	for (int i = 0; i < XE_ENGINES; i++)
-		if (gpu->queue[i].job)
-			munmap(gpu->queue[i].job, JOB_SIZE);
+	xe_bequeath(gpu);
 }
 
 /*

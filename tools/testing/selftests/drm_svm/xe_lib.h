@@ -81,6 +81,14 @@ int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
  */
 int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len);
 
+/*
+ * After fork(): the process that has opened the GPU gives up its queues, and then its
+ * child has their jobs find what the child has in their batches, and in whole pages of
+ * its memory
+ */
+void xe_bequeath(struct xe_gpu *gpu);
+int xe_inherit(const struct xe_gpu *gpu, void *mem, size_t len);
+
 /* The driver's counters, of everything that the GPU ever did; root only */
 struct xe_stats {
 	uint64_t faults;

@@ -6,20 +6,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/falloc.h>
-#include <linux/userfaultfd.h>
 
 #include "kselftest_harness.h"
 #include "svm_mem.h"
@@ -473,42 +470,6 @@ MEMORY_TEST(prefetch_past_memory_that_cannot_be_read)
  * Memory that another thread has to provide, sooner or later or never
  */
 
-static int watch_missing(char *mem, size_t len)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register reg = {
-		.range = { (uintptr_t)mem, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg)) {
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
-}
-
-/* Wait until somebody needs a page. The address, or 0 */
-static uint64_t missing_page(int uffd)
-{
-	struct pollfd pfd = { .fd = uffd, .events = POLLIN };
-	struct uffd_msg msg;
-
-	if (poll(&pfd, 1, TEST_SECONDS * 500) != 1 ||
-	    read(uffd, &msg, sizeof(msg)) != sizeof(msg))
-		return 0;
-	return msg.arg.pagefault.address;
-}
-
-static int provide_zeroes(int uffd, uint64_t addr, size_t len)
-{
-	struct uffdio_zeropage zero = { .range = { addr & -len, len } };
-
-	return ioctl(uffd, UFFDIO_ZEROPAGE, &zero);
-}
-
 struct provider {
 	int uffd;
 	size_t page;
@@ -520,12 +481,12 @@ struct provider {
 static void *provide_late(void *arg)
 {
 	struct provider *provider = arg;
-	uint64_t addr = missing_page(provider->uffd);
+	uint64_t addr = svm_missing_page(provider->uffd);
 
 	__atomic_store_n(&provider->asked, !!addr, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(provider->may_provide, __ATOMIC_ACQUIRE))
 		usleep(1000);
-	provider->provided = !provide_zeroes(provider->uffd, addr, provider->page);
+	provider->provided = !svm_provide_zeroes(provider->uffd, addr, provider->page);
 	return NULL;
 }
 
@@ -543,7 +504,7 @@ MEMORY_TEST(slow_page)
 	memset(mem, 1, LEN);
 	slow = mem + 200 * self->page;
 	ASSERT_EQ(0, madvise(slow, self->page, MADV_DONTNEED));
-	provider.uffd = watch_missing(mem, LEN);
+	provider.uffd = svm_watch_missing(mem, LEN);
 	if (provider.uffd == -EPERM)
 		SKIP(return, "no userfaultfd");
 	ASSERT_LE(0, provider.uffd);
@@ -594,12 +555,12 @@ static void fault_in_vain(int ready, int keep)
 {
 	struct xe_gpu gpu;
 	char *mem = svm_map(4096, RW);
-	int uffd = mem ? watch_missing(mem, 4096) : -1;
+	int uffd = mem ? svm_watch_missing(mem, 4096) : -1;
 
 	if (uffd < 0 || xe_open(&gpu))
 		_exit(2);
 	xe_emit_add(&gpu.queue[XE_COMPUTE], (uint64_t *)mem, 1);
-	if (xe_submit(&gpu.queue[XE_COMPUTE]) || !missing_page(uffd))
+	if (xe_submit(&gpu.queue[XE_COMPUTE]) || !svm_missing_page(uffd))
 		_exit(3);
 	stay_silent(&gpu, ready, keep);
 }
@@ -644,7 +605,7 @@ static void advise_in_vain(int ready, int keep)
 {
 	struct adviser adviser = { .mem = svm_map(4096, RW) };
 	char *mem = svm_map(4096, RW), *gone = svm_map(4096, RW);
-	int uffd = mem ? watch_missing(mem, 4096) : -1;
+	int uffd = mem ? svm_watch_missing(mem, 4096) : -1;
 	pthread_t thread;
 	struct xe_gpu gpu;
 
@@ -654,7 +615,7 @@ static void advise_in_vain(int ready, int keep)
 	if (xe_run(&gpu.queue[XE_COPY]))
 		_exit(2);
 	xe_emit_add(&gpu.queue[XE_COMPUTE], (uint64_t *)mem, 1);
-	if (xe_submit(&gpu.queue[XE_COMPUTE]) || !missing_page(uffd))
+	if (xe_submit(&gpu.queue[XE_COMPUTE]) || !svm_missing_page(uffd))
 		_exit(3);
 
 	munmap(gone, 4096);
@@ -677,10 +638,10 @@ static void rebind_in_vain(int ready, int keep)
 	if (!mem)
 		_exit(2);
 	*mem = 1;
-	uffd = watch_missing(mem, 4096);
+	uffd = svm_watch_missing(mem, 4096);
 	if (uffd < 0 || xe_open_userptr(&gpu, mem, 4096))
 		_exit(2);
-	if (madvise(mem, 4096, MADV_DONTNEED) || !missing_page(uffd))
+	if (madvise(mem, 4096, MADV_DONTNEED) || !svm_missing_page(uffd))
 		_exit(3);
 	stay_silent(&gpu, ready, keep);
 }
@@ -778,6 +739,129 @@ MEMORY_TEST(silent_process_with_an_ioctl)
 
 	ASSERT_EQ(0, start_silent(&silent, advise_in_vain));
 	OTHERS_GO_ON();
+	GOES_WHEN_KILLED(&silent);
+	close(silent.keep);
+	OTHERS_GO_ON();
+}
+
+/*
+ * A process goes on with an address space whose maker is gone, and waits for a page
+ *
+ * @pid: The process
+ * @given: It can have what belongs to the address space
+ * @asked: It waits
+ * @may_provide: The page is to be provided
+ * @err: How its job has ended
+ */
+struct heir {
+	pid_t pid;
+	bool given, asked, may_provide;
+	int err;
+};
+
+static void inherit(const struct xe_gpu *from, struct heir *heir, int keep)
+{
+	struct xe_gpu gpu = *from;
+	uint64_t *mem = svm_map(4096, RW);
+	uint64_t addr;
+	char byte;
+	int uffd;
+
+	while (!__atomic_load_n(&heir->given, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	/* The page is there when it is bound, and then it is not */
+	if (!mem || xe_inherit(&gpu, mem, 4096)) {
+		fprintf(stderr, "heir: %s\n", svm_why());
+		_exit(2);
+	}
+	uffd = svm_watch_missing(mem, 4096);
+	if (uffd < 0 || madvise(mem, 4096, MADV_DONTNEED)) {
+		perror("heir");
+		_exit(2);
+	}
+	xe_emit_add(&gpu.queue[XE_COMPUTE], mem, 1);
+	addr = xe_submit(&gpu.queue[XE_COMPUTE]) ? 0 : svm_missing_page(uffd);
+	if (!addr)
+		_exit(3);
+	/* Somebody else has the userfaultfd, so that its end does not help */
+	if (!fork()) {
+		close(gpu.fd);
+		_exit(read(keep, &byte, 1) < 0);
+	}
+	__atomic_store_n(&heir->asked, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&heir->may_provide, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	if (svm_provide_zeroes(uffd, addr, 4096))
+		_exit(4);
+	heir->err = xe_wait(&gpu.queue[XE_COMPUTE]);
+	if (!heir->err && *mem != 1)
+		heir->err = -EIO;
+	_exit(0);
+}
+
+/* Makes the address space, and goes when the other one waits */
+static void bequeath(struct heir *heir, int keep)
+{
+	struct xe_gpu gpu;
+	pid_t pid;
+
+	if (xe_open(&gpu))
+		_exit(2);
+	pid = fork();
+	if (!pid)
+		inherit(&gpu, heir, keep);
+	heir->pid = pid;
+	xe_bequeath(&gpu);
+	__atomic_store_n(&heir->given, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&heir->asked, __ATOMIC_ACQUIRE)) {
+		if (waitpid(pid, NULL, WNOHANG))
+			_exit(3);
+		usleep(1000);
+	}
+	_exit(0);
+}
+
+static struct heir *start_heir(struct __test_metadata *_metadata, int *keep)
+{
+	struct heir *heir = mmap(NULL, sizeof(*heir), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fds[2], status;
+	pid_t maker;
+
+	ASSERT_NE(MAP_FAILED, heir);
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	maker = fork();
+	if (!maker) {
+		close(fds[1]);
+		bequeath(heir, fds[0]);
+	}
+	close(fds[0]);
+	*keep = fds[1];
+	ASSERT_EQ(maker, waitpid(maker, &status, 0));
+	ASSERT_EQ(0, status);
+	/* Time for all who watch the maker. */
+	usleep(200000);
+	return heir;
+}
+
+MEMORY_TEST(maker_of_a_vm_is_gone)
+{
+	int keep, status;
+	struct heir *heir = start_heir(_metadata, &keep);
+
+	__atomic_store_n(&heir->may_provide, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(heir->pid, waitpid(heir->pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, heir->err);
+	close(keep);
+}
+
+MEMORY_TEST(silent_heir_of_a_vm)
+{
+	struct silent silent;
+	struct heir *heir = start_heir(_metadata, &silent.keep);
+
+	silent.pid = heir->pid;
 	GOES_WHEN_KILLED(&silent);
 	close(silent.keep);
 	OTHERS_GO_ON();

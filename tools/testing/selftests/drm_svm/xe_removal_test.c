@@ -182,6 +182,47 @@ REMOVAL_TEST(under_work)
 	xe_close(&self->gpu);
 }
 
+struct prefetcher {
+	struct xe_gpu *gpu;
+	char *mem;
+	size_t page;
+	int err;
+};
+
+static void *prefetch(void *arg)
+{
+	struct prefetcher *p = arg;
+
+	p->err = xe_prefetch(p->gpu, p->mem, p->page, p->gpu->system);
+	return NULL;
+}
+
+/* A call waits for memory that does not come. The removal doesn't wait for that. */
+REMOVAL_TEST(call_waits_for_memory)
+{
+	struct prefetcher prefetcher = {
+		.gpu = &self->gpu, .mem = self->mem, .page = self->page,
+	};
+	int uffd = svm_watch_missing(self->mem, LEN);
+	pthread_t thread;
+	uint64_t addr;
+
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, pthread_create(&thread, NULL, prefetch, &prefetcher));
+	addr = svm_missing_page(uffd);
+	ASSERT_NE(0, addr);
+	REMOVE_GPU();
+	ASSERT_EQ(0, svm_provide_zeroes(uffd, addr, self->page));
+	pthread_join(thread, NULL);
+	EXPECT_NE(0, prefetcher.err);
+	munmap(self->mem, LEN);
+	close(uffd);
+	xe_close(&self->gpu);
+	GPU_COMES_BACK();
+	xe_close(&self->gpu);
+}
+
 /* The memory is still in VRAM when nobody has the device open any more */
 REMOVAL_TEST(closed_before)
 {

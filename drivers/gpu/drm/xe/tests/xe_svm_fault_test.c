@@ -441,6 +441,101 @@ static void cpu_is_faster_at_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
 }
 
+static void get_range(struct kunit *test, struct xe_svm_range *range,
+		      struct drm_gpusvm_ctx ctx)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+
+	down_write(&vm->lock);
+	KUNIT_EXPECT_EQ(test, xe_svm_range_get_pages(vm, range, &ctx), 0);
+	up_write(&vm->lock);
+}
+
+static void expect_to_bind(struct kunit *test, struct xe_svm_range *range, u64 start, u64 end)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+	u64 from, to;
+
+	xe_svm_notifier_lock(vm);
+	xe_svm_range_to_bind(range, 0, &from, &to);
+	xe_svm_notifier_unlock(vm);
+	KUNIT_EXPECT_EQ(test, from, start);
+	KUNIT_EXPECT_EQ(test, to, end);
+}
+
+/* The bind that succeeds is the first one, and no entries are missing after it. */
+static void what_was_lost_before_the_bind_is_forgotten(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+	struct test_race race;
+
+	start_race(test, &race, 1);
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_EQ(test, race.times, 1);
+	range = xsvm_range_at(test, SVM_BASE);
+	KUNIT_EXPECT_EQ(test, range->hole.start, range->hole.end);
+
+	/* Nor are they when a prefetch finds that it has nothing to do. */
+	svm->before_bind = NULL;
+	get_range(test, range, (struct drm_gpusvm_ctx) {});
+	expect_to_bind(test, range, SVM_BASE, SVM_BASE + SZ_64K);
+	KUNIT_EXPECT_EQ(test, range->tile_invalidated, 0);
+}
+
+/*
+ * What is lost, or given back, before anything is bound is missing as the rest is. What
+ * comes last is a page that was neither the one that was lost nor the one that was bound.
+ */
+static void pages_that_were_never_bound_are_missing(struct kunit *test)
+{
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range;
+	struct xe_vm *vm = svm->vm;
+
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
+	/* It serves the page, and loses all of it before it is bound. */
+	expect_served(test, SVM_BASE + SZ_1M, GPU_READ);
+	range = xsvm_range_at(test, SVM_BASE);
+	xsvm_zap(file, 0, SZ_2M);
+	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_2M);
+	get_range(test, range, (struct drm_gpusvm_ctx) {
+		.partial = true, .fault_addr = SVM_BASE + SZ_1M, .read_only = true,
+	});
+	xsvm_zap(file, 0, PAGE_SIZE);
+	get_range(test, range, (struct drm_gpusvm_ctx) {
+		.partial = true, .fault_addr = SVM_BASE + SZ_512K, .alone = true,
+	});
+	down_write(&vm->lock);
+	xe_svm_notifier_lock(vm);
+	xe_svm_range_note_bound(range, 0);
+	xe_svm_notifier_unlock(vm);
+	up_write(&vm->lock);
+	get_range(test, range, (struct drm_gpusvm_ctx) {
+		.partial = true, .fault_addr = SVM_BASE + SZ_1M, .read_only = true,
+	});
+	expect_to_bind(test, range, SVM_BASE, SVM_BASE + SZ_2M);
+}
+
+/* A prefetch asks for all, also for what is missing in the midst of what is there. */
+static void prefetch_fills_what_is_missing(struct kunit *test)
+{
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	struct xe_svm_range *range;
+
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	range = xsvm_range_at(test, SVM_BASE);
+	xsvm_zap(file, SZ_512K, PAGE_SIZE);
+	xsvm_zap(file, SZ_1M, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
+	get_range(test, range, (struct drm_gpusvm_ctx) {});
+	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, range));
+	expect_served(test, SVM_BASE + SZ_512K, GPU_WRITE);
+	expect_served(test, SVM_BASE + SZ_1M, GPU_WRITE);
+}
+
 static void race_bind_for_long(struct kunit *test, struct xe_svm_range *range)
 {
 	/* Somebody else can have the VM now and then. */
@@ -782,6 +877,9 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(memory_for_pages_is_short),
 	KUNIT_CASE(range_is_not_bound_while_pages_come),
 	KUNIT_CASE(cpu_is_faster_at_first),
+	KUNIT_CASE(what_was_lost_before_the_bind_is_forgotten),
+	KUNIT_CASE(pages_that_were_never_bound_are_missing),
+	KUNIT_CASE(prefetch_fills_what_is_missing),
 	KUNIT_CASE(cpu_is_faster_for_long),
 	KUNIT_CASE(cpu_is_faster_until_the_end),
 	KUNIT_CASE(cpu_changes_neighbours_forever),

@@ -670,6 +670,23 @@ void xsvm_unmap(struct kunit *test, u64 addr, u64 len)
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(addr, len));
 }
 
+#if defined(CONFIG_X86_64) && IS_BUILTIN(CONFIG_DRM_XE)
+/* From SYSCALL_DEFINE3(mprotect), which declares it for itself alone */
+long __x64_sys_mprotect(const struct pt_regs *regs);
+
+void xsvm_protect(struct kunit *test, u64 addr, u64 len, unsigned long prot)
+{
+	struct pt_regs regs = { .di = addr, .si = len, .dx = prot };
+
+	KUNIT_ASSERT_EQ(test, 0, __x64_sys_mprotect(&regs));
+}
+#else
+void xsvm_protect(struct kunit *test, u64 addr, u64 len, unsigned long prot)
+{
+	kunit_skip(test, "mprotect() can't be called from here");
+}
+#endif
+
 /* Take pages out of the CPU's page tables. They stay in the file. */
 void xsvm_zap(struct file *file, u64 offset, u64 len)
 {
@@ -954,6 +971,9 @@ static void init_device(struct kunit *test, struct xe_svm_fixture *svm,
 
 	kunit_activate_static_stub(test, xe_irq_init, gpu_no_irqs);
 	KUNIT_ASSERT_EQ(test, 0, xe_device_init_early(svm->xe));
+	/* The system is awake. */
+	init_completion(&svm->xe->pm_block);
+	complete_all(&svm->xe->pm_block);
 	for_each_gt(gt, svm->xe, id)
 		init_gt(test, gt);
 	KUNIT_ASSERT_EQ(test, 0, xe_pagefault_init(svm->xe));

@@ -219,6 +219,7 @@ struct file *xsvm_map_file(struct kunit *test, u64 addr, u64 len, u64 file_size)
 void xsvm_map_file_at(struct kunit *test, struct file *file, u64 addr, u64 len,
 		      unsigned long prot);
 void xsvm_unmap(struct kunit *test, u64 addr, u64 len);
+void xsvm_protect(struct kunit *test, u64 addr, u64 len, unsigned long prot);
 void xsvm_start_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));
 void xsvm_wait_meanwhile(struct kunit *test);
 void xsvm_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));

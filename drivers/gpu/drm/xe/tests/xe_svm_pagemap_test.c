@@ -879,6 +879,55 @@ static void sleeping_device_is_not_waited_for(struct kunit *test)
 	set_power(test, true);
 }
 
+/* VRAM is saved before the system sleeps, and what comes there later would be lost. */
+static void nothing_moves_to_vram_during_a_suspend(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct drm_pagemap *dpagemap = &svm->vm->svm.pagemaps[0]->dpagemap;
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	reinit_completion(&svm->xe->pm_block);
+	KUNIT_EXPECT_PTR_EQ(test, dpagemap->ops->devmem_alloc(dpagemap, current->mm, SZ_64K, true),
+			    ERR_PTR(-EBUSY));
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, SVM_BASE, GPU_WRITE), 0);
+	KUNIT_EXPECT_FALSE(test, in_vram(test, SVM_BASE));
+	complete_all(&svm->xe->pm_block);
+}
+
+static void expect_awake(struct kunit *test, struct xe_svm_range *range)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	KUNIT_EXPECT_TRUE(test, completion_done(&svm->xe->pm_block));
+}
+
+static void wake_up_later(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	while (READ_ONCE(svm->rounds) < 2)
+		schedule_timeout_uninterruptible(1);
+	complete_all(&svm->xe->pm_block);
+}
+
+/* What has to be in VRAM waits for it. */
+static void atomic_during_a_suspend(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	reinit_completion(&svm->xe->pm_block);
+	svm->before_bind = expect_awake;
+	svm->rounds = 0;
+	xsvm_start_meanwhile(test, wake_up_later);
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
+	xsvm_wait_meanwhile(test);
+	KUNIT_EXPECT_TRUE(test, in_vram(test, SVM_BASE));
+}
+
 /* An eviction takes the first chance that it has. It finds an allocation without pages. */
 static void evict_as_soon_as_unlocked(struct xe_bo *bo)
 {
@@ -932,6 +981,20 @@ static void atomic_on_a_small_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xe_svm_range_size(xsvm_range_at(test, SVM_BASE)), SZ_64K);
 }
 
+/* 64K of VRAM that may be written in part only are not one entry: they go to RAM. */
+static void small_read_only_part(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	svm->xe->info.vram_flags |= XE_VRAM_FLAGS_NEED64K;
+	map_and_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, SVM_BASE, GPU_WRITE), 0);
+	KUNIT_ASSERT_TRUE(test, in_vram(test, SVM_BASE));
+	xsvm_protect(test, SVM_BASE, SZ_4K, PROT_READ);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, SVM_BASE, GPU_READ), 0);
+	KUNIT_EXPECT_FALSE(test, in_vram(test, SVM_BASE));
+}
+
 /* Where there can't be one, the fault is answered so, at once. */
 static void atomic_on_a_small_mapping(struct kunit *test)
 {
@@ -961,6 +1024,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE_SLOW(new_memory_is_evicted),
 	KUNIT_CASE(atomic_on_a_small_range),
 	KUNIT_CASE(atomic_on_a_small_mapping),
+	KUNIT_CASE(small_read_only_part),
 	KUNIT_CASE(there_and_back),
 	KUNIT_CASE(part_there_and_back),
 	KUNIT_CASE(holes_are_zero),
@@ -974,6 +1038,8 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(removal_brings_all_back),
 	KUNIT_CASE(removal_is_not_interrupted),
 	KUNIT_CASE(sleeping_device_is_not_waited_for),
+	KUNIT_CASE(nothing_moves_to_vram_during_a_suspend),
+	KUNIT_CASE(atomic_during_a_suspend),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),

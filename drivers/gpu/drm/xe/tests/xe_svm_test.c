@@ -676,19 +676,20 @@ static struct test_removal *watch_removals(struct kunit *test)
 }
 #endif
 
-static void expect_zapped_and_mapped(struct kunit *test, struct xe_svm_range *range)
+static void expect_forgotten(struct kunit *test, struct xe_svm_range *range)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 
 	KUNIT_EXPECT_FALSE(test, range->base.flags.removed);
-	KUNIT_EXPECT_TRUE(test, range->pages.flags.has_dma_mapping);
-	/* The job that unbinds isn't waited for: the GPU has forgotten it before. */
+	KUNIT_EXPECT_FALSE(test, range->pages.flags.has_dma_mapping);
+	/* Page tables are freed at once, and the job that unbinds isn't waited for. */
+	KUNIT_EXPECT_TRUE(test, list_empty(&svm->gt->tlb_inval.pending_fences));
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, xe_svm_range_start(range),
 						  xe_svm_range_end(range)));
 	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
 }
 
-/* A range that is in use: zap, flush and unbind it, then unmap, then remove it. */
+/* A range that is in use: zap, flush and unmap it, then unbind, then remove it. */
 static void collector_keeps_the_order(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
@@ -699,7 +700,7 @@ static void collector_keeps_the_order(struct kunit *test)
 	drm_gpusvm_range_get(&range->base);
 
 	svm->before_flush = expect_still_mapped;
-	svm->before_unbind = expect_zapped_and_mapped;
+	svm->before_unbind = expect_forgotten;
 	down_write(&svm->vm->lock);
 	KUNIT_EXPECT_EQ(test, xe_svm_ranges_collect(svm->vm, SVM_BASE, SVM_BASE + SZ_64K), 0);
 	up_write(&svm->vm->lock);
@@ -714,6 +715,41 @@ static void collector_keeps_the_order(struct kunit *test)
 
 	drm_gpusvm_range_put(&range->base);
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
+}
+
+/*
+ * The CPU has unmapped memory, and the flush for it is still under way when the collector
+ * comes: it waits for that.
+ */
+static void collector_waits_for_the_flush(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	const struct mmu_interval_notifier_ops *ops;
+	struct mmu_interval_notifier_finish *finish = NULL;
+	struct mmu_interval_notifier *mni;
+	struct mmu_notifier_range unmapped;
+	struct xe_svm_range *range;
+
+	range = map_and_bind(test, SVM_BASE, SZ_64K);
+	drm_gpusvm_range_get(&range->base);
+	mni = &range->base.notifier->notifier;
+	ops = mni->ops;
+	mmu_notifier_range_init(&unmapped, MMU_NOTIFY_UNMAP, 0, current->mm, SVM_BASE,
+				SVM_BASE + SZ_64K);
+	unmapped.flags = MMU_NOTIFIER_RANGE_BLOCKABLE;
+
+	svm->gpu.hold_flushes = 1;
+	KUNIT_EXPECT_TRUE(test, ops->invalidate_start(mni, &unmapped, 1, &finish));
+	KUNIT_ASSERT_NOT_NULL(test, finish);
+	KUNIT_EXPECT_FALSE(test, list_empty(&svm->gt->tlb_inval.pending_fences));
+
+	svm->before_unbind = expect_forgotten;
+	down_write(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, xe_svm_ranges_collect(svm->vm, SVM_BASE, SVM_BASE + SZ_64K), 0);
+	up_write(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
+	ops->invalidate_finish(finish);
+	drm_gpusvm_range_put(&range->base);
 }
 
 /* The invalidation has unmapped; the collector and the end of the range do it again. */
@@ -1001,6 +1037,7 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(unmap_hands_over_once),
 	KUNIT_CASE(garbage_that_was_never_bound),
 	KUNIT_CASE(collector_keeps_the_order),
+	KUNIT_CASE(collector_waits_for_the_flush),
 	KUNIT_CASE(unmapping_again_has_no_effect),
 	KUNIT_CASE(unbinding_fails),
 	KUNIT_CASE(partial_unmap_keeps_the_rest),
