@@ -495,8 +495,9 @@ static void pages_that_were_never_bound_are_missing(struct kunit *test)
 	struct xe_vm *vm = svm->vm;
 
 	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	/* It serves the page, and loses all of it before it is bound. */
-	expect_served(test, SVM_BASE + SZ_1M, GPU_READ);
+	/* There is a range, and nothing of it was ever bound. */
+	svm->gpu.bind_err = -ENOSPC;
+	expect_failed(test, SVM_BASE + SZ_1M, GPU_READ, -ENOSPC);
 	range = xsvm_range_at(test, SVM_BASE);
 	xsvm_zap(file, 0, SZ_2M);
 	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_2M);
