@@ -26,6 +26,7 @@
 #include <xen/xen.h>
 
 #include <drm/drm_device.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_gpusvm.h>
 #include <drm/drm_pagemap.h>
 #include <drm/drm_print.h>
@@ -767,13 +768,16 @@ static int walk_touch(struct drm_gpusvm_walk *walk, unsigned long timeout)
 
 /*
  * Memory and block devices answer, if only with an error. A FUSE server, one behind a
- * network, or the driver of a device need not.
+ * network, or the driver of a device need not. A btrfs has several block devices, so it
+ * doesn't name one.
  */
 static bool file_answers(const struct file *file)
 {
-	const struct super_block *sb = file_inode(file)->i_sb;
+	const struct inode *inode = file_inode(file);
+	const struct super_block *sb = inode->i_sb;
 
-	return shmem_mapping(file->f_mapping) ||
+	return shmem_mapping(file->f_mapping) || S_ISBLK(inode->i_mode) ||
+	       sb->s_magic == BTRFS_SUPER_MAGIC ||
 	       (sb->s_bdev && sb->s_magic != FUSE_SUPER_MAGIC);
 }
 
@@ -781,7 +785,7 @@ static bool file_answers(const struct file *file)
 static bool vma_has_handler(const struct vm_area_struct *vma)
 {
 	return userfaultfd_armed((struct vm_area_struct *)vma) ||
-	       (vma->vm_file && !is_vm_hugetlb_page(vma) &&
+	       (vma->vm_file && !vma_is_anonymous(vma) && !is_vm_hugetlb_page(vma) &&
 		!file_answers(vma->vm_file));
 }
 
@@ -1909,6 +1913,15 @@ static int map_segments_plain(struct drm_gpusvm_pages *pages,
 }
 
 /*
+ * Whoever unmaps everything after drm_dev_unplug() takes the notifier lock for it, and
+ * nothing is mapped behind their back.
+ */
+static int pages_check_device(const struct drm_gpusvm_pages *pages)
+{
+	return drm_dev_is_unplugged(pages->drm) ? -ENODEV : 0;
+}
+
+/*
  * Map the pages of a walk. They are not marked as mapped yet, so that those of
  * other devices can be mapped, too, before the request is known to succeed.
  */
@@ -1922,6 +1935,10 @@ static int pages_map_locked(struct drm_gpusvm_pages *pages,
 
 	if (ctx->devmem_only && !walk->has_devmem)
 		return -EFAULT;
+
+	err = pages_check_device(pages);
+	if (err)
+		return err;
 
 	if (walk->has_devmem || pages_use_iova(pages, walk, walk->hmm.start))
 		err = map_segments_mixed(pages, walk, ctx);
@@ -2254,6 +2271,10 @@ static int pages_map_hole_locked(struct drm_gpusvm_pages *pages,
 	int err;
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	err = pages_check_device(pages);
+	if (err)
+		return err;
 
 	err = map_segments(&map);
 	if (err) {
@@ -4261,6 +4282,7 @@ static int request_get(const struct drm_gpusvm_request *req)
  * Return: 0; or an error, and what is mapped then may have fewer holes than before,
  * but nothing is mapped that had no mapping at all: -EINVAL for pages without a
  * device, addresses that are not page aligned or a fault address outside of them,
+ * -ENODEV once drm_dev_unplug() was called for one of the devices,
  * -ESTALE if the memory was unmapped, -EROFS if it is mapped for reading and asked for
  * writing, -EFAULT if the mm is dying, the memory can't be faulted in or mapped, is that
  * of a device without a drm_pagemap, or is in RAM with devmem_only, -EPERM if the CPU

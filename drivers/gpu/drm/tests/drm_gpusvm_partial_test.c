@@ -150,6 +150,32 @@ static void page_alone_is_mapped_alone(struct kunit *test)
 	svm_remove(test, range);
 }
 
+/* Whoever asks late: all of a mapping, or the rest of it. */
+static void nothing_is_mapped_for_a_device_that_is_gone(struct kunit *test)
+{
+	struct svm_range *range;
+	struct drm_device *drm;
+
+	svm_map(test, AT, SIZE, RW);
+	range = svm_fault(test, AT, &write_ctx);
+	drm = range->pages[0].drm;
+	drm->unplugged = true;
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 0, true), -ENODEV);
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_mapped(&range->pages[0]));
+	drm->unplugged = false;
+
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 0, true), 0);
+	svm_mprotect(test, page_addr(2), PAGE_SIZE, PROT_READ);
+	svm_mprotect(test, page_addr(2), PAGE_SIZE, RW);
+	expect_not_mapped(test, range, 0, 2);
+	drm->unplugged = true;
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 2, true), -ENODEV);
+	expect_not_mapped(test, range, 0, 2);
+	drm->unplugged = false;
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 2, true), 0);
+	svm_remove(test, range);
+}
+
 /* A file whose pages come, but for one that never does. */
 static vm_fault_t all_but_one(struct svm_file *file, struct vm_fault *vmf)
 {
@@ -604,6 +630,7 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(write_beside_read_only_memory_is_served),
 	KUNIT_CASE(memory_behind_the_end_of_a_file_fails_alone),
 	KUNIT_CASE(page_alone_is_mapped_alone),
+	KUNIT_CASE(nothing_is_mapped_for_a_device_that_is_gone),
 	KUNIT_CASE(each_page_around_a_bad_one_is_served),
 	KUNIT_CASE(what_is_left_out_can_be_had_later),
 	KUNIT_CASE(partial_get_checks_the_address),

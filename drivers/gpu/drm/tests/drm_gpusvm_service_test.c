@@ -4,6 +4,7 @@
  */
 
 #include <linux/cred.h>
+#include <linux/memcontrol.h>
 #include <linux/mman.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
@@ -663,7 +664,7 @@ static void a_worker_acts_for_the_process(struct kunit *test)
 	svm_start(task);
 	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
 	KUNIT_EXPECT_EQ(test, process->uid, 1234);
-	KUNIT_EXPECT_EQ(test, process->charged, IS_ENABLED(CONFIG_MEMCG));
+	KUNIT_EXPECT_EQ(test, process->charged, !mem_cgroup_disabled());
 	KUNIT_EXPECT_TRUE(test, process->restored);
 	drm_gpusvm_services_fini(&process->services);
 }

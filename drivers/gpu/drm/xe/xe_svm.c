@@ -391,6 +391,9 @@ static bool range_zap_and_submit_locked(struct xe_vm *vm, struct xe_svm_range *r
 	bool anew = range_has_no_hole_locked(range);
 	u8 tiles;
 
+	if (xe_vm_is_closed(vm))
+		return false;
+
 	range_round(range, &start, &end);
 	range_add_hole_locked(range, start, end, anew);
 	tiles = range_zap(vm, range, &start, &end);
@@ -1196,27 +1199,40 @@ void xe_svm_fini(struct xe_vm *vm)
 	drm_gpusvm_fini(&vm->svm.gpusvm);
 }
 
-/*
- * No more entries of mirrors are committed. Invalidations wait until those that are there
- * have gone.
- */
-static void cut_mappings_off(struct xe_vm *vm)
+/* Without the page tables of a VM that is closed meanwhile, which may be gone. */
+static void cut_off_locked(struct xe_vm *vm)
 {
-	struct rw_semaphore *lock = &vm->svm.gpusvm.notifier_lock;
 	struct xe_tile *tile;
 	struct xe_gt *gt;
 	u8 id;
 
-	down_write(lock);
+	if (xe_vm_is_closed(vm))
+		return;
+
 	vm->size = 0;
-	downgrade_write(lock);
 	binds_wait(vm);
 	for_each_tile(tile, vm->xe, id)
 		if (vm->pt_root[id])
 			xe_pt_clear(vm->xe, vm->pt_root[id]);
 	for_each_gt(gt, vm->xe, id)
 		xe_tlb_inval_vm(&gt->tlb_inval, vm);
-	up_read(lock);
+	unmap_all_ranges(vm, true);
+}
+
+/* A range that the second pass of an invalidation has yet to unmap, with a reference. */
+static struct xe_svm_range *find_deferred_range(struct xe_vm *vm)
+{
+	struct drm_gpusvm_notifier *notifier;
+	struct drm_gpusvm_range *r;
+
+	drm_gpusvm_for_each_notifier(notifier, &vm->svm.gpusvm, 0, ULONG_MAX) {
+		r = NULL;
+		drm_gpusvm_for_each_range(r, notifier, 0, ULONG_MAX)
+			if (READ_ONCE(to_xe_range(r)->pages.deferred_by))
+				return to_xe_range(drm_gpusvm_range_get(r));
+	}
+
+	return NULL;
 }
 
 /*
@@ -1228,15 +1244,25 @@ static void cut_mappings_off(struct xe_vm *vm)
  */
 static void vm_cut_off(struct xe_vm *vm)
 {
+	struct rw_semaphore *lock = &vm->svm.gpusvm.notifier_lock;
+	struct drm_gpusvm_ctx ctx = {};
+	struct xe_svm_range *range;
+
 	xe_svm_cancel(vm);
 
-	if (xe_vm_is_closed(vm))
-		return;
+	down_write(lock);
+	cut_off_locked(vm);
+	range = find_deferred_range(vm);
+	up_write(lock);
 
-	cut_mappings_off(vm);
-	down_write(&vm->svm.gpusvm.notifier_lock);
-	unmap_all_ranges(vm, true);
-	up_write(&vm->svm.gpusvm.notifier_lock);
+	while (range) {
+		drm_gpusvm_unmap_pages(&vm->svm.gpusvm, &range->pages,
+				       range_npages(range), &ctx);
+		drm_gpusvm_range_put(&range->base);
+		down_read(lock);
+		range = find_deferred_range(vm);
+		up_read(lock);
+	}
 }
 
 /* The first VM from an address space id on, with a reference. */
@@ -1587,16 +1613,7 @@ void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
 	bool all = xe_svm_range_binds(range, xe_svm_range_start(range),
 				      xe_svm_range_end(range));
 	u8 bit = BIT(tile_id);
-
-	/*
-	 * The interval tells where the entries of a tile are missing as long as some
-	 * are. If more is got later, or this bind was the first one and not of all,
-	 * they are missing anywhere.
-	 */
-	if (all || !(range->tile_present & range->tile_partial & bit)) {
-		range->hole.start = 0;
-		range->hole.end = 0;
-	}
+	bool first = !(range->tile_present & range->tile_partial & bit);
 
 	/* All WRITE_ONCE pair with READ_ONCE in xe_vm_has_valid_gpu_mapping() */
 	WRITE_ONCE(range->tile_present, range->tile_present | bit);
@@ -1604,6 +1621,16 @@ void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
 					      range->tile_partial | bit);
 	WRITE_ONCE(range->tile_invalidated, all ? range->tile_invalidated & ~bit :
 						  range->tile_invalidated | bit);
+
+	/*
+	 * The interval tells where the entries of tiles are missing as long as some
+	 * are. If more is got later, or this bind was a tile's first one and not of
+	 * all, they are missing anywhere.
+	 */
+	if ((first && !all) || !(range->tile_present & range->tile_invalidated)) {
+		range->hole.start = 0;
+		range->hole.end = 0;
+	}
 }
 
 /*
@@ -1652,20 +1679,10 @@ static int range_get(struct xe_vm *vm, struct xe_svm_range *range,
 	unsigned long start = xe_svm_range_start(range), end = xe_svm_range_end(range);
 	struct mmu_interval_notifier *mni = &range->base.notifier->notifier;
 	struct drm_gpusvm *gpusvm = &vm->svm.gpusvm;
-	struct drm_gpusvm_ctx unmap = {};
-	int err;
 
 	range_note_get(vm, range);
 
-	err = drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end, ctx);
-	/* The device went meanwhile, and may not have seen what was just mapped. */
-	if (xe_vm_is_closed(vm)) {
-		drm_gpusvm_unmap_pages(gpusvm, &range->pages, range_npages(range),
-				       &unmap);
-		return -ENODEV;
-	}
-
-	return err;
+	return drm_gpusvm_get_pages(gpusvm, &range->pages, gpusvm->mm, mni, start, end, ctx);
 }
 
 /* One page is what it is about, and the rest is welcome. */
@@ -1724,6 +1741,8 @@ static int range_fill(struct xe_vm *vm, struct xe_svm_range *range,
 		if (err && err != -EFAULT && err != -EPERM)
 			return err;
 		first_err = first_err ?: err;
+		/* Where one can't be had the next one may well be the same. */
+		get->alone = err;
 		/* Whether it was got or not: it may be gone again. */
 		addr += PAGE_SIZE;
 	}
@@ -1750,7 +1769,7 @@ static int range_get_all(struct xe_vm *vm, struct xe_svm_range *range,
 				 xe_svm_range_end(range));
 
 	err = range_fill(vm, range, &get);
-	if (!get.read_only && err != -EINTR && !range_is_mapped(range)) {
+	if (!get.read_only && err != -EINTR && err != -ENODEV && !range_is_mapped(range)) {
 		get.read_only = true;
 		err = range_fill(vm, range, &get);
 	}

@@ -58,6 +58,9 @@
 /* How often to wait for memory, a tick each. */
 #define XE_SVM_FAULT_SHORTAGES		HZ
 
+/* How long a fault waits at a time for the system to be awake again. */
+#define XE_SVM_FAULT_SUSPENDED		(HZ / 5)
+
 /* Attempts to migrate where it has to be, and where it would be nice. */
 #define XE_SVM_MIGRATE_TRIES_NEEDED	3
 #define XE_SVM_MIGRATE_TRIES_WANTED	1
@@ -275,6 +278,15 @@ static bool fault_is_served(struct xe_svm_fault *fault)
 	       fault_is_placed(fault);
 }
 
+/* What has to be in VRAM waits until the system is awake, and lets others have the VM. */
+static int fault_wait_for_vram(struct xe_svm_fault *fault)
+{
+	wait_for_completion_killable_timeout(&fault->vm->xe->pm_block,
+					     XE_SVM_FAULT_SUSPENDED);
+
+	return -EAGAIN;
+}
+
 static int fault_migrate(struct xe_svm_fault *fault)
 {
 	unsigned int tries = fault->need_vram ? XE_SVM_MIGRATE_TRIES_NEEDED :
@@ -288,9 +300,8 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	    xe_svm_range_addr_in_pagemap(fault->range, fault->addr, fault->dpagemap))
 		return 0;
 
-	/* What has to be in VRAM waits until the system is awake again. */
 	if (xe_svm_suspends(fault->vm->xe))
-		return fault->need_vram ? -EAGAIN : 0;
+		return fault->need_vram ? fault_wait_for_vram(fault) : 0;
 
 	if (fault->migrations >= tries ||
 	    !xe_svm_range_needs_migrate_to_vram(fault->range, fault->vma,

@@ -433,6 +433,11 @@ static struct xe_bo *bo_create(struct drm_pagemap *dpagemap, struct mm_struct *m
 	int err = 0;
 
 	xe_validation_guard(&vctx, &xe->val, &exec, flags, err) {
+		/* VRAM is being saved, and what is new in it would not be. */
+		if (xe_svm_suspends(xe)) {
+			err = -EBUSY;
+			break;
+		}
 		bo = xe_bo_create_locked(xe, NULL, NULL, bo_size, ttm_bo_type_device,
 					 XE_BO_FLAG_VRAM(vr) | XE_BO_FLAG_CPU_ADDR_MIRROR |
 					 (may_wait ? 0 : XE_BO_FLAG_NO_EVICT), &exec);
@@ -468,10 +473,6 @@ xe_pagemap_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm,
 {
 	struct xe_device *xe = to_xe_pagemap(dpagemap)->vr->xe;
 	struct xe_bo *bo;
-
-	/* VRAM is being saved, and what is new in it would not be. */
-	if (xe_svm_suspends(xe))
-		return ERR_PTR(-EBUSY);
 
 	if (!devmem_get_power(xe, may_wait))
 		return ERR_PTR(-EBUSY);

@@ -25,6 +25,8 @@
 #define MADV_PAGEOUT	21
 #endif
 
+/* As often as it takes for the lists of reclaim to come round */
+#define PAGE_OUT_ROUNDS		3
 #define MISSING_PAGE_MS		60000
 #define PAGEMAP_PRESENT		(1ULL << 63)
 #define PAGEMAP_SWAPPED		(1ULL << 62)
@@ -434,7 +436,9 @@ bool svm_page_out(void *mem, size_t len)
 	if (sched_getaffinity(0, sizeof(all), &all))
 		return !madvise(mem, len, MADV_PAGEOUT);
 
-	for (int cpu = 0; cpu < CPU_SETSIZE && ok; cpu++) {
+	for (int i = 0; i < PAGE_OUT_ROUNDS * CPU_SETSIZE && ok; i++) {
+		int cpu = i % CPU_SETSIZE;
+
 		if (!CPU_ISSET(cpu, &all))
 			continue;
 		CPU_ZERO(&one);

@@ -451,13 +451,14 @@ static void get_range(struct kunit *test, struct xe_svm_range *range,
 	up_write(&vm->lock);
 }
 
-static void expect_to_bind(struct kunit *test, struct xe_svm_range *range, u64 start, u64 end)
+static void expect_to_bind(struct kunit *test, struct xe_svm_range *range, u8 tile_id,
+			   u64 start, u64 end)
 {
 	struct xe_vm *vm = to_svm(test)->vm;
 	u64 from, to;
 
 	xe_svm_notifier_lock(vm);
-	xe_svm_range_to_bind(range, 0, &from, &to);
+	xe_svm_range_to_bind(range, tile_id, &from, &to);
 	xe_svm_notifier_unlock(vm);
 	KUNIT_EXPECT_EQ(test, from, start);
 	KUNIT_EXPECT_EQ(test, to, end);
@@ -479,7 +480,7 @@ static void what_was_lost_before_the_bind_is_forgotten(struct kunit *test)
 	/* Nor are they when a prefetch finds that it has nothing to do. */
 	svm->before_bind = NULL;
 	get_range(test, range, (struct drm_gpusvm_ctx) {});
-	expect_to_bind(test, range, SVM_BASE, SVM_BASE + SZ_64K);
+	expect_to_bind(test, range, 0, SVM_BASE, SVM_BASE + SZ_64K);
 	KUNIT_EXPECT_EQ(test, range->tile_invalidated, 0);
 }
 
@@ -516,7 +517,38 @@ static void pages_that_were_never_bound_are_missing(struct kunit *test)
 	get_range(test, range, (struct drm_gpusvm_ctx) {
 		.partial = true, .fault_addr = SVM_BASE + SZ_1M, .read_only = true,
 	});
-	expect_to_bind(test, range, SVM_BASE, SVM_BASE + SZ_2M);
+	expect_to_bind(test, range, 0, SVM_BASE, SVM_BASE + SZ_2M);
+}
+
+/* One tile has all of its entries again, and what another one lacks is as it was. */
+static void each_tile_binds_what_it_lacks(struct kunit *test)
+{
+	const u64 lost = SVM_BASE + SZ_512K;
+	struct xe_svm_range *range;
+	struct xe_vm *vm = to_svm(test)->vm;
+	struct file *file;
+
+	file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
+	expect_served(test, SVM_BASE, GPU_WRITE);
+	range = xsvm_range_at(test, SVM_BASE);
+	xsvm_zap(file, lost - SVM_BASE, PAGE_SIZE);
+	get_range(test, range, (struct drm_gpusvm_ctx) { .partial = true, .fault_addr = lost });
+
+	/* The fake GPU has one tile: let there be another one that lacks the same. */
+	xe_svm_notifier_lock(vm);
+	range->tile_present |= BIT(1);
+	range->tile_partial |= BIT(1);
+	range->tile_invalidated |= BIT(1);
+	xe_svm_range_note_bound(range, 0);
+	xe_svm_notifier_unlock(vm);
+	expect_to_bind(test, range, 1, lost, lost + SZ_64K);
+
+	xe_svm_notifier_lock(vm);
+	xe_svm_range_note_bound(range, 1);
+	range->tile_present &= ~BIT(1);
+	xe_svm_notifier_unlock(vm);
+	KUNIT_EXPECT_EQ(test, range->hole.start, range->hole.end);
 }
 
 /* A prefetch asks for all, also for what is missing in the midst of what is there. */
@@ -880,6 +912,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(cpu_is_faster_at_first),
 	KUNIT_CASE(what_was_lost_before_the_bind_is_forgotten),
 	KUNIT_CASE(pages_that_were_never_bound_are_missing),
+	KUNIT_CASE(each_tile_binds_what_it_lacks),
 	KUNIT_CASE(prefetch_fills_what_is_missing),
 	KUNIT_CASE(cpu_is_faster_for_long),
 	KUNIT_CASE(cpu_is_faster_until_the_end),

@@ -906,7 +906,9 @@ static void wake_up_later(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 
-	while (READ_ONCE(svm->rounds) < 2)
+	unsigned long end = jiffies + 4 * HZ;
+
+	while (READ_ONCE(svm->rounds) < 2 && time_before(jiffies, end))
 		schedule_timeout_uninterruptible(1);
 	complete_all(&svm->xe->pm_block);
 }
