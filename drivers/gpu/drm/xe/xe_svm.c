@@ -462,6 +462,10 @@ u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end)
 	lockdep_assert_held_write(&vm->lock);
 	lockdep_assert_held_read(&vm->svm.gpusvm.notifier_lock);
 
+	/* The device went meanwhile. */
+	if (xe_vm_is_closed(vm))
+		return 0;
+
 	drm_gpusvm_for_each_notifier(notifier, &vm->svm.gpusvm, start, end) {
 		r = NULL;
 		drm_gpusvm_for_each_range(r, notifier, start, end)
@@ -1199,23 +1203,22 @@ void xe_svm_fini(struct xe_vm *vm)
 	drm_gpusvm_fini(&vm->svm.gpusvm);
 }
 
-/* Without the page tables of a VM that is closed meanwhile, which may be gone. */
+/* Page tables of a VM that is closed meanwhile may be gone, and were cleared before. */
 static void cut_off_locked(struct xe_vm *vm)
 {
 	struct xe_tile *tile;
 	struct xe_gt *gt;
 	u8 id;
 
-	if (xe_vm_is_closed(vm))
-		return;
-
-	vm->size = 0;
-	binds_wait(vm);
-	for_each_tile(tile, vm->xe, id)
-		if (vm->pt_root[id])
-			xe_pt_clear(vm->xe, vm->pt_root[id]);
-	for_each_gt(gt, vm->xe, id)
-		xe_tlb_inval_vm(&gt->tlb_inval, vm);
+	if (!xe_vm_is_closed(vm)) {
+		vm->size = 0;
+		binds_wait(vm);
+		for_each_tile(tile, vm->xe, id)
+			if (vm->pt_root[id])
+				xe_pt_clear(vm->xe, vm->pt_root[id]);
+		for_each_gt(gt, vm->xe, id)
+			xe_tlb_inval_vm(&gt->tlb_inval, vm);
+	}
 	unmap_all_ranges(vm, true);
 }
 
@@ -1245,7 +1248,6 @@ static struct xe_svm_range *find_deferred_range(struct xe_vm *vm)
 static void vm_cut_off(struct xe_vm *vm)
 {
 	struct rw_semaphore *lock = &vm->svm.gpusvm.notifier_lock;
-	struct drm_gpusvm_ctx ctx = {};
 	struct xe_svm_range *range;
 
 	xe_svm_cancel(vm);
@@ -1256,8 +1258,9 @@ static void vm_cut_off(struct xe_vm *vm)
 	up_write(lock);
 
 	while (range) {
-		drm_gpusvm_unmap_pages(&vm->svm.gpusvm, &range->pages,
-				       range_npages(range), &ctx);
+		/* Nothing of it: that waits for the second pass. */
+		drm_gpusvm_unmap_part(&vm->svm.gpusvm, &range->pages,
+				      xe_svm_range_start(range), 0, 0);
 		drm_gpusvm_range_put(&range->base);
 		down_read(lock);
 		range = find_deferred_range(vm);
@@ -1730,6 +1733,7 @@ static int range_fill(struct xe_vm *vm, struct xe_svm_range *range,
 	unsigned long addr = xe_svm_range_start(range), mapped_end;
 	int err, first_err = 0;
 
+	get->alone = false;
 	while (addr < xe_svm_range_end(range)) {
 		if (range_find_mapped(range, addr, &mapped_end)) {
 			addr = mapped_end;
@@ -1742,7 +1746,7 @@ static int range_fill(struct xe_vm *vm, struct xe_svm_range *range,
 			return err;
 		first_err = first_err ?: err;
 		/* Where one can't be had the next one may well be the same. */
-		get->alone = err;
+		get->alone = !!err;
 		/* Whether it was got or not: it may be gone again. */
 		addr += PAGE_SIZE;
 	}

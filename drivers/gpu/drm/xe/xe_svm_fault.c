@@ -284,7 +284,7 @@ static int fault_wait_for_vram(struct xe_svm_fault *fault)
 	wait_for_completion_killable_timeout(&fault->vm->xe->pm_block,
 					     XE_SVM_FAULT_SUSPENDED);
 
-	return -EAGAIN;
+	return -EBUSY;
 }
 
 static int fault_migrate(struct xe_svm_fault *fault)

@@ -348,12 +348,15 @@ int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len)
 	err = vm_create(gpu, 0);
 	if (!err)
 		err = bind_userptr(gpu, mem, len);
-	if (!err)
-		err = bare_queue_create(gpu, engine_classes[XE_COMPUTE],
-					&gpu->queue[XE_COMPUTE]);
 	if (err)
 		xe_close(gpu);
 	return err;
+}
+
+int xe_use_userptr(struct xe_gpu *gpu)
+{
+	return bare_queue_create(gpu, engine_classes[XE_COMPUTE],
+				 &gpu->queue[XE_COMPUTE]);
 }
 
 void xe_bequeath(struct xe_gpu *gpu)

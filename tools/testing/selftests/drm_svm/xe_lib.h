@@ -76,10 +76,11 @@ int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
 
 /*
  * A VM without page faults, with whole pages of the process mapped at their address, and
- * one queue, without a batch. Its jobs are stopped while these pages change. To be
- * closed by its file
+ * then a queue for it, without a batch. Its jobs are stopped while these pages change. To
+ * be closed by its file
  */
 int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len);
+int xe_use_userptr(struct xe_gpu *gpu);
 
 /*
  * After fork(): the process that has opened the GPU gives up its queues, and then its

@@ -628,7 +628,10 @@ static void advise_in_vain(int ready, int keep)
 	stay_silent(&gpu, ready, keep);
 }
 
-/* It has lost the memory that its queue is stopped for until it is there again */
+/*
+ * It has lost the memory that its queue is stopped for until it is there again. A queue
+ * that had nothing to do yet would not care
+ */
 static void rebind_in_vain(int ready, int keep)
 {
 	struct xe_gpu gpu;
@@ -641,7 +644,8 @@ static void rebind_in_vain(int ready, int keep)
 	uffd = svm_watch_missing(mem, 4096);
 	if (uffd < 0 || xe_open_userptr(&gpu, mem, 4096))
 		_exit(2);
-	if (madvise(mem, 4096, MADV_DONTNEED) || !svm_missing_page(uffd))
+	if (madvise(mem, 4096, MADV_DONTNEED) || xe_use_userptr(&gpu) ||
+	    !svm_missing_page(uffd))
 		_exit(3);
 	stay_silent(&gpu, ready, keep);
 }
