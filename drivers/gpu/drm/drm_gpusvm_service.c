@@ -111,9 +111,9 @@ static bool mm_is_used(const struct mm_struct *mm)
 /* Look again while somebody may wait for what never comes. */
 #define WATCH_INTERVAL	HZ
 
-static void watch(struct drm_gpusvm_services *services, unsigned long delay)
+static void watch(struct drm_gpusvm_services *services)
 {
-	queue_delayed_work(system_dfl_wq, &services->work, delay);
+	queue_delayed_work(system_dfl_wq, &services->work, WATCH_INTERVAL);
 }
 
 static bool are_running(struct drm_gpusvm_services *services)
@@ -131,7 +131,7 @@ static void watch_work(struct work_struct *work)
 	if (!mm_is_used(services->mm))
 		drm_gpusvm_services_cancel(services);
 	else if (are_running(services))
-		watch(services, WATCH_INTERVAL);
+		watch(services);
 }
 
 /* Called where processes are reaped, with locks that signals are sent under. */
@@ -217,7 +217,7 @@ static void put_on(struct drm_gpusvm_services *services,
 	service->cred = override_creds(services->cred);
 	service->charged = get_mem_cgroup_from_mm(services->mm);
 	service->memcg = set_active_memcg(service->charged);
-	watch(services, WATCH_INTERVAL);
+	watch(services);
 }
 
 static void take_off(const struct drm_gpusvm_service *service)

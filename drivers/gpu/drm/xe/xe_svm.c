@@ -53,8 +53,8 @@
  * free
  *	With the last reference the range frees its pages and puts the VM.
  *
- * &xe_vm.lock, held for writing, serialises everything but the invalidation. It
- * is taken around a fault, a bind and the garbage collector.
+ * &xe_vm.lock, held for writing, serialises everything but the invalidation and the
+ * removal of the device. It is taken around a fault, a bind and the garbage collector.
  */
 
 /**
@@ -1638,7 +1638,8 @@ void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
 
 /*
  * What is going to be got is not bound yet. If that was noted afterwards, an invalidation
- * in between would take the range for bound, with no hole but its own.
+ * in between would take the range for bound, with no hole but its own. If all of it is
+ * there, nothing is going to be got.
  */
 static void range_note_get(struct xe_vm *vm, struct xe_svm_range *range)
 {

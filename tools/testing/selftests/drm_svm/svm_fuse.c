@@ -148,6 +148,15 @@ static bool mount_file(const struct svm_fuse *fuse)
 	return !mount("svm", fuse->path, "fuse", MS_NOSUID | MS_NODEV, options);
 }
 
+/* Forced, which ends what is not answered */
+void svm_fuse_unmount(struct svm_fuse *fuse)
+{
+	umount2(fuse->path, MNT_FORCE | MNT_DETACH);
+	pthread_join(fuse->thread, NULL);
+	unlink(fuse->path);
+	close(fuse->fd);
+}
+
 bool svm_fuse_mount(struct svm_fuse *fuse, size_t size, size_t given)
 {
 	struct stat st;
@@ -160,25 +169,22 @@ bool svm_fuse_mount(struct svm_fuse *fuse, size_t size, size_t given)
 		goto close_fd;
 	if (!mount_file(fuse))
 		goto unlink;
+	if (pthread_create(&fuse->thread, NULL, server, fuse))
+		goto unmount;
 	/* A mounted file is empty until somebody asks how large it is */
-	if (!pthread_create(&fuse->thread, NULL, server, fuse))
-		return !stat(fuse->path, &st);
+	if (!stat(fuse->path, &st))
+		return true;
 
+	svm_fuse_unmount(fuse);
+	return false;
+
+unmount:
 	umount2(fuse->path, MNT_DETACH);
 unlink:
 	unlink(fuse->path);
 close_fd:
 	close(fuse->fd);
 	return false;
-}
-
-/* Forced, which ends what is not answered */
-void svm_fuse_unmount(struct svm_fuse *fuse)
-{
-	umount2(fuse->path, MNT_FORCE | MNT_DETACH);
-	pthread_join(fuse->thread, NULL);
-	unlink(fuse->path);
-	close(fuse->fd);
 }
 
 uint64_t svm_fuse_sum(const struct svm_fuse *fuse)

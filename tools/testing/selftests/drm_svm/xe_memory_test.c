@@ -752,16 +752,30 @@ MEMORY_TEST(silent_process_with_an_ioctl)
  * A process goes on with an address space whose maker is gone, and waits for a page
  *
  * @pid: The process
+ * @late: It uses the address space only when the maker has gone
  * @given: It can have what belongs to the address space
+ * @bound: It has it
+ * @may_fault: It is to use it
  * @asked: It waits
  * @may_provide: The page is to be provided
  * @err: How its job has ended
  */
 struct heir {
 	pid_t pid;
-	bool given, asked, may_provide;
+	bool late, given, bound, may_fault, asked, may_provide;
 	int err;
 };
+
+static void wait_for(const bool *flag)
+{
+	while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE))
+		usleep(1000);
+}
+
+static void set(bool *flag)
+{
+	__atomic_store_n(flag, true, __ATOMIC_RELEASE);
+}
 
 static void inherit(const struct xe_gpu *from, struct heir *heir, int keep)
 {
@@ -771,13 +785,14 @@ static void inherit(const struct xe_gpu *from, struct heir *heir, int keep)
 	char byte;
 	int uffd;
 
-	while (!__atomic_load_n(&heir->given, __ATOMIC_ACQUIRE))
-		usleep(1000);
+	wait_for(&heir->given);
 	/* The page is there when it is bound, and then it is not */
 	if (!mem || xe_inherit(&gpu, mem, 4096)) {
 		fprintf(stderr, "heir: %s\n", svm_why());
 		_exit(2);
 	}
+	set(&heir->bound);
+	wait_for(&heir->may_fault);
 	uffd = svm_watch_missing(mem, 4096);
 	if (uffd < 0 || madvise(mem, 4096, MADV_DONTNEED)) {
 		perror("heir");
@@ -792,9 +807,8 @@ static void inherit(const struct xe_gpu *from, struct heir *heir, int keep)
 		close(gpu.fd);
 		_exit(read(keep, &byte, 1) < 0);
 	}
-	__atomic_store_n(&heir->asked, true, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&heir->may_provide, __ATOMIC_ACQUIRE))
-		usleep(1000);
+	set(&heir->asked);
+	wait_for(&heir->may_provide);
 	if (svm_provide_zeroes(uffd, addr, 4096))
 		_exit(4);
 	heir->err = xe_wait(&gpu.queue[XE_COMPUTE]);
@@ -803,9 +817,10 @@ static void inherit(const struct xe_gpu *from, struct heir *heir, int keep)
 	_exit(0);
 }
 
-/* Makes the address space, and goes when the other one waits */
+/* Makes the address space, and goes when the other one has it, or waits */
 static void bequeath(struct heir *heir, int keep)
 {
+	const bool *until;
 	struct xe_gpu gpu;
 	pid_t pid;
 
@@ -816,8 +831,9 @@ static void bequeath(struct heir *heir, int keep)
 		inherit(&gpu, heir, keep);
 	heir->pid = pid;
 	xe_bequeath(&gpu);
-	__atomic_store_n(&heir->given, true, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&heir->asked, __ATOMIC_ACQUIRE)) {
+	set(&heir->given);
+	until = heir->late ? &heir->bound : &heir->asked;
+	while (!__atomic_load_n(until, __ATOMIC_ACQUIRE)) {
 		if (waitpid(pid, NULL, WNOHANG))
 			_exit(3);
 		usleep(1000);
@@ -825,13 +841,15 @@ static void bequeath(struct heir *heir, int keep)
 	_exit(0);
 }
 
-static struct heir *start_heir(struct __test_metadata *_metadata, int *keep)
+static struct heir *start_heir(struct __test_metadata *_metadata, bool late, int *keep)
 {
 	struct heir *heir = mmap(NULL, sizeof(*heir), RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int fds[2], status;
 	pid_t maker;
 
 	ASSERT_NE(MAP_FAILED, heir);
+	heir->late = late;
+	heir->may_fault = !late;
 	ASSERT_EQ(0, pipe(fds));
 	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	maker = fork();
@@ -845,15 +863,17 @@ static struct heir *start_heir(struct __test_metadata *_metadata, int *keep)
 	ASSERT_EQ(0, status);
 	/* Time for all who watch the maker. */
 	usleep(200000);
+	set(&heir->may_fault);
+	wait_for(&heir->asked);
 	return heir;
 }
 
 MEMORY_TEST(maker_of_a_vm_is_gone)
 {
 	int keep, status;
-	struct heir *heir = start_heir(_metadata, &keep);
+	struct heir *heir = start_heir(_metadata, false, &keep);
 
-	__atomic_store_n(&heir->may_provide, true, __ATOMIC_RELEASE);
+	set(&heir->may_provide);
 	ASSERT_EQ(heir->pid, waitpid(heir->pid, &status, 0));
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(0, heir->err);
@@ -863,7 +883,7 @@ MEMORY_TEST(maker_of_a_vm_is_gone)
 MEMORY_TEST(silent_heir_of_a_vm)
 {
 	struct silent silent;
-	struct heir *heir = start_heir(_metadata, &silent.keep);
+	struct heir *heir = start_heir(_metadata, true, &silent.keep);
 
 	silent.pid = heir->pid;
 	GOES_WHEN_KILLED(&silent);
