@@ -886,6 +886,7 @@ MEMORY_TEST(silent_heir_of_a_vm)
 	struct heir *heir = start_heir(_metadata, true, &silent.keep);
 
 	silent.pid = heir->pid;
+	OTHERS_GO_ON();
 	GOES_WHEN_KILLED(&silent);
 	close(silent.keep);
 	OTHERS_GO_ON();
