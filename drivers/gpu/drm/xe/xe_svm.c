@@ -1300,6 +1300,21 @@ void xe_svm_remove_device(struct xe_device *xe)
 }
 
 /**
+ * xe_svm_has_device() - Whether the removal of the device has yet to come to a VM
+ * @vm: The VM; its notifier lock is held
+ *
+ * The engines run until xe_svm_remove_device() is through, and that waits for the lock.
+ * A VM that gets its address space id after the device was unplugged is not waited for,
+ * so xe_vm_create() gives it none.
+ *
+ * Return: true if page tables may be written and TLBs flushed as long as the lock is held.
+ */
+bool xe_svm_has_device(struct xe_vm *vm)
+{
+	return xe_vm_in_fault_mode(vm) && vm->usm.asid && !xe_vm_is_closed(vm);
+}
+
+/**
  * xe_svm_flush() - Collect the garbage
  * @vm: The VM
  *

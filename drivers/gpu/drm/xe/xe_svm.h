@@ -132,6 +132,7 @@ void xe_svm_fini(struct xe_vm *vm);
 void xe_svm_flush(struct xe_vm *vm);
 bool xe_svm_can_mirror(struct xe_device *xe);
 void xe_svm_remove_device(struct xe_device *xe);
+bool xe_svm_has_device(struct xe_vm *vm);
 
 int xe_svm_acquire_owner(struct drm_pagemap_peer *peer, bool is_vm);
 void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem);
@@ -406,6 +407,11 @@ static inline bool xe_svm_can_mirror(struct xe_device *xe)
 
 static inline void xe_svm_remove_device(struct xe_device *xe)
 {
+}
+
+static inline bool xe_svm_has_device(struct xe_vm *vm)
+{
+	return false;
 }
 
 static inline void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem)

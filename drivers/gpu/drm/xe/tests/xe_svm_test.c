@@ -895,6 +895,7 @@ static void device_is_removed(struct kunit *test)
 	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
 	unsigned int zaps = svm->gpu.zaps, flushes;
 
+	svm->xe->drm.unplugged = true;
 	xe_svm_remove_device(svm->xe);
 	flushes = svm->gpu.nr_flushes;
 	KUNIT_EXPECT_TRUE(test, xe_vm_is_closed(svm->vm));
@@ -908,7 +909,28 @@ static void device_is_removed(struct kunit *test)
 	/* Neither page tables nor workqueues are there any more. */
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
 	KUNIT_EXPECT_FALSE(test, xsvm_collector_pending(test));
+	xsvm_close_vm(test);
+	svm->xe->drm.unplugged = false;
 	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, zaps);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, flushes);
+}
+
+/* The engines still run where a VM is closed before the removal comes to it. */
+static void closed_before_it_is_removed(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	unsigned int flushes;
+
+	map_and_bind(test, SVM_BASE, SZ_64K);
+	flushes = svm->gpu.nr_flushes;
+
+	svm->xe->drm.unplugged = true;
+	xsvm_close_vm(test);
+	KUNIT_EXPECT_GT(test, svm->gpu.nr_flushes, flushes);
+
+	flushes = svm->gpu.nr_flushes;
+	xe_svm_remove_device(svm->xe);
+	svm->xe->drm.unplugged = false;
 	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, flushes);
 }
 
@@ -1044,6 +1066,7 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(ranges_give_way_to_a_vma),
 	KUNIT_CASE(closed_vm),
 	KUNIT_CASE(device_is_removed),
+	KUNIT_CASE(closed_before_it_is_removed),
 	KUNIT_CASE(end_unmaps_what_is_left),
 	KUNIT_CASE(process_ends_first),
 	KUNIT_CASE(vm_without_faults),
