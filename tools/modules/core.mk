@@ -11,7 +11,18 @@ ccflags-y += -D__DISABLE_EXPORTS
 
 core-y := \
 	../drm_gpusvm.o \
+	../drm_gpusvm_evict.o \
+	../drm_gpusvm_fill.o \
+	../drm_gpusvm_find.o \
+	../drm_gpusvm_get.o \
+	../drm_gpusvm_invalidate.o \
+	../drm_gpusvm_map.o \
+	../drm_gpusvm_parts.o \
+	../drm_gpusvm_range.o \
+	../drm_gpusvm_request.o \
+	../drm_gpusvm_segments.o \
 	../drm_gpusvm_service.o \
+	../drm_gpusvm_walk.o \
 	../drm_pagemap.o \
 	../drm_pagemap_util.o
 

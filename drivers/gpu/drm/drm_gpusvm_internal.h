@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What the files of GPU SVM know of one another. A file uses those above it and none
+ * below it:
+ *
+ *	drm_gpusvm_range.c	windows of the address space, and the ranges in them
+ *	drm_gpusvm_map.c	mappings: DMA addresses for what a walk has found
+ *	drm_gpusvm_parts.c	mappings with holes: which segments there are
+ *	drm_gpusvm_invalidate.c	what the CPU takes away, in one pass or two
+ *	drm_gpusvm_walk.c	what the CPU has, and how it is faulted in
+ *	drm_gpusvm_segments.c	whether what a walk has found will do
+ *	drm_gpusvm_find.c	the range of a fault
+ *	drm_gpusvm_request.c	what a get is about, and whether it is served
+ *	drm_gpusvm_fill.c	getting where a part is mapped
+ *	drm_gpusvm_get.c	getting
+ *	drm_gpusvm_evict.c	where the memory of a range is, and moving it to RAM
+ *	drm_gpusvm.c		the GPU SVM itself, debugfs
+ *
+ * The life of a pages object, whose owner does one thing at a time:
+ *
+ *	state       told by                 becomes     by
+ *	unmapped    neither flag            mapped      a get of all pages
+ *	                                    with holes  a get of some pages
+ *	mapped      has_dma_mapping         with holes  who takes a part
+ *	                                    unmapped    who takes all
+ *	with holes  has_holes, nr_missing   mapped      a get that fills the last hole
+ *	                                    unmapped    who takes what is left
+ *
+ * The owner gets, and takes, with the notifier lock held for reading; an invalidation
+ * takes with the lock held for writing. What a first pass has taken is deferred in
+ * addition: deferred_by tells, and dma_addr, dpagemap and the IOVA space are the second
+ * pass's until it resets that, under finish_lock. Before, nothing can be got but what is
+ * mapped still.
+ */
+
+#ifndef __DRM_GPUSVM_INTERNAL_H__
+#define __DRM_GPUSVM_INTERNAL_H__
+
+#include <linux/hmm.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/lockdep.h>
+
+#include <drm/drm_gpusvm.h>
+#include <drm/drm_pagemap.h>
+
+static inline s64 elapsed_since(ktime_t begin)
+{
+	return ktime_to_ns(ktime_sub(ktime_get(), begin));
+}
+
+/**
+ * struct drm_gpusvm_hole - A run of segments that are not mapped
+ *
+ * @page: Index of its first page
+ * @npages: Number of pages
+ * @first: Index of its first segment
+ * @count: Number of segments
+ */
+struct drm_gpusvm_hole {
+	unsigned long page;
+	unsigned long npages;
+	unsigned int first;
+	unsigned int count;
+};
+
+/* Walks of up to this many pages have their buffer on the stack. */
+#define WALK_INLINE_PFNS	16
+
+/* What &drm_gpusvm_walk.wanted is if all pages are. */
+#define WALK_WANTS_ALL		ULONG_MAX
+
+/**
+ * enum drm_gpusvm_walk_mode - What a run of a walk does
+ *
+ * @WALK_LOOK: Takes pages as they are. Nearly all of the time that will do, and
+ *	       it costs much less than to have each page tested for a fault
+ * @WALK_TOUCH: Faults in the one page that is wanted, or the first that is missing.
+ *		That may well bring the others, if the CPU then maps a large folio
+ * @WALK_FAULT: Faults in whatever is missing
+ * @WALK_BRING: Faults in what is marked, and leaves what lies between where it is
+ * @WALK_EVICT: Moves to RAM what is marked, as far as that is possible
+ *
+ * The pages that are marked have HMM_PFN_REQ_FAULT instead of what was found.
+ */
+enum drm_gpusvm_walk_mode {
+	WALK_LOOK,
+	WALK_TOUCH,
+	WALK_FAULT,
+	WALK_BRING,
+	WALK_EVICT,
+};
+
+/**
+ * struct drm_gpusvm_walk - A lookup of CPU pages that can be repeated
+ *
+ * @gpusvm: The GPU SVM
+ * @hmm: The request, and after a run its result
+ * @window: The notifier of ours that @hmm uses, NULL if it is a driver's
+ * @buffer: The pages' numbers; @hmm.hmm_pfns is where those of @hmm begin
+ * @max_pages: Size of @buffer
+ * @npages: Number of pages that @hmm is about
+ * @needed: What each pfn has to have: HMM_PFN_VALID, HMM_PFN_WRITE
+ * @wanted: Index of the page that counts. The others are had if they can be
+ * @missing: Index of the pfn that the next WALK_TOUCH is for, or WALK_BRING begins at
+ * @come: Index of the first page behind those that came last
+ * @ticket: Invalidations of @window before the last run
+ * @deadline: When to give up, in jiffies
+ * @nr_segments: Segments of the result; 0: not counted yet
+ * @losses: Results that invalidations have made useless
+ * @renewals: How often @deadline began anew without progress
+ * @mode: What the next run does
+ * @touched: A page was faulted in already
+ * @faulted: Whatever is missing was faulted in already, as far as that was possible
+ * @bring_home: WALK_TOUCH moves a page from device memory to RAM
+ * @allow_mixed: The result may have device memory and RAM
+ * @trim: Only what is around @wanted is taken of the result
+ * @may_write: The result is to be writable if that costs nothing
+ * @has_devmem: Some of the pages found are device memory
+ * @writable: All of the pages found may be written to by the device
+ * @inline_pfns: The buffer of a small walk
+ */
+struct drm_gpusvm_walk {
+	struct drm_gpusvm *gpusvm;
+	struct hmm_range hmm;
+	struct drm_gpusvm_notifier *window;
+	unsigned long *buffer;
+	unsigned long max_pages;
+	unsigned long npages;
+	unsigned long needed;
+	unsigned long wanted;
+	unsigned long missing;
+	unsigned long come;
+	unsigned long ticket;
+	unsigned long deadline;
+	unsigned int nr_segments;
+	unsigned int losses;
+	unsigned int renewals;
+	enum drm_gpusvm_walk_mode mode;
+	bool touched;
+	bool faulted;
+	bool bring_home;
+	bool allow_mixed;
+	bool trim;
+	bool may_write;
+	bool has_devmem;
+	bool writable;
+	unsigned long inline_pfns[WALK_INLINE_PFNS];
+};
+
+/**
+ * struct drm_gpusvm_effort - What it takes to serve a request
+ *
+ * @deadline: When to give up, in jiffies
+ * @rounds: How often it began anew because an invalidation has made holes
+ * @segments: How many were mapped
+ * @trim: Some of the pages can't be had
+ */
+struct drm_gpusvm_effort {
+	unsigned long deadline;
+	unsigned int rounds;
+	unsigned int segments;
+	bool trim;
+};
+
+/* Each round means that an invalidation came between two steps of the last one. */
+#define EFFORT_MAX_ROUNDS	64
+
+/**
+ * struct drm_gpusvm_request - A request to map a piece of an mm
+ *
+ * @gpusvm: The GPU SVM
+ * @range: The range that the pages belong to, NULL for bare pages
+ * @pages: The pages objects, one for each device
+ * @count: Number of @pages
+ * @mm: The mm
+ * @notifier: The MMU interval notifier that covers the addresses
+ * @start: First address
+ * @end: Address behind the last one
+ * @wanted: Index of the page that counts, WALK_WANTS_ALL if all do
+ * @ctx: How to map
+ */
+struct drm_gpusvm_request {
+	struct drm_gpusvm *gpusvm;
+	struct drm_gpusvm_range *range;
+	struct drm_gpusvm_pages *pages;
+	unsigned int count;
+	struct mm_struct *mm;
+	struct mmu_interval_notifier *notifier;
+	unsigned long start;
+	unsigned long end;
+	unsigned long wanted;
+	const struct drm_gpusvm_ctx *ctx;
+};
+
+/* What a commit returns when it could not be done, and is no error. */
+enum {
+	COMMIT_NEEDS_ROOM = 1,
+	COMMIT_NEEDS_HOLES,
+	COMMIT_NEEDS_FILLING,
+};
+
+/* What all of them ask */
+
+static inline struct drm_gpusvm_range_flags
+range_flags(const struct drm_gpusvm_range *range)
+{
+	return (struct drm_gpusvm_range_flags) {
+		.__flags = READ_ONCE(range->flags.__flags),
+	};
+}
+
+/* Flags have one writer, since they are read without the lock as a whole. */
+static inline void pages_set_flags(struct drm_gpusvm_pages *pages,
+				   struct drm_gpusvm_pages_flags flags)
+{
+	WRITE_ONCE(pages->flags.__flags, flags.__flags);
+}
+
+static inline struct drm_gpusvm_pages_flags
+pages_flags(const struct drm_gpusvm_pages *pages)
+{
+	return (struct drm_gpusvm_pages_flags) {
+		.__flags = READ_ONCE(pages->flags.__flags),
+	};
+}
+
+/* Whether a second pass has something to unmap; it ends without the lock for writing. */
+static inline bool pages_deferred(const struct drm_gpusvm_pages *pages)
+{
+	/* Pairs with pages_end_deferral(). */
+	return smp_load_acquire(&pages->deferred_by);
+}
+
+/*
+ * Whether a segment is mapped. The order is for those who hold the notifier lock for
+ * reading, see addr_taken_to_hole().
+ */
+static inline bool addr_is_mapped(const struct drm_pagemap_addr *addr)
+{
+	return !addr->taken && !addr->hole;
+}
+
+/* How many segments a hole of so many pages takes. */
+static inline unsigned int hole_segments(unsigned long npages)
+{
+	return hweight_long(npages);
+}
+
+/* Where the walk has found something within a hole, and what that leaves of the hole. */
+static inline unsigned long hole_pages_before(const struct drm_gpusvm_walk *walk)
+{
+	return walk->hmm.hmm_pfns - walk->buffer;
+}
+
+static inline unsigned long hole_pages_behind(const struct drm_gpusvm_hole *hole,
+					      const struct drm_gpusvm_walk *walk)
+{
+	return hole->npages - walk->npages - hole_pages_before(walk);
+}
+
+/* drm_gpusvm_range.c */
+
+#ifdef CONFIG_LOCKDEP
+static inline void assert_driver_lock_held(struct drm_gpusvm *gpusvm)
+{
+	if (gpusvm->lock_dep_map)
+		lockdep_assert(lock_is_held_type(gpusvm->lock_dep_map, 0));
+}
+#else
+static inline void assert_driver_lock_held(struct drm_gpusvm *gpusvm)
+{
+}
+#endif
+
+void gpusvm_range_set_flags_locked(struct drm_gpusvm_range *range,
+				   struct drm_gpusvm_range_flags flags);
+struct drm_gpusvm_notifier *
+gpusvm_notifier_create(struct drm_gpusvm *gpusvm, unsigned long addr,
+		       const struct mmu_interval_notifier_ops *mmu_ops);
+void gpusvm_notifier_link_locked(struct drm_gpusvm_notifier *notifier);
+void gpusvm_notifier_put(struct drm_gpusvm_notifier *notifier);
+void gpusvm_notifier_retire(struct drm_gpusvm_notifier *notifier);
+struct drm_gpusvm_range *
+gpusvm_range_alloc(struct drm_gpusvm *gpusvm, unsigned long start, unsigned long size,
+		   bool migrate_devmem);
+void gpusvm_range_link_locked(struct drm_gpusvm_notifier *notifier,
+			      struct drm_gpusvm_range *range);
+
+/* drm_gpusvm_map.c */
+
+void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages);
+void gpusvm_pages_free_addrs(struct drm_gpusvm_pages *pages);
+bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n);
+int gpusvm_pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n);
+void gpusvm_pages_unmap_segments(struct drm_gpusvm_pages *pages,
+				 const struct drm_pagemap_addr *addrs, unsigned int n);
+void gpusvm_pages_unmap_addrs(struct drm_gpusvm_pages *pages);
+void gpusvm_pages_unmap_locked(struct drm_gpusvm *gpusvm,
+			       struct drm_gpusvm_pages *pages);
+void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
+				     struct drm_gpusvm_pages *pages);
+void gpusvm_pages_check_dpagemap(struct drm_gpusvm_pages *pages);
+int gpusvm_pages_map_locked(struct drm_gpusvm_pages *pages,
+			    const struct drm_gpusvm_walk *walk,
+			    const struct drm_gpusvm_ctx *ctx);
+int gpusvm_pages_map_hole_locked(struct drm_gpusvm_pages *pages,
+				 const struct drm_gpusvm_hole *hole,
+				 const struct drm_gpusvm_walk *walk,
+				 const struct drm_gpusvm_ctx *ctx,
+				 struct drm_pagemap_addr *addrs);
+
+/* drm_gpusvm_parts.c */
+
+unsigned int gpusvm_pages_seek(const struct drm_gpusvm_pages *pages,
+			       unsigned long page, unsigned long *first_page);
+bool gpusvm_pages_find_hole(struct drm_gpusvm_pages *pages, struct drm_gpusvm_hole *hole);
+bool gpusvm_pages_find_hole_at(const struct drm_gpusvm_pages *pages, unsigned long page,
+			       struct drm_gpusvm_hole *hole);
+bool gpusvm_pages_have_hole_locked(struct drm_gpusvm_pages *pages,
+				   struct drm_gpusvm_hole *hole);
+void gpusvm_pages_become_hole_locked(struct drm_gpusvm_pages *pages, unsigned long npages);
+void gpusvm_pages_begin_holes(struct drm_gpusvm_pages *pages);
+unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
+				unsigned long *end);
+unsigned int gpusvm_pages_count_filled(const struct drm_gpusvm_pages *pages,
+				       const struct drm_gpusvm_hole *hole,
+				       const struct drm_gpusvm_walk *walk);
+void gpusvm_pages_fill_hole_locked(struct drm_gpusvm_pages *pages,
+				   const struct drm_gpusvm_hole *hole,
+				   const struct drm_gpusvm_walk *walk,
+				   const struct drm_pagemap_addr *addrs);
+bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages);
+
+/* drm_gpusvm_invalidate.c */
+
+const struct mmu_interval_notifier_ops *
+gpusvm_notifier_mmu_ops(const struct drm_gpusvm *gpusvm);
+struct drm_gpusvm_notifier *gpusvm_to_window(struct mmu_interval_notifier *mni);
+void gpusvm_pages_settle(struct drm_gpusvm_pages *pages);
+void gpusvm_pages_unmap(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages);
+
+/* drm_gpusvm_walk.c */
+
+static inline unsigned long walk_timeout(void)
+{
+	return msecs_to_jiffies(HMM_RANGE_DEFAULT_TIMEOUT);
+}
+
+static inline unsigned long walk_new_deadline(void)
+{
+	return jiffies + walk_timeout();
+}
+
+static inline bool walk_timed_out(const struct drm_gpusvm_walk *walk)
+{
+	return time_after_eq(jiffies, walk->deadline);
+}
+
+static inline bool walk_is_all(const struct drm_gpusvm_walk *walk, unsigned long start,
+			       unsigned long end)
+{
+	return end - start == walk->npages << PAGE_SHIFT;
+}
+
+int gpusvm_walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
+		      struct mmu_interval_notifier *notifier,
+		      unsigned long start, unsigned long end,
+		      void *owner, unsigned long needed);
+void gpusvm_walk_end(struct drm_gpusvm_walk *walk);
+void gpusvm_walk_shrink(struct drm_gpusvm_walk *walk, unsigned long first,
+			unsigned long npages);
+int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm);
+void gpusvm_walk_renew(struct drm_gpusvm_walk *walk, unsigned long come);
+void gpusvm_walk_find_system(const struct drm_gpusvm_walk *walk, unsigned long index,
+			     unsigned long *start, unsigned long *end);
+bool gpusvm_walk_stale_locked(const struct drm_gpusvm_walk *walk);
+
+/* drm_gpusvm_segments.c */
+
+unsigned int gpusvm_walk_cpu_order(const struct drm_gpusvm_walk *walk,
+				   unsigned long index);
+int gpusvm_walk_use_locked(struct drm_gpusvm_walk *walk);
+
+/* drm_gpusvm_request.c */
+
+bool gpusvm_request_is_current(const struct drm_gpusvm_request *req);
+const struct drm_pagemap_addr *
+gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
+			     const struct drm_gpusvm_pages *pages);
+bool gpusvm_request_serves(const struct drm_gpusvm_request *req);
+bool gpusvm_request_refresh(const struct drm_gpusvm_request *req);
+bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req);
+bool gpusvm_request_look(const struct drm_gpusvm_request *req,
+			 struct drm_gpusvm_pages_flags *any);
+bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range);
+int gpusvm_request_make_room(const struct drm_gpusvm_request *req, unsigned int n);
+bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req);
+int gpusvm_request_walk_begin(const struct drm_gpusvm_request *req,
+			      const struct drm_gpusvm_effort *effort,
+			      struct drm_gpusvm_walk *walk,
+			      unsigned long start, unsigned long end);
+void gpusvm_request_walk_end(struct drm_gpusvm_effort *effort,
+			     struct drm_gpusvm_walk *walk, int err);
+
+/* drm_gpusvm_fill.c */
+
+int gpusvm_request_fill(const struct drm_gpusvm_request *req,
+			struct drm_gpusvm_effort *effort);
+
+#endif /* __DRM_GPUSVM_INTERNAL_H__ */

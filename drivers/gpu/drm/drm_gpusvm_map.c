@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/dma-mapping.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_print.h>
+
+#include "drm_gpusvm_internal.h"
+
+/*
+ * The mapping of a pages object
+ */
+
+/* SVM has CPU and device at the same memory at once: no bounces, no flushes. */
+#define DRM_GPUSVM_DMA_ATTRS	DMA_ATTR_REQUIRE_COHERENT
+
+void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+
+	flags.has_dma_mapping = false;
+	flags.has_devmem_pages = false;
+	flags.writable = false;
+	flags.has_holes = false;
+	pages_set_flags(pages, flags);
+}
+
+void gpusvm_pages_free_addrs(struct drm_gpusvm_pages *pages)
+{
+	if (pages->dma_addr != &pages->single_addr)
+		kvfree(pages->dma_addr);
+	pages->dma_addr = NULL;
+	pages->max_addrs = 0;
+}
+
+/*
+ * Room for @n entries, and not for many more: what was mapped by small pages
+ * and is now by a huge one gives its memory back.
+ */
+bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n)
+{
+	if (n == 1 && !pages->max_addrs) {
+		pages->dma_addr = &pages->single_addr;
+		pages->max_addrs = 1;
+	}
+
+	return n <= pages->max_addrs && pages->max_addrs / 4 < n;
+}
+
+int gpusvm_pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n)
+{
+	struct drm_pagemap_addr *addrs;
+
+	if (gpusvm_pages_have_room(pages, n))
+		return 0;
+
+	if (n == 1) {
+		gpusvm_pages_free_addrs(pages);
+		return 0;
+	}
+
+	addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT);
+	if (!addrs)
+		return -ENOMEM;
+
+	gpusvm_pages_free_addrs(pages);
+	pages->dma_addr = addrs;
+	pages->max_addrs = n;
+
+	return 0;
+}
+
+/* Whether a segment of system memory is in the IOVA space of the pages. */
+static bool addr_is_linked(struct drm_gpusvm_pages *pages,
+			   const struct drm_pagemap_addr *addr)
+{
+	return addr->addr - pages->state.addr < dma_iova_size(&pages->state);
+}
+
+/**
+ * struct drm_gpusvm_unmapper - Unmaps segments of a device
+ *
+ * @pages: What the segments belong to
+ * @dev: The device
+ * @unmap_system: System memory outside of the IOVA space has to be unmapped
+ * @start: First byte in the IOVA space that is to be unlinked
+ * @end: The byte behind the last; segments in a row are unlinked together
+ */
+struct drm_gpusvm_unmapper {
+	struct drm_gpusvm_pages *pages;
+	struct device *dev;
+	bool unmap_system;
+	size_t start;
+	size_t end;
+};
+
+static void unmap_begin(struct drm_gpusvm_unmapper *unmap,
+			struct drm_gpusvm_pages *pages)
+{
+	*unmap = (struct drm_gpusvm_unmapper) {
+		.pages = pages,
+		.dev = pages->drm->dev,
+		.unmap_system = dma_need_unmap(pages->drm->dev),
+	};
+}
+
+static void unmap_end(struct drm_gpusvm_unmapper *unmap)
+{
+	/* Only devices that are not coherent care for the direction. */
+	if (unmap->start < unmap->end)
+		dma_iova_unlink(unmap->dev, &unmap->pages->state, unmap->start,
+				unmap->end - unmap->start, DMA_BIDIRECTIONAL,
+				DRM_GPUSVM_DMA_ATTRS);
+}
+
+static void unmap_linked(struct drm_gpusvm_unmapper *unmap,
+			 const struct drm_pagemap_addr *addr)
+{
+	size_t offset = addr->addr - unmap->pages->state.addr;
+
+	if (offset != unmap->end) {
+		unmap_end(unmap);
+		unmap->start = offset;
+	}
+	unmap->end = offset + (PAGE_SIZE << addr->order);
+}
+
+static void unmap_addr(struct drm_gpusvm_unmapper *unmap,
+		       const struct drm_pagemap_addr *addr)
+{
+	struct drm_pagemap *dpagemap = unmap->pages->dpagemap;
+
+	if (addr->proto != DRM_INTERCONNECT_SYSTEM) {
+		if (dpagemap->ops->device_unmap)
+			dpagemap->ops->device_unmap(dpagemap, unmap->dev, addr);
+	} else if (addr_is_linked(unmap->pages, addr)) {
+		unmap_linked(unmap, addr);
+	} else if (unmap->unmap_system) {
+		dma_unmap_phys(unmap->dev, addr->addr, PAGE_SIZE << addr->order,
+			       addr->dir, DRM_GPUSVM_DMA_ATTRS);
+	}
+}
+
+/* Unmap @n segments but for holes. Where nothing has to be done, none is looked at. */
+void gpusvm_pages_unmap_segments(struct drm_gpusvm_pages *pages,
+				 const struct drm_pagemap_addr *addrs, unsigned int n)
+{
+	struct drm_gpusvm_unmapper unmap;
+	unsigned int i;
+
+	if (!dma_need_unmap(pages->drm->dev) && !pages->dpagemap)
+		return;
+
+	unmap_begin(&unmap, pages);
+	for (i = 0; i < n; i++)
+		if (!addrs[i].hole)
+			unmap_addr(&unmap, &addrs[i]);
+	unmap_end(&unmap);
+}
+
+static void pages_free_iova(struct drm_gpusvm_pages *pages)
+{
+	if (!dma_use_iova(&pages->state))
+		return;
+
+	dma_iova_free(pages->drm->dev, &pages->state);
+	pages->state = (struct dma_iova_state) {};
+	pages->state_offset = 0;
+}
+
+/* Release what is mapped, all or as far as mapping has come. */
+void gpusvm_pages_unmap_addrs(struct drm_gpusvm_pages *pages)
+{
+	gpusvm_pages_unmap_segments(pages, pages->dma_addr, pages->nr_addrs);
+	pages_free_iova(pages);
+	pages->nr_addrs = 0;
+	drm_pagemap_put(pages->dpagemap);
+	pages->dpagemap = NULL;
+}
+
+void gpusvm_pages_unmap_locked(struct drm_gpusvm *gpusvm,
+			       struct drm_gpusvm_pages *pages)
+{
+	lockdep_assert_held(&gpusvm->notifier_lock);
+
+	if (!drm_gpusvm_pages_mapped(pages))
+		return;
+
+	gpusvm_pages_clear_mapped(pages);
+	gpusvm_pages_unmap_addrs(pages);
+	atomic_long_inc(&gpusvm->stats.unmaps);
+}
+
+/* Whether there is system memory, or device memory, among what is mapped. */
+static bool pages_have_memory(const struct drm_gpusvm_pages *pages, bool system)
+{
+	unsigned int i;
+
+	for (i = 0; i < pages->nr_addrs; i++) {
+		const struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+
+		bool is_system = addr->proto == DRM_INTERCONNECT_SYSTEM;
+
+		if (!addr->hole && is_system == system)
+			return true;
+	}
+
+	return false;
+}
+
+/* Let go of the device memory if nothing of it is mapped any more. */
+void gpusvm_pages_check_dpagemap(struct drm_gpusvm_pages *pages)
+{
+	if (!pages->dpagemap || pages_have_memory(pages, false))
+		return;
+
+	drm_pagemap_put(pages->dpagemap);
+	pages->dpagemap = NULL;
+}
+
+/*
+ * What was taken is a hole from now on. Others who hold the notifier lock for reading
+ * look meanwhile: they must find one of the two, or they take the segment for mapped.
+ */
+static void addr_taken_to_hole(struct drm_pagemap_addr *addr)
+{
+	addr->hole = true;
+	barrier();	/* both are bits of one word, which CPUs see in order */
+	addr->taken = false;
+}
+
+/* What was taken can't be reached any more: unmap it. */
+void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
+				     struct drm_gpusvm_pages *pages)
+{
+	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	struct drm_gpusvm_unmapper unmap;
+	unsigned int i;
+
+	lockdep_assert_held(&gpusvm->notifier_lock);
+
+	unmap_begin(&unmap, pages);
+	for (i = pages->taken_first; i < pages->taken_end; i++) {
+		struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+
+		if (!addr->taken)
+			continue;
+		unmap_addr(&unmap, addr);
+		addr_taken_to_hole(addr);
+	}
+	unmap_end(&unmap);
+	pages->taken_first = 0;
+	pages->taken_end = 0;
+
+	gpusvm_pages_check_dpagemap(pages);
+	flags.has_devmem_pages = !!pages->dpagemap;
+	pages_set_flags(pages, flags);
+}
+
+static enum dma_data_direction walk_dir(const struct drm_gpusvm_walk *walk)
+{
+	return walk->writable ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
+}
+
+/*
+ * Ask for an IOVA space for all of the pages, whose first one is at @start. A segment
+ * alone has nothing to gain from it. The space is aligned to its size: begin in it
+ * where the virtual addresses do, and all that is aligned there is aligned here.
+ */
+static bool pages_use_iova(struct drm_gpusvm_pages *pages,
+			   const struct drm_gpusvm_walk *walk, unsigned long start)
+{
+	size_t size = walk->npages << PAGE_SHIFT;
+	size_t offset = start & (roundup_pow_of_two(size) - 1);
+
+	if (walk->nr_segments < 2 ||
+	    !dma_iova_try_alloc(pages->drm->dev, &pages->state, 0, size + offset))
+		return false;
+	pages->state_offset = offset;
+
+	return true;
+}
+
+/**
+ * struct drm_gpusvm_mapper - Maps the segments of a walk for one device
+ *
+ * @pages: What is being mapped
+ * @walk: Where the pages are
+ * @ctx: What may be mapped
+ * @addrs: Where the segments go to
+ * @nr_addrs: How many there are so far
+ * @dev: The device that maps
+ * @dir: What the device may do
+ * @offset: Where in the IOVA space the first page of @walk has its place
+ * @use_iova: System pages go to the IOVA space
+ * @may_ask_iova: An IOVA space is to be asked for at the first system page
+ * @has_system: Whether there was system memory so far
+ */
+struct drm_gpusvm_mapper {
+	struct drm_gpusvm_pages *pages;
+	const struct drm_gpusvm_walk *walk;
+	const struct drm_gpusvm_ctx *ctx;
+	struct drm_pagemap_addr *addrs;
+	unsigned int nr_addrs;
+	struct device *dev;
+	enum dma_data_direction dir;
+	size_t offset;
+	bool use_iova;
+	bool may_ask_iova;
+	bool has_system;
+};
+
+/*
+ * A mapping that is refused may need no more than memory for tables of an IOMMU. Who
+ * asks for a page and will ask again has to tell that from a page that isn't there.
+ */
+static int map_error(const struct drm_gpusvm_ctx *ctx)
+{
+	return ctx->partial ? -ENOMEM : -EFAULT;
+}
+
+static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
+		    unsigned int order)
+{
+	map->addrs[map->nr_addrs++] =
+		drm_pagemap_addr_encode(addr, DRM_INTERCONNECT_SYSTEM, order,
+					map->dir);
+}
+
+/* Each page has its place in the IOVA space, whatever is mapped before it. */
+static int map_system_iova(struct drm_gpusvm_mapper *map, phys_addr_t phys,
+			   unsigned long index, unsigned int order)
+{
+	struct dma_iova_state *state = &map->pages->state;
+	size_t offset = map->offset + (index << PAGE_SHIFT);
+	int err;
+
+	err = dma_iova_link(map->dev, state, phys, offset, PAGE_SIZE << order,
+			    map->dir, DRM_GPUSVM_DMA_ATTRS);
+	if (err)
+		return err;
+
+	map_add(map, state->addr + offset, order);
+
+	return 0;
+}
+
+static int map_system_plain(struct drm_gpusvm_mapper *map, phys_addr_t phys,
+			    unsigned int order)
+{
+	dma_addr_t addr = dma_map_phys(map->dev, phys, PAGE_SIZE << order,
+				       map->dir, DRM_GPUSVM_DMA_ATTRS);
+
+	if (dma_mapping_error(map->dev, addr))
+		return map_error(map->ctx);
+
+	map_add(map, addr, order);
+
+	return 0;
+}
+
+static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
+		      unsigned int order)
+{
+	phys_addr_t phys = hmm_pfn_to_phys(map->walk->hmm.hmm_pfns[index]);
+
+	/* The first system page decides, for itself and all behind it. */
+	if (map->may_ask_iova) {
+		map->may_ask_iova = false;
+		map->use_iova = pages_use_iova(map->pages, map->walk,
+					       map->walk->hmm.start);
+		map->offset = map->pages->state_offset;
+	}
+
+	return map->use_iova ? map_system_iova(map, phys, index, order) :
+			       map_system_plain(map, phys, order);
+}
+
+static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
+		      unsigned int order)
+{
+	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
+	struct drm_pagemap *dpagemap = drm_pagemap_page_to_dpagemap(page);
+	struct drm_gpusvm_pages *pages = map->pages;
+	struct drm_pagemap_addr addr;
+
+	/* A page whose device is going away: the next walk brings it to RAM. */
+	if (drm_WARN_ON(pages->drm, !dpagemap))
+		return -EAGAIN;
+
+	if (map->has_system && !map->ctx->allow_mixed)
+		return -EOPNOTSUPP;
+	if (pages->dpagemap && pages->dpagemap != dpagemap)
+		return -EOPNOTSUPP;
+
+	if (!pages->dpagemap)
+		pages->dpagemap = drm_pagemap_get(dpagemap);
+
+	addr = dpagemap->ops->device_map(dpagemap, map->dev, page, order,
+					 map->dir);
+	if (dma_mapping_error(map->dev, addr.addr))
+		return map_error(map->ctx);
+
+	map->addrs[map->nr_addrs++] = addr;
+
+	return 0;
+}
+
+/* Map a segment of a walk that has found device memory somewhere. */
+static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
+		   unsigned int order)
+{
+	struct page *page = hmm_pfn_to_page(map->walk->hmm.hmm_pfns[index]);
+
+	if (is_zone_device_page(page))
+		return map_devmem(map, index, order);
+
+	if (map->pages->dpagemap && !map->ctx->allow_mixed)
+		return -EOPNOTSUPP;
+
+	map->has_system = true;
+
+	return map->ctx->devmem_only ? -EFAULT : map_system(map, index, order);
+}
+
+/* Map whatever there is: device memory, an IOVA space, a mix. */
+static int map_segments(struct drm_gpusvm_mapper *map)
+{
+	const unsigned long *pfns = map->walk->hmm.hmm_pfns;
+	unsigned int order;
+	unsigned long i;
+	int err = 0;
+
+	for (i = 0; !err && i < map->walk->npages; i += 1UL << order) {
+		order = hmm_pfn_to_map_order(pfns[i]);
+		err = map_any(map, i, order);
+	}
+
+	if (!err && map->use_iova)
+		err = dma_iova_sync(map->dev, &map->pages->state, map->offset,
+				    map->walk->npages << PAGE_SHIFT);
+
+	return err;
+}
+
+static int map_segments_mixed(struct drm_gpusvm_pages *pages,
+			      const struct drm_gpusvm_walk *walk,
+			      const struct drm_gpusvm_ctx *ctx)
+{
+	struct drm_gpusvm_mapper map = {
+		.pages = pages,
+		.walk = walk,
+		.ctx = ctx,
+		.addrs = pages->dma_addr,
+		.dev = pages->drm->dev,
+		.dir = walk_dir(walk),
+		.offset = pages->state_offset,
+		.use_iova = dma_use_iova(&pages->state),
+		.may_ask_iova = walk->has_devmem,
+	};
+	int err = map_segments(&map);
+
+	pages->nr_addrs = map.nr_addrs;
+
+	return err;
+}
+
+/* What almost all mappings are: system memory, each segment for itself. */
+static int map_segments_plain(struct drm_gpusvm_pages *pages,
+			      const struct drm_gpusvm_walk *walk,
+			      const struct drm_gpusvm_ctx *ctx)
+{
+	struct drm_pagemap_addr *addr = pages->dma_addr;
+	enum dma_data_direction dir = walk_dir(walk);
+	const unsigned long *pfns = walk->hmm.hmm_pfns;
+	unsigned long i, npages = walk->npages;
+	struct device *dev = pages->drm->dev;
+	unsigned int order;
+
+	for (i = 0; i < npages; i += 1UL << order) {
+		dma_addr_t dma;
+
+		order = hmm_pfn_to_map_order(pfns[i]);
+		dma = dma_map_phys(dev, hmm_pfn_to_phys(pfns[i]),
+				   PAGE_SIZE << order, dir, DRM_GPUSVM_DMA_ATTRS);
+		if (dma_mapping_error(dev, dma))
+			break;
+		*addr++ = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM,
+						  order, dir);
+	}
+	pages->nr_addrs = addr - pages->dma_addr;
+
+	return i < npages ? map_error(ctx) : 0;
+}
+
+/*
+ * Whoever unmaps everything after drm_dev_unplug() takes the notifier lock for it, and
+ * nothing is mapped behind their back.
+ */
+static int pages_check_device(const struct drm_gpusvm_pages *pages)
+{
+	return drm_dev_is_unplugged(pages->drm) ? -ENODEV : 0;
+}
+
+/*
+ * Map the pages of a walk. They are not marked as mapped yet, so that those of
+ * other devices can be mapped, too, before the request is known to succeed.
+ */
+int gpusvm_pages_map_locked(struct drm_gpusvm_pages *pages,
+			    const struct drm_gpusvm_walk *walk,
+			    const struct drm_gpusvm_ctx *ctx)
+{
+	int err;
+
+	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	if (ctx->devmem_only && !walk->has_devmem)
+		return -EFAULT;
+
+	err = pages_check_device(pages);
+	if (err)
+		return err;
+
+	if (walk->has_devmem || pages_use_iova(pages, walk, walk->hmm.start))
+		err = map_segments_mixed(pages, walk, ctx);
+	else
+		err = map_segments_plain(pages, walk, ctx);
+	if (err)
+		gpusvm_pages_unmap_addrs(pages);
+
+	return err;
+}
+
+/* Map what the walk has found where the hole is. The hole stays until it is filled. */
+int gpusvm_pages_map_hole_locked(struct drm_gpusvm_pages *pages,
+				 const struct drm_gpusvm_hole *hole,
+				 const struct drm_gpusvm_walk *walk,
+				 const struct drm_gpusvm_ctx *ctx,
+				 struct drm_pagemap_addr *addrs)
+{
+	unsigned long page = hole->page + hole_pages_before(walk);
+	struct drm_gpusvm_mapper map = {
+		.pages = pages,
+		.walk = walk,
+		.ctx = ctx,
+		.addrs = addrs,
+		.dev = pages->drm->dev,
+		.dir = walk_dir(walk),
+		.offset = pages->state_offset + (page << PAGE_SHIFT),
+		.use_iova = dma_use_iova(&pages->state),
+		.has_system = walk->has_devmem && !ctx->allow_mixed &&
+			      pages_have_memory(pages, true),
+	};
+	int err;
+
+	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	err = pages_check_device(pages);
+	if (err)
+		return err;
+
+	err = map_segments(&map);
+	if (err) {
+		gpusvm_pages_unmap_segments(pages, addrs, map.nr_addrs);
+		gpusvm_pages_check_dpagemap(pages);
+	}
+
+	return err;
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+#include <linux/mmu_notifier.h>
+
+#include "drm_gpusvm_internal.h"
+
+/*
+ * A request to map a piece of an mm for some devices
+ */
+
+/* The flags of pages that can be used the way @ctx says. */
+static u16 flags_needed(const struct drm_gpusvm_ctx *ctx)
+{
+	const struct drm_gpusvm_pages_flags flags = {
+		.has_dma_mapping = true,
+		.writable = !ctx->read_only,
+	};
+
+	return flags.__flags;
+}
+
+static bool pages_serve(const struct drm_gpusvm_pages *pages, u16 needed)
+{
+	return (READ_ONCE(pages->flags.__flags) & needed) == needed;
+}
+
+/*
+ * Whether the pages serve the request and no invalidation has come since they
+ * were known to. Needs no lock: the answer is as good as one given a moment ago
+ * under it, and the driver checks before it commits.
+ */
+bool gpusvm_request_is_current(const struct drm_gpusvm_request *req)
+{
+	unsigned long seq = READ_ONCE(req->notifier->invalidate_seq);
+	u16 needed = flags_needed(req->ctx);
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (!pages_serve(&req->pages[i], needed) ||
+		    READ_ONCE(req->pages[i].notifier_seq) != seq)
+			return false;
+
+	return i > 0;
+}
+
+/* The segment of the page that is wanted, if it is mapped; else NULL. */
+const struct drm_pagemap_addr *
+gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
+			     const struct drm_gpusvm_pages *pages)
+{
+	const struct drm_pagemap_addr *addr;
+	unsigned long first;
+
+	if (req->wanted == WALK_WANTS_ALL || !drm_gpusvm_pages_mapped(pages))
+		return NULL;
+
+	addr = &pages->dma_addr[gpusvm_pages_seek(pages, req->wanted, &first)];
+
+	return addr_is_mapped(addr) ? addr : NULL;
+}
+
+static bool pages_serve_locked(const struct drm_gpusvm_request *req,
+			       const struct drm_gpusvm_pages *pages, u16 needed)
+{
+	const struct drm_pagemap_addr *addr;
+
+	if (pages_serve(pages, needed))
+		return true;
+
+	addr = gpusvm_request_wanted_locked(req, pages);
+
+	return addr && (req->ctx->read_only || drm_pagemap_addr_writable(addr));
+}
+
+static bool request_serves_locked(const struct drm_gpusvm_request *req)
+{
+	u16 needed = flags_needed(req->ctx);
+	unsigned int i;
+
+	lockdep_assert_held(&req->gpusvm->notifier_lock);
+
+	for (i = 0; i < req->count; i++)
+		if (!pages_serve_locked(req, &req->pages[i], needed))
+			return false;
+
+	return true;
+}
+
+/* If all pages are wanted, flags tell, and need no lock. */
+bool gpusvm_request_serves(const struct drm_gpusvm_request *req)
+{
+	u16 needed = flags_needed(req->ctx);
+	bool serves = true;
+	unsigned int i;
+
+	if (req->wanted == WALK_WANTS_ALL) {
+		for (i = 0; serves && i < req->count; i++)
+			serves = pages_serve(&req->pages[i], needed);
+		return serves;
+	}
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	serves = request_serves_locked(req);
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return serves;
+}
+
+/* Whether the pages still serve after invalidations, which hit others then. */
+bool gpusvm_request_refresh(const struct drm_gpusvm_request *req)
+{
+	unsigned long seq;
+	unsigned int i;
+	bool serves;
+
+	if (!gpusvm_request_serves(req))
+		return false;
+
+	/* Waits for an invalidation that has not got to the pages yet. */
+	seq = mmu_interval_read_begin(req->notifier);
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	serves = request_serves_locked(req);
+	for (i = 0; serves && i < req->count; i++)
+		req->pages[i].notifier_seq = seq;
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return serves;
+}
+
+/* Whether what is mapped for reading is in the way of a write. */
+static bool pages_refuse_locked(const struct drm_gpusvm_request *req,
+				const struct drm_gpusvm_pages *pages)
+{
+	const struct drm_pagemap_addr *addr;
+
+	if (!drm_gpusvm_pages_mapped(pages) || pages->flags.writable)
+		return false;
+
+	if (req->wanted == WALK_WANTS_ALL)
+		return !gpusvm_pages_all_writable(pages);
+
+	addr = gpusvm_request_wanted_locked(req, pages);
+
+	return addr && !drm_pagemap_addr_writable(addr);
+}
+
+bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req)
+{
+	bool refused = false;
+	unsigned int i;
+
+	if (req->ctx->read_only)
+		return false;
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	for (i = 0; !refused && i < req->count; i++)
+		refused = pages_refuse_locked(req, &req->pages[i]);
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return refused;
+}
+
+/*
+ * Look at all pages before anything is done.
+ *
+ * Return: true if each has a device; @any gets the flags that any of them has.
+ */
+bool gpusvm_request_look(const struct drm_gpusvm_request *req,
+			 struct drm_gpusvm_pages_flags *any)
+{
+	unsigned int i;
+	u16 flags = 0;
+
+	for (i = 0; i < req->count; i++) {
+		if (!req->pages[i].drm)
+			return false;
+		flags |= READ_ONCE(req->pages[i].flags.__flags);
+	}
+	any->__flags = flags;
+
+	return i > 0;
+}
+
+/* Nothing to map, whoever asks: it went away on the CPU side. */
+bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range)
+{
+	struct drm_gpusvm_range_flags flags;
+
+	if (!range)
+		return false;
+
+	flags = range_flags(range);
+
+	return flags.unmapped || flags.removed;
+}
+
+int gpusvm_request_make_room(const struct drm_gpusvm_request *req, unsigned int n)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < req->count; i++) {
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+		bool mapped;
+
+		drm_gpusvm_notifier_lock(req->gpusvm);
+		mapped = drm_gpusvm_pages_mapped(pages);
+		drm_gpusvm_notifier_unlock(req->gpusvm);
+		if (mapped)
+			continue;
+
+		/* An invalidation may have taken them a moment ago. */
+		gpusvm_pages_settle(pages);
+		err = gpusvm_pages_make_room(pages, n);
+	}
+
+	return err;
+}
+
+/* Whether the CPU has unmapped the memory. */
+bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (req->pages[i].flags.unmapped)
+			return true;
+
+	return gpusvm_range_is_gone(req->range);
+}
+
+int gpusvm_request_walk_begin(const struct drm_gpusvm_request *req,
+			      const struct drm_gpusvm_effort *effort,
+			      struct drm_gpusvm_walk *walk,
+			      unsigned long start, unsigned long end)
+{
+	unsigned long needed = HMM_PFN_VALID;
+	int err;
+
+	if (!req->ctx->read_only)
+		needed |= HMM_PFN_WRITE;
+	err = gpusvm_walk_begin(walk, req->gpusvm, req->notifier, start, end,
+				req->ctx->device_private_page_owner, needed);
+	walk->deadline = effort->deadline;
+	walk->may_write = req->ctx->may_write;
+	walk->allow_mixed = req->ctx->allow_mixed;
+	walk->trim = effort->trim;
+	if (req->wanted != WALK_WANTS_ALL) {
+		walk->wanted = req->wanted - ((start - req->start) >> PAGE_SHIFT);
+		if (req->ctx->alone)
+			gpusvm_walk_shrink(walk, walk->wanted, 1);
+	}
+
+	return err;
+}
+
+/* What a walk has found out is good for the next one. */
+void gpusvm_request_walk_end(struct drm_gpusvm_effort *effort,
+			     struct drm_gpusvm_walk *walk, int err)
+{
+	effort->deadline = walk->deadline;
+	effort->trim = walk->trim || walk->npages < walk->max_pages;
+	if (!err)
+		effort->segments += walk->nr_segments;
+	gpusvm_walk_end(walk);
+}
