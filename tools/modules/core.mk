@@ -24,6 +24,12 @@ core-y := \
 	../drm_gpusvm_service.o \
 	../drm_gpusvm_walk.o \
 	../drm_pagemap.o \
+	../drm_pagemap_alloc.o \
+	../drm_pagemap_copy.o \
+	../drm_pagemap_evict.o \
+	../drm_pagemap_fault.o \
+	../drm_pagemap_migrate.o \
+	../drm_pagemap_populate.o \
 	../drm_pagemap_util.o
 
 CFLAGS_../drm_pagemap.o := -DMODULES_CORE
