@@ -1241,25 +1241,36 @@ SVM_TEST(walk, second_life_of_pages)
 
 #define CGROUP "/sys/fs/cgroup/svm_walkers"
 
+static bool make_cgroup(void)
+{
+	svm_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+	return (!mkdir(CGROUP, 0755) || errno == EEXIST) &&
+	       !access(CGROUP "/memory.current", R_OK);
+}
+
+/* What a child makes from here on is the group's */
+static int enter_cgroup(struct svm *svm)
+{
+	if (!svm_write_file(CGROUP "/cgroup.procs", "0"))
+		return -errno;
+	svm_close(svm);
+	return svm_open_set(svm, TEST_SET, 1);
+}
+
 /* Whoever pays for memory pays for it where it is, and once */
 SVM_TEST(walk, memory_cgroup)
 {
 	long empty, full, moved, back;
 	pid_t pid;
 
-	svm_write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	if ((mkdir(CGROUP, 0755) && errno != EEXIST) ||
-	    access(CGROUP "/memory.current", R_OK))
+	if (!make_cgroup())
 		SKIP(return, "needs cgroup2 with memory");
 	pid = fork();
 	if (!pid) {
 		char *mem;
 
-		if (!svm_write_file(CGROUP "/cgroup.procs", "0"))
-			_exit(1);
-		svm_close(&self->svm);
-		if (svm_open_set(&self->svm, TEST_SET, 1))
-			_exit(2);
+		if (enter_cgroup(&self->svm))
+			_exit(100);
 		mem = map_len(_metadata, LEN, variant->huge);
 		empty = proc_number(CGROUP "/memory.current");
 		svm_pattern_fill(mem, LEN, 1);
@@ -1277,6 +1288,41 @@ SVM_TEST(walk, memory_cgroup)
 		      (labs(back - full) > (long)LEN / 2) << 2 |
 		      (proc_number(CGROUP "/memory.current") - empty >
 		       (long)LEN / 2) << 3);
+	}
+	EXPECT_TRUE(child_is_content(pid));
+	WAIT_FOR(!rmdir(CGROUP) || errno == ENOENT);
+}
+
+/*
+ * The first pages of a group are some that a device makes of nothing. What becomes of
+ * them in RAM is unmapped in part, and so is what comes later. Huge pages are on the
+ * kernel's lists then, which it complains about if they are not the group's
+ */
+SVM_TEST(walk, first_pages_of_a_memory_cgroup)
+{
+	pid_t pid;
+
+	if (!make_cgroup())
+		SKIP(return, "needs cgroup2 with memory");
+	pid = fork();
+	if (!pid) {
+		char *mem, *later;
+
+		if (enter_cgroup(&self->svm))
+			_exit(100);
+		mem = map_len(_metadata, LEN, variant->huge);
+		later = map_len(_metadata, LEN, variant->huge);
+		if (svm_prefetch(&self->svm, mem, LEN, self->place, NULL) ||
+		    svm_prefetch(&self->svm, mem, LEN, RAM, NULL) || *mem)
+			_exit(1);
+		for (size_t i = 0; i < LEN; i += SVM_PMD_SIZE)
+			munmap(mem + i, self->page);
+		memset(later, 1, LEN);
+		for (size_t i = 0; i < LEN; i += SVM_PMD_SIZE)
+			munmap(later + i, self->page);
+		munmap(mem, LEN);
+		munmap(later, LEN);
+		_exit(0);
 	}
 	EXPECT_TRUE(child_is_content(pid));
 	WAIT_FOR(!rmdir(CGROUP) || errno == ENOENT);
