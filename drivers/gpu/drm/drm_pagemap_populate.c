@@ -458,11 +458,16 @@ static unsigned long chunk_end(struct vm_area_struct *vma, unsigned long addr,
 	return min3(ALIGN(addr + 1, CHUNK_SIZE), vma->vm_end, end);
 }
 
-/* Populate the first chunk of [@start, @end) and say where it begins and ends. */
+/*
+ * Populate the first chunk of [@start, @end) and say where it begins and ends. If it has
+ * nothing to be copied, the one before has nothing to wait for, while others wait for it.
+ */
 static int populate_step(struct drm_pagemap_populate *p, unsigned long *start,
 			 unsigned long end, unsigned long *next)
 {
 	struct vm_area_struct *vma = find_vma_intersection(p->mm, *start, end);
+	struct drm_pagemap_migration *busy = p->busy;
+	int err;
 
 	if (!vma) {
 		*next = end;
@@ -472,7 +477,11 @@ static int populate_step(struct drm_pagemap_populate *p, unsigned long *start,
 	*start = max(*start, vma->vm_start);
 	*next = chunk_end(vma, *start, end);
 
-	return populate_chunk(p, vma, *start, *next, TO_DEVMEM_FLAGS);
+	err = populate_chunk(p, vma, *start, *next, TO_DEVMEM_FLAGS);
+	if (!err && p->busy == busy)
+		err = populate_drain(p);
+
+	return err;
 }
 
 static int populate_all_locked(struct drm_pagemap_populate *p, unsigned long start,

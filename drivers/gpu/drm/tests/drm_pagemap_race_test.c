@@ -696,6 +696,51 @@ static void page_table_goes_during_a_split(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm_read(test, SVM_BASE), 1);
 }
 
+/**
+ * struct bystander - Sees how far others have come when a chunk is collected
+ *
+ * @notifier: Watches the chunk
+ * @moved: Pages that have moved to the device
+ */
+struct bystander {
+	struct mmu_interval_notifier notifier;
+	s64 moved;
+};
+
+static bool look_at_others(struct mmu_interval_notifier *notifier,
+			   const struct mmu_notifier_range *range, unsigned long seq)
+{
+	struct bystander *bystander = container_of(notifier, struct bystander, notifier);
+
+	bystander->moved = vram_stat(&vrams[0], DRM_PAGEMAP_STAT_TO_DEVMEM);
+
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops bystander_ops = {
+	.invalidate = look_at_others,
+};
+
+/* The CPU gets back what was copied when nothing else has to be, not at the end. */
+static void chunk_does_not_wait_for_what_stays(struct kunit *test)
+{
+	const unsigned long last = SVM_BASE + 3 * SZ_2M;
+	struct bystander bystander = {};
+
+	svm_map(test, SVM_BASE, 4 * SZ_2M, RW);
+	svm_advise(test, SVM_BASE, 4 * SZ_2M, MADV_NOHUGEPAGE);
+	vram_fill(test, SVM_BASE, 4 * SZ_2M);
+	KUNIT_ASSERT_EQ(test, vram_populate(test, &vrams[0], SVM_BASE + SZ_2M, 3 * SZ_2M), 0);
+
+	KUNIT_ASSERT_EQ(test, mmu_interval_notifier_insert(&bystander.notifier, current->mm,
+							   last, SZ_2M, &bystander_ops), 0);
+	KUNIT_EXPECT_EQ(test, vram_populate(test, &vrams[0], SVM_BASE, 4 * SZ_2M), 0);
+	mmu_interval_notifier_remove(&bystander.notifier);
+	KUNIT_EXPECT_EQ(test, bystander.moved, NPAGES(4 * SZ_2M));
+	vram_expect_in(test, &vrams[0], SVM_BASE, 4 * SZ_2M);
+	vram_expect(test, SVM_BASE, 4 * SZ_2M);
+}
+
 static struct kunit_case drm_pagemap_race_cases[] = {
 	KUNIT_CASE_PARAM(contents_survive, race_gen_params),
 	KUNIT_CASE(exit_meets_migration),
@@ -703,6 +748,7 @@ static struct kunit_case drm_pagemap_race_cases[] = {
 	KUNIT_CASE(waiting_for_memory_lets_the_device_go),
 	KUNIT_CASE(waiting_with_memory_lets_it_go),
 	KUNIT_CASE(page_table_goes_during_a_split),
+	KUNIT_CASE(chunk_does_not_wait_for_what_stays),
 	{}
 };
 
