@@ -168,7 +168,8 @@ struct drm_pagemap_ops {
 	 * &drm_pagemap_devmem_ops.devmem_release. Called inside
 	 * drm_dev_enter().
 	 *
-	 * Return: the allocation, ERR_PTR(-EBUSY) as said, ERR_PTR(-ENOSPC)
+	 * Return: the allocation, of no more than @size whatever the
+	 * granularity of the device; ERR_PTR(-EBUSY) as said, ERR_PTR(-ENOSPC)
 	 * where nothing can be evicted, or another error.
 	 */
 	struct drm_pagemap_devmem *(*devmem_alloc)(struct drm_pagemap *dpagemap,

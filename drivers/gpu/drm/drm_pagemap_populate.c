@@ -235,13 +235,20 @@ populate_devmem_alloc(struct drm_pagemap_populate *p, size_t size, bool may_wait
 {
 	struct drm_pagemap *dpagemap = p->dpagemap;
 	struct drm_pagemap_devmem *devmem;
+	int err;
 
 	devmem = dpagemap->ops->devmem_alloc(dpagemap, p->mm, size, may_wait);
 	trace_drm_pagemap_alloc(dpagemap, size, may_wait,
 				PTR_ERR_OR_ZERO(devmem));
-	if (!IS_ERR(devmem) && !devmem_ops_complete(devmem)) {
+	if (IS_ERR(devmem))
+		return devmem;
+
+	err = devmem_ops_complete(devmem) ? 0 : -EOPNOTSUPP;
+	if (!err && devmem->size > size)
+		err = -EINVAL;
+	if (err) {
 		pagemap_zdd_put(&devmem->zdd);
-		return ERR_PTR(-EOPNOTSUPP);
+		return ERR_PTR(err);
 	}
 
 	return devmem;
@@ -616,8 +623,8 @@ static int populate_run(struct drm_pagemap *dpagemap, struct mm_struct *mm,
  * -EBUSY if some pages had to be left; -ENOENT if there is nothing but a hole;
  * -EINVAL for a bad interval; -ENODEV once the device is gone; -ENOSPC if the
  * device memory is full and stays so; -EFAULT if the process has gone; -EINTR if
- * the caller was killed; -EOPNOTSUPP if the provider lacks an op; -ENOMEM; or an
- * error of a copy.
+ * the caller was killed; -EOPNOTSUPP if the provider lacks an op; -EINVAL as well if it
+ * has allocated more than it was asked for; -ENOMEM; or an error of a copy.
  */
 int drm_pagemap_populate_range(struct drm_pagemap *dpagemap,
 			       unsigned long start, unsigned long end,

@@ -463,6 +463,23 @@ static void device_is_full(struct kunit *test)
 	vrams[0].rules.alloc = no_space;
 }
 
+/* Pages come in 64K, and nobody looks at how many were asked for. */
+static struct drm_pagemap_devmem *alloc_too_much(struct drm_pagemap *dpagemap,
+						 struct mm_struct *mm, size_t size,
+						 bool may_wait)
+{
+	struct vram_bo *bo = vram_bo_create(dpagemap, mm, ALIGN(size + 1, SZ_64K));
+
+	return IS_ERR(bo) ? ERR_CAST(bo) : &bo->devmem;
+}
+
+static void device_is_generous(struct kunit *test)
+{
+	static const struct drm_pagemap_ops generous = { .devmem_alloc = alloc_too_much };
+
+	vrams[0].dpagemap->ops = &generous;
+}
+
 static void nothing_implemented(struct kunit *test)
 {
 	static const struct drm_pagemap_ops nothing = {};
@@ -478,6 +495,7 @@ static const struct refusal populate_refusals[] = {
 	{ "no VMA", SVM_BASE + SZ_1M, SZ_64K, 0, -ENOENT },
 	{ "a file", SVM_BASE + SZ_64K, SZ_64K, 0, -EBUSY },
 	{ "no op", SVM_BASE, SZ_64K, 0, -EOPNOTSUPP, nothing_implemented },
+	{ "too much", SVM_BASE, SZ_64K, 0, -EINVAL, device_is_generous },
 	{ "no copy to devmem", SVM_BASE, SZ_64K, 0, -EOPNOTSUPP, no_way_in },
 	{ "no memory", SVM_BASE, SZ_64K, 0, -ENOMEM, alloc_fails },
 	{ "no space", SVM_BASE, SZ_64K, 0, -ENOSPC, device_is_full },
