@@ -129,26 +129,31 @@ static int evict_start(struct drm_pagemap_migration *m,
 	return err;
 }
 
-/* A folio of the allocation that somebody has locked, with a reference, or NULL. */
-static struct folio *evict_locked_folio(struct drm_pagemap_migration *m,
-					struct drm_pagemap_devmem *devmem)
+/*
+ * The first page of a folio of the allocation that somebody has locked, or NULL. There is
+ * no reference on it: who has locked it can't move it as long as others have one.
+ */
+static struct page *evict_locked_page(struct drm_pagemap_migration *m,
+				      struct drm_pagemap_devmem *devmem)
 {
 	unsigned long npages = devmem->size >> PAGE_SHIFT, i;
 	struct devmem_pfns pfns = {};
+	struct page *page = NULL;
 	struct folio *folio;
 
 	if (pagemap_devmem_list_pfns(devmem, m->mv.src, &pfns))
 		return NULL;
 
-	for (i = 0; i < npages; i++) {
+	for (i = 0; !page && i < npages; i++) {
 		folio = evict_folio(&pfns, i);
-		if (folio && folio_test_locked(folio))
-			return folio;
-		if (folio)
-			folio_put(folio);
+		if (!folio)
+			continue;
+		if (folio_test_locked(folio))
+			page = folio_page(folio, 0);
+		folio_put(folio);
 	}
 
-	return NULL;
+	return page;
 }
 
 /*
@@ -158,20 +163,18 @@ static struct folio *evict_locked_folio(struct drm_pagemap_migration *m,
 static int evict_wait(struct drm_pagemap_migration *m, struct drm_pagemap_devmem *devmem,
 		      bool late)
 {
-	struct folio *folio = evict_locked_folio(m, devmem);
-	int err;
+	const struct page *page = evict_locked_page(m, devmem);
+	long left;
 
-	if (folio) {
-		err = folio_wait_locked_killable(folio);
-		folio_put(folio);
-		return err ? -EINTR : 0;
-	}
-	if (late)
+	if (!page && late)
 		return -EBUSY;
 
-	return wait_for_completion_killable_timeout(&devmem->detached,
-						    EVICT_PATIENCE / EVICT_ROUNDS + 1) < 0 ?
-	       -EINTR : 0;
+	do {
+		left = wait_for_completion_killable_timeout(&devmem->detached,
+							    EVICT_PATIENCE / EVICT_ROUNDS + 1);
+	} while (!left && page && !completion_done(&devmem->detached) && PageLocked(page));
+
+	return left < 0 ? -EINTR : 0;
 }
 
 /*
@@ -196,6 +199,9 @@ static int evict_rest(struct drm_pagemap_migration *m, struct drm_pagemap_devmem
 			err = err ?: wait_err;
 			break;
 		}
+		/* The pages may be another allocation's by now. */
+		if (completion_done(&devmem->detached))
+			return 0;
 
 		err = evict_start(m, devmem, small);
 		if (!err)

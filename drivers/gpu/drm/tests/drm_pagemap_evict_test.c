@@ -358,9 +358,14 @@ static void eviction_waits_for_a_cpu_fault(struct kunit *test)
 	evictor = svm_run(test, evict_task, 0, bo);
 	/* What the CPU has not taken goes meanwhile. */
 	KUNIT_EXPECT_TRUE(test, svm_wait_until(vram_stat(&vrams[0], DRM_PAGEMAP_STAT_EVICTED)));
+	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(evictor));
 	KUNIT_EXPECT_FALSE(test, svm_done(evictor));
 	complete_all(&gate.open);
 	KUNIT_EXPECT_EQ(test, svm_join(reader), 0);
+	/* Nor does it keep the CPU from what that has copied. */
+	KUNIT_EXPECT_EQ(test, vram_stat(&vrams[0], DRM_PAGEMAP_STAT_CPU_FAULTS), 1);
+	KUNIT_EXPECT_EQ(test, vram_stat(&vrams[0], DRM_PAGEMAP_STAT_TO_RAM),
+			DRM_PAGEMAP_FAULT_WINDOW >> PAGE_SHIFT);
 	err = svm_join(evictor);
 	/* It doesn't wait for ever for a reader that is slow. */
 	if (err == -EBUSY)
