@@ -102,6 +102,8 @@ enum drm_gpusvm_walk_mode {
  * @npages: Number of pages that @hmm is about
  * @needed: What each pfn has to have: HMM_PFN_VALID, HMM_PFN_WRITE
  * @wanted: Index of the page that counts. The others are had if they can be
+ * @system_start: First address around @wanted from which WALK_FAULT may fault
+ * @system_end: Address behind the last one
  * @missing: Index of the pfn that the next WALK_TOUCH is for, or WALK_BRING begins at
  * @come: Index of the first page behind those that came last
  * @ticket: Invalidations of @window before the last run
@@ -129,6 +131,8 @@ struct drm_gpusvm_walk {
 	unsigned long npages;
 	unsigned long needed;
 	unsigned long wanted;
+	unsigned long system_start;
+	unsigned long system_end;
 	unsigned long missing;
 	unsigned long come;
 	unsigned long ticket;
@@ -372,8 +376,6 @@ void gpusvm_walk_shrink(struct drm_gpusvm_walk *walk, unsigned long first,
 			unsigned long npages);
 int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm);
 void gpusvm_walk_renew(struct drm_gpusvm_walk *walk, unsigned long come);
-void gpusvm_walk_find_system(const struct drm_gpusvm_walk *walk, unsigned long index,
-			     unsigned long *start, unsigned long *end);
 bool gpusvm_walk_stale_locked(const struct drm_gpusvm_walk *walk);
 
 /* drm_gpusvm_segments.c */

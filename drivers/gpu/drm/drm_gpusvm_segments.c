@@ -142,6 +142,31 @@ static void walk_touch_next(struct drm_gpusvm_walk *walk, unsigned long index,
 	walk->bring_home = bring_home;
 }
 
+static bool walk_sees_devmem(const struct drm_gpusvm_walk *walk, unsigned long index)
+{
+	unsigned long pfn = walk->hmm.hmm_pfns[index];
+
+	return (pfn & HMM_PFN_VALID) && is_device_private_page(hmm_pfn_to_page(pfn));
+}
+
+/*
+ * The pages around one that have no device memory between them. HMM faults all that
+ * follow a missing page, and a fault brings device memory to RAM. Only under the notifier
+ * lock, with a result that is not stale, are there pages to be looked at.
+ */
+static void walk_find_system(const struct drm_gpusvm_walk *walk, unsigned long index,
+			     unsigned long *start, unsigned long *end)
+{
+	unsigned long first = index, last = index + 1;
+
+	while (first && !walk_sees_devmem(walk, first - 1))
+		first--;
+	while (last < walk->npages && !walk_sees_devmem(walk, last))
+		last++;
+	*start = walk->hmm.start + (first << PAGE_SHIFT);
+	*end = walk->hmm.start + (last << PAGE_SHIFT);
+}
+
 /* A neighbour of the page that is wanted: bring it if it can be brought easily. */
 static void walk_do_without(struct drm_gpusvm_walk *walk, unsigned long index)
 {
@@ -151,6 +176,8 @@ static void walk_do_without(struct drm_gpusvm_walk *walk, unsigned long index)
 		walk->mode = WALK_LOOK;
 	} else {
 		walk->mode = WALK_FAULT;
+		walk_find_system(walk, walk->wanted, &walk->system_start,
+				 &walk->system_end);
 	}
 }
 
@@ -173,7 +200,7 @@ static bool walk_may_fault_all(const struct drm_gpusvm_walk *walk)
 	if (!walk->allow_mixed)
 		return true;
 
-	gpusvm_walk_find_system(walk, walk->missing, &start, &end);
+	walk_find_system(walk, walk->missing, &start, &end);
 
 	return walk_is_all(walk, start, end);
 }

@@ -257,30 +257,6 @@ static bool walk_find_vma(const struct drm_gpusvm_walk *walk, struct mm_struct *
 	return found;
 }
 
-static bool walk_sees_devmem(const struct drm_gpusvm_walk *walk, unsigned long index)
-{
-	unsigned long pfn = walk->hmm.hmm_pfns[index];
-
-	return (pfn & HMM_PFN_VALID) && is_device_private_page(hmm_pfn_to_page(pfn));
-}
-
-/*
- * The pages around one that have no device memory between them. HMM faults all that
- * follow a missing page, and a fault brings device memory to RAM.
- */
-void gpusvm_walk_find_system(const struct drm_gpusvm_walk *walk, unsigned long index,
-			     unsigned long *start, unsigned long *end)
-{
-	unsigned long first = index, last = index + 1;
-
-	while (first && !walk_sees_devmem(walk, first - 1))
-		first--;
-	while (last < walk->npages && !walk_sees_devmem(walk, last))
-		last++;
-	*start = walk->hmm.start + (first << PAGE_SHIFT);
-	*end = walk->hmm.start + (last << PAGE_SHIFT);
-}
-
 /* Fault in a part of the pages. What it has come to, the next look tells. */
 static int walk_fault_part(struct drm_gpusvm_walk *walk, unsigned long start,
 			   unsigned long end, unsigned long timeout)
@@ -303,13 +279,12 @@ static int walk_fault_all(struct drm_gpusvm_walk *walk, unsigned long timeout)
 static int walk_fault_rest(struct drm_gpusvm_walk *walk, struct mm_struct *mm,
 			   unsigned long timeout)
 {
-	unsigned long start, end, vma_start, vma_end;
+	unsigned long start, end;
 	int err = -EFAULT;
 
-	if (walk_find_vma(walk, mm, &vma_start, &vma_end)) {
-		gpusvm_walk_find_system(walk, walk->wanted, &start, &end);
-		start = max(start, vma_start);
-		end = min(end, vma_end);
+	if (walk_find_vma(walk, mm, &start, &end)) {
+		start = max(start, walk->system_start);
+		end = min(end, walk->system_end);
 		err = walk_is_all(walk, start, end) ?
 		      walk_fault_all(walk, timeout) :
 		      walk_fault_part(walk, start, end, timeout);
