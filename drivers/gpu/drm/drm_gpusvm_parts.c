@@ -96,22 +96,30 @@ static void pages_note_taken(struct drm_gpusvm_pages *pages, unsigned int first,
 unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
 				unsigned long *end)
 {
-	unsigned long taken = 0, page;
-	unsigned int first = gpusvm_pages_seek(pages, *start, &page), i;
+	unsigned long taken = 0, page, from = 0, to = 0;
+	unsigned int i = gpusvm_pages_seek(pages, *start, &page), first = 0, last = 0;
 
-	*start = page;
-	for (i = first; page < *end; i++) {
+	for (; page < *end; i++) {
 		struct drm_pagemap_addr *addr = &pages->dma_addr[i];
+		unsigned long next = page + (1UL << addr->order);
 
 		if (addr_is_mapped(addr)) {
+			if (!taken) {
+				first = i;
+				from = page;
+			}
+			last = i + 1;
+			to = next;
 			addr->taken = true;
-			taken += 1UL << addr->order;
+			taken += next - page;
 		}
-		page += 1UL << addr->order;
+		page = next;
 	}
-	if (taken)
-		pages_note_taken(pages, first, *start, i);
-	*end = page;
+	if (taken) {
+		pages_note_taken(pages, first, from, last);
+		*start = min(*start, from);
+		*end = max(*end, to);
+	}
 
 	return taken;
 }

@@ -551,6 +551,37 @@ static void hit_takes_the_whole_segment(struct kunit *test)
 	expect_calls(test, 0, look, 8, 8);
 }
 
+/* A hole is one segment or several, but nobody takes it from a device. */
+static void hit_in_a_hole_does_not_grow(struct kunit *test)
+{
+	const struct drm_gpusvm_ctx page = {
+		.partial = true,
+		.alone = true,
+		.fault_addr = page_addr(5),
+	};
+	struct block *block = make_block(test, SMALL_PAGES);
+	struct svm_fixture *svm = to_svm(test);
+	struct svm_range *range;
+
+	svm_map_special(test, &block->file, AT, SMALL);
+	svm_touch(test, AT, SMALL);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_ASSERT_EQ(test, drm_gpusvm_range_size(&range->base), SMALL);
+	KUNIT_ASSERT_EQ(test, svm_get(range, 1, &page), 0);
+
+	hit(12, 1);
+	expect_taken(test, 0, 12, 1);
+	KUNIT_EXPECT_EQ(test, svm_stat(svm, parts), 0);
+	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_mapped(&range->pages[0]));
+	KUNIT_EXPECT_EQ(test, range->pages[0].nr_missing, SMALL_PAGES - 1);
+
+	/* What is hit with its neighbours is the whole of what there is. */
+	hit(4, 3);
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_mapped(&range->pages[0]));
+	KUNIT_ASSERT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	expect_whole(test, range, 0);
+}
+
 static void huge_page_is_all_there_is_to_take(struct kunit *test)
 {
 	struct svm_fixture *svm = to_svm(test);
@@ -2385,6 +2416,7 @@ static struct kunit_case drm_gpusvm_holes_cases[] = {
 	KUNIT_CASE_PARAM(holes_are_where_the_hits_were, hole_gen_params),
 	KUNIT_CASE(nothing_is_left_of_what_is_hit_wholly),
 	KUNIT_CASE(hit_takes_the_whole_segment),
+	KUNIT_CASE(hit_in_a_hole_does_not_grow),
 	KUNIT_CASE(huge_page_is_all_there_is_to_take),
 	KUNIT_CASE(hole_takes_more_segments_than_before),
 	KUNIT_CASE(hole_takes_fewer_segments_than_before),

@@ -110,7 +110,7 @@ static void zap_window(struct vsvm_vm *vm, struct vsvm_notifier *notifier,
 
 /*
  * Take pages of a range from all devices. What is not invalidated stays, unless it
- * is part of a segment that is.
+ * is part of a segment that is, of the same device.
  *
  * Return: whether there was anything to take; then the interval has grown to it.
  */
@@ -119,12 +119,17 @@ static bool take_pages(struct vsvm_vm *vm, struct drm_gpusvm_notifier *notifier,
 		       unsigned long *end)
 {
 	unsigned long range_start = drm_gpusvm_range_start(&range->base);
+	unsigned long hit_start = *start, hit_end = *end;
 	bool mapped = false;
 
 	for (int i = 0; i < vm->num_devices; i++) {
+		unsigned long from = hit_start, to = hit_end;
+
 		mapped |= drm_gpusvm_pages_mapped(&range->pages[i]);
 		drm_gpusvm_unmap_part_deferred(notifier, &range->pages[i],
-					       range_start, start, end);
+					       range_start, &from, &to);
+		*start = min(*start, from);
+		*end = max(*end, to);
 	}
 
 	return mapped;
