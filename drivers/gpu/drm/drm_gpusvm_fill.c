@@ -234,7 +234,7 @@ static int filling_commit_locked(struct drm_gpusvm_filling *fill)
 	int err;
 
 	if (gpusvm_request_is_gone_locked(fill->req))
-		return -ESTALE;
+		return request_gone_error(fill->req);
 
 	err = gpusvm_walk_use_locked(&fill->walk);
 	if (err)

@@ -102,7 +102,7 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 
 	/* Nobody tells a walk that it is stale once the notifier has been removed. */
 	if (gpusvm_request_is_gone_locked(req))
-		return -ESTALE;
+		return request_gone_error(req);
 
 	err = gpusvm_walk_use_locked(walk);
 	if (err)
@@ -230,7 +230,7 @@ static int request_serve(const struct drm_gpusvm_request *req,
 		return -EINVAL;
 
 	if (any.unmapped || gpusvm_range_is_gone(req->range))
-		return -ESTALE;
+		return request_gone_error(req);
 
 	if (any.has_dma_mapping || any.has_holes) {
 		if (gpusvm_request_refresh(req)) {
@@ -294,10 +294,10 @@ static int request_get(const struct drm_gpusvm_request *req)
  * but nothing is mapped that had no mapping at all: -EINVAL for pages without a
  * device, addresses that are not page aligned or a fault address outside of them,
  * -ENODEV once drm_dev_unplug() was called for one of the devices,
- * -ESTALE if the memory was unmapped, -EROFS if it is mapped for reading and asked for
- * writing, -EFAULT if the mm is dying, the memory can't be faulted in or mapped, is that
- * of a device without a drm_pagemap, or is in RAM with devmem_only, -EPERM if the CPU
- * mapping does not allow writing, -EOPNOTSUPP for a mix of memory that is not allowed,
+ * -EROFS if it is mapped for reading and asked for writing, -EFAULT if the mm is dying,
+ * the memory was unmapped, can't be faulted in or mapped, is that of a device without a
+ * drm_pagemap, or is in RAM with devmem_only, -EPERM if the CPU mapping does not allow
+ * writing, -EOPNOTSUPP for a mix of memory that is not allowed,
  * -EBUSY if invalidations did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
  * With &drm_gpusvm_ctx.partial, -ENOMEM is also that the device can't map the memory: for
  * lack of tables of an IOMMU, say, so that it is worth another attempt.
@@ -338,8 +338,8 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_get_pages);
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
  * Return: 0 with all pages mapped, or with &drm_gpusvm_ctx.partial that of the fault
- * for each device; or an error as drm_gpusvm_get_pages() returns it. -ESTALE also if
- * the range was removed.
+ * for each device; or an error as drm_gpusvm_get_pages() returns it, but -ESTALE if the
+ * memory was unmapped or the range removed.
  */
 int drm_gpusvm_range_get_pages(struct drm_gpusvm_range *range,
 			       struct drm_gpusvm_pages *pages,

@@ -395,6 +395,12 @@ bool gpusvm_request_refresh(const struct drm_gpusvm_request *req);
 bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req);
 bool gpusvm_request_look(const struct drm_gpusvm_request *req,
 			 struct drm_gpusvm_pages_flags *any);
+/* What to say of memory that was unmapped: bare pages have no range to ask for again. */
+static inline int request_gone_error(const struct drm_gpusvm_request *req)
+{
+	return req->range ? -ESTALE : -EFAULT;
+}
+
 bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range);
 int gpusvm_request_make_room(const struct drm_gpusvm_request *req, unsigned int n);
 bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req);

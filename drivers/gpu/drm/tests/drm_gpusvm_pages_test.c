@@ -482,7 +482,7 @@ static void unmapped_range_stays_unmapped(struct kunit *test)
 	/* Even with new memory there. */
 	svm_map(test, SVM_BASE, SZ_8M, RW);
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -ESTALE);
-	KUNIT_EXPECT_EQ(test, get_bare(test, range, SVM_BASE + SZ_2M, SVM_BASE + SZ_4M), -ESTALE);
+	KUNIT_EXPECT_EQ(test, get_bare(test, range, SVM_BASE + SZ_2M, SVM_BASE + SZ_4M), -EFAULT);
 	svm_expect_unmapped(test);
 	svm_remove(test, range);
 	range = svm_fault_and_get(test, SVM_BASE + SZ_2M, &write_ctx);

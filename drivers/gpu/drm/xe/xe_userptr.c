@@ -453,7 +453,7 @@ static int repin(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
 	int err = xe_vma_userptr_pin_pages(uvma);
 
-	if (err == -EFAULT || err == -ESTALE)
+	if (err == -EFAULT)
 		return give_up_pages(vm, uvma);
 	if (err)
 		return err;
