@@ -9,7 +9,13 @@
 
 #include "drm_gpusvm_internal.h"
 
-/* The first VMA in an interval that the CPU may read, as a device has to. */
+/* A device reads what the CPU may read, but for return addresses. */
+static bool vma_is_readable(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_READ && !(vma->vm_flags & VM_SHADOW_STACK);
+}
+
+/* The first VMA in an interval that a device may read. */
 static struct vm_area_struct *find_readable_vma(struct mm_struct *mm,
 						unsigned long start, unsigned long end)
 {
@@ -17,7 +23,7 @@ static struct vm_area_struct *find_readable_vma(struct mm_struct *mm,
 	VMA_ITERATOR(vmi, mm, start);
 
 	for_each_vma_range(vmi, vma, end)
-		if (vma->vm_flags & VM_READ)
+		if (vma_is_readable(vma))
 			return vma;
 
 	return NULL;
@@ -29,7 +35,8 @@ static struct vm_area_struct *find_readable_vma(struct mm_struct *mm,
  * @start: First address of the interval
  * @end: Address behind the last one
  *
- * What the CPU may not read is passed over: no access to it can be served.
+ * What the CPU may not read is passed over, and so are shadow stacks: no access can be
+ * served there.
  *
  * Context: Takes the mmap lock for reading.
  *
@@ -131,7 +138,7 @@ static struct vm_area_struct *fault_vma(const struct drm_gpusvm_fault *fault)
 
 	if (!vma)
 		return ERR_PTR(-ENOENT);
-	if (!(vma->vm_flags & VM_READ) ||
+	if (!vma_is_readable(vma) ||
 	    (!fault->ctx->read_only && !(vma->vm_flags & VM_WRITE)))
 		return ERR_PTR(-EPERM);
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP))

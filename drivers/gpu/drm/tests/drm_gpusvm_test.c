@@ -175,6 +175,8 @@ static const struct bad_access bad_accesses[] = {
 	{ .name = "no memory", .none = true, .write_err = -ENOENT, .read_err = -ENOENT },
 	{ .name = "PROT_NONE", .prot = PROT_NONE, .write_err = -EPERM, .read_err = -EPERM },
 	{ .name = "PROT_READ", .prot = PROT_READ, .write_err = -EPERM },
+	{ .name = "shadow stack", .flags = VM_SHADOW_STACK, .write_err = -EPERM,
+	  .read_err = -EPERM },
 	{ .name = "VM_IO", .flags = VM_IO, .write_err = -EIO, .read_err = -EIO },
 	{ .name = "VM_PFNMAP", .flags = VM_PFNMAP, .write_err = -EIO, .read_err = -EIO },
 };
