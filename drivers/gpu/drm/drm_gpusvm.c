@@ -2,6 +2,7 @@
 
 #include <linux/dma-map-ops.h>
 #include <linux/export.h>
+#include <linux/iommu-dma.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
@@ -439,7 +440,12 @@ int drm_gpusvm_check_device(struct drm_device *drm)
 {
 	struct device *dev = drm->dev;
 
-	return dev_is_dma_coherent(dev) && !is_swiotlb_force_bounce(dev) ? 0 : -EOPNOTSUPP;
+	/* With an IOMMU it is not for the force option to bounce. */
+	if (!dev_is_dma_coherent(dev) ||
+	    (is_swiotlb_force_bounce(dev) && !use_dma_iommu(dev)))
+		return -EOPNOTSUPP;
+
+	return 0;
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_check_device);
 

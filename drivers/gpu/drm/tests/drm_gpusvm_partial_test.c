@@ -572,6 +572,11 @@ static void device_that_bounces_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_check_device(drm), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_init_pages(&pages, drm), -EOPNOTSUPP);
 	KUNIT_EXPECT_NULL(test, pages.drm);
+
+#ifdef CONFIG_IOMMU_DMA
+	dev_set_dma_iommu(dev);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_check_device(drm), 0);
+#endif
 #else
 	kunit_skip(test, "no bounce buffers");
 #endif
