@@ -328,11 +328,14 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	return err == -EBUSY ? -EACCES : err;
 }
 
-/* It is for a table of the IOMMU, say. There will be some soon, or never. */
+/*
+ * It is for a table of the IOMMU, say, or the process has as much as it may. There will be
+ * some when others let go of theirs. For that they may want the VM.
+ */
 static int fault_wait_for_memory(struct xe_svm_fault *fault)
 {
 	if (fault->shortages++ >= XE_SVM_FAULT_SHORTAGES)
-		return -ENOMEM;
+		return -EBUSY;
 
 	schedule_timeout_killable(1);
 	fault->deadline = jiffies + XE_SVM_FAULT_TIMEOUT;

@@ -390,6 +390,28 @@ static void memory_for_pages_is_short(struct kunit *test)
 	expect_served(test, SVM_BASE, GPU_WRITE);
 }
 
+static int get_no_pages(struct xe_vm *vm, struct xe_svm_range *range,
+			struct drm_gpusvm_ctx *ctx)
+{
+	return -ENOMEM;
+}
+
+/* It may last. The fault comes back as long as nobody kills the process. */
+static void memory_for_pages_stays_short(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	kunit_activate_static_stub(test, xe_svm_range_get_pages, get_no_pages);
+	down_write(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			xe_svm_handle_pagefault(svm->vm, svm->mirror, svm->gt, SVM_BASE,
+						GPU_WRITE));
+	up_write(&svm->vm->lock);
+	kunit_deactivate_static_stub(test, xe_svm_range_get_pages);
+	expect_served(test, SVM_BASE, GPU_WRITE);
+}
+
 /* ------------------------------------------------------------------------
  * Races with the CPU
  */
@@ -908,6 +930,7 @@ static struct kunit_case xe_svm_fault_cases[] = {
 	KUNIT_CASE(vm_is_banned),
 	KUNIT_CASE(memory_is_short),
 	KUNIT_CASE(memory_for_pages_is_short),
+	KUNIT_CASE(memory_for_pages_stays_short),
 	KUNIT_CASE(range_is_not_bound_while_pages_come),
 	KUNIT_CASE(cpu_is_faster_at_first),
 	KUNIT_CASE(what_was_lost_before_the_bind_is_forgotten),
