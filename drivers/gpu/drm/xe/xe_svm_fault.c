@@ -211,8 +211,9 @@ static int fault_set_policy(struct xe_svm_fault *fault)
 	ctx->alone = fault->one_page && xe_svm_can_map_mixed(xe);
 	ctx->fault_addr = ALIGN_DOWN(fault->addr, PAGE_SIZE);
 	ctx->devmem_possible = vram;
-	/* A page that has to be in VRAM may need neighbours that aren't there yet. */
-	ctx->check_pages_threshold = vram && !fault->need_vram ? SZ_64K : 0;
+	/* 64K that have to be in VRAM in one piece may need pages that aren't there yet. */
+	ctx->check_pages_threshold =
+		vram && (xe_svm_can_map_mixed(xe) || !fault->need_vram) ? SZ_64K : 0;
 	ctx->device_private_page_owner =
 		xe_svm_private_page_owner(fault->vm, !fault->dpagemap);
 	ctx->timeslice_ms = fault->need_vram ? fault_timeslice(fault) : 0;
