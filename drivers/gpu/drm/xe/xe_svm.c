@@ -1538,6 +1538,24 @@ bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool 
 }
 
 /**
+ * xe_svm_range_is_unbound() - Whether all of a range is there, and no GPU has any of it
+ * @range: The range
+ *
+ * Return: true if it was so when the function looked.
+ */
+bool xe_svm_range_is_unbound(struct xe_svm_range *range)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	bool ret;
+
+	xe_svm_notifier_lock(vm);
+	ret = xe_svm_range_pages_valid(range) && !range_live_tiles(range);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/**
  * xe_svm_range_begin_bind() - Say what the following binds are for
  * @range: The range; the VM's lock is held for writing
  * @start: First address that may be bound
@@ -1915,8 +1933,8 @@ static bool range_vma_is_read_only(struct xe_vm *vm, struct xe_svm_range *range)
  * @tile_mask: Tiles that it has to be bound on
  * @dpagemap: Where it should be; NULL for RAM
  *
- * A range that is partly in the right device memory counts: the rest could not be
- * migrated. One that is bound for reading does only if nobody may write to it.
+ * A part in the right device memory does not do: what could not be migrated before may
+ * have become free. To be bound for reading does only if nobody may write.
  *
  * Return: true if it is.
  */
@@ -1928,7 +1946,8 @@ bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
 	xe_svm_notifier_lock(vm);
 	ret = !(tile_mask & ~range_bound_tiles(range)) &&
 	      xe_svm_range_pages_valid(range) &&
-	      range->pages.dpagemap == dpagemap &&
+	      (dpagemap ? range_all_in_pagemap_locked(range, dpagemap) :
+			  !range->pages.dpagemap) &&
 	      (xe_svm_range_writable(range) || range_vma_is_read_only(vm, range));
 	xe_svm_notifier_unlock(vm);
 

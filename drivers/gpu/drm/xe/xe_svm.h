@@ -150,6 +150,7 @@ int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
 bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
 			   u8 tile_mask, const struct drm_pagemap *dpagemap);
 bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool write);
+bool xe_svm_range_is_unbound(struct xe_svm_range *range);
 void xe_svm_range_begin_bind(struct xe_svm_range *range, u64 start, u64 end,
 			     unsigned long wanted);
 bool xe_svm_range_can_bind(struct xe_svm_range *range);

@@ -288,6 +288,16 @@ static int fault_wait_for_vram(struct xe_svm_fault *fault)
 	return -EBUSY;
 }
 
+/*
+ * Whether the page is where it should be. Its neighbours are not asked for, unless all of
+ * the range is going to be bound, as after an advice: then no fault comes for them.
+ */
+static bool fault_needs_no_migration(const struct xe_svm_fault *fault)
+{
+	return xe_svm_range_addr_in_pagemap(fault->range, fault->addr, fault->dpagemap) &&
+	       (fault->migrations || !xe_svm_range_is_unbound(fault->range));
+}
+
 static int fault_migrate(struct xe_svm_fault *fault)
 {
 	unsigned int tries = fault->need_vram ? XE_SVM_MIGRATE_TRIES_NEEDED :
@@ -296,13 +306,11 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	int err;
 
 	fault->migrated = false;
-	/* Whatever its neighbours are: they are not asked for. */
-	if (fault->dpagemap &&
-	    xe_svm_range_addr_in_pagemap(fault->range, fault->addr, fault->dpagemap))
+	if (!fault->dpagemap || fault_needs_no_migration(fault))
 		return 0;
 
 	if (xe_svm_suspends(fault->vm->xe))
-		return fault->need_vram ? fault_wait_for_vram(fault) : 0;
+		return fault_is_placed(fault) ? 0 : fault_wait_for_vram(fault);
 
 	if (fault->migrations >= tries ||
 	    !xe_svm_range_needs_migrate_to_vram(fault->range, fault->vma,

@@ -563,7 +563,7 @@ static void range_find_gap_locked(struct xe_svm_range *range, unsigned long addr
 	*start = at;
 	for (i = 0; i < range->pages.nr_addrs; i++) {
 		const struct drm_pagemap_addr *a = &range->pages.dma_addr[i];
-		bool gap = a->hole || a->taken;
+		bool gap = a->taken || a->hole;
 
 		if (!gap && at > addr)
 			break;
@@ -574,10 +574,33 @@ static void range_find_gap_locked(struct xe_svm_range *range, unsigned long addr
 	*end = at;
 }
 
+/* From where to where there is anything that is not memory of a pagemap, if that is so. */
+static void range_find_rest_locked(struct xe_svm_range *range, unsigned long *start,
+				   unsigned long *end)
+{
+	unsigned long at = *start, first = *end, last = *start;
+	unsigned int i;
+
+	for (i = 0; i < range->pages.nr_addrs; i++) {
+		const struct drm_pagemap_addr *a = &range->pages.dma_addr[i];
+		unsigned long next = at + (PAGE_SIZE << a->order);
+
+		if (a->taken || a->hole || a->proto == DRM_INTERCONNECT_SYSTEM) {
+			first = min(first, at);
+			last = next;
+		}
+		at = next;
+	}
+	if (first < last) {
+		*start = first;
+		*end = last;
+	}
+}
+
 /*
- * What of a range has to be migrated: all of it, or the gap at the fault in what is
- * mapped from that memory. The rest was there, or could not be migrated, when it was
- * mapped; asking for it again would take it from the GPU.
+ * What of a range has to be migrated. What is mapped from that memory stays: asking for it
+ * again would take it from the GPU. For a fault it is no more than the gap around it, if
+ * there is one; what is in RAM there could not be migrated when it was mapped.
  */
 static void range_to_migrate(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
 			     const struct drm_pagemap *dpagemap,
@@ -589,15 +612,38 @@ static void range_to_migrate(struct xe_svm_range *range, const struct drm_gpusvm
 	*end = xe_svm_range_end(range);
 
 	drm_gpusvm_notifier_lock(range->base.gpusvm);
-	if (ctx->partial && range->pages.flags.has_holes &&
-	    range->pages.dpagemap == dpagemap) {
+	if (drm_gpusvm_pages_mapped(&range->pages) && range->pages.dpagemap == dpagemap) {
 		range_find_gap_locked(range, ctx->fault_addr, &first, &last);
-		if (first <= ctx->fault_addr && ctx->fault_addr < last) {
+		if (ctx->partial && first <= ctx->fault_addr && ctx->fault_addr < last) {
 			*start = first;
 			*end = last;
+		} else {
+			range_find_rest_locked(range, start, end);
 		}
 	}
 	drm_gpusvm_notifier_unlock(range->base.gpusvm);
+}
+
+/*
+ * Bring to RAM what can't be collected: what was swapped out, or is another device's. It
+ * moves from there. If that takes all of the range along, all of it has to move.
+ */
+static void range_fetch(struct xe_vm *vm, struct xe_svm_range *range,
+			const struct drm_gpusvm_ctx *ctx, unsigned long *start,
+			unsigned long *end)
+{
+	bool whole = *start == xe_svm_range_start(range) && *end == xe_svm_range_end(range);
+	struct drm_gpusvm_ctx get = *ctx;
+
+	/* A mix that can't be mapped is evicted: not for the sake of a part. */
+	if (!whole && !xe_svm_can_map_mixed(vm->xe))
+		return;
+
+	xe_svm_range_get_pages(vm, range, &get);
+	if (drm_gpusvm_pages_mapped(&range->pages))
+		return;
+	*start = xe_svm_range_start(range);
+	*end = xe_svm_range_end(range);
 }
 
 /**
@@ -629,10 +675,13 @@ int xe_svm_move_to_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx 
 	vm_dbg(&vm->xe->drm, "Migrate to memory of \"%s\"\n", dpagemap->drm->unique);
 
 	range_to_migrate(range, ctx, dpagemap, &start, &end);
-	do {
+	for (;;) {
 		err = drm_pagemap_populate_mm(dpagemap, start, end, gpusvm->mm,
 					      ctx->timeslice_ms);
-	} while (err == -EBUSY && ++tries < XE_SVM_POPULATE_TRIES);
+		if (err != -EBUSY || ++tries == XE_SVM_POPULATE_TRIES)
+			break;
+		range_fetch(vm, range, ctx, &start, &end);
+	}
 
 	if (err == -EBUSY && !xe_svm_can_map_mixed(vm->xe))
 		drm_gpusvm_range_evict(gpusvm, &range->base);

@@ -467,6 +467,80 @@ MEMORY_TEST(prefetch_past_memory_that_cannot_be_read)
 }
 
 /*
+ * Memory goes where it is asked to go, although a part of it was elsewhere
+ */
+
+/* All is in VRAM but what the CPU has fetched since; the GPU has that from RAM */
+#define LEAVE_PART_IN_RAM(mem) do {					\
+	ASSERT_NE(NULL, mem);						\
+	ASSERT_EQ(0, madvise(mem, LEN, MADV_NOHUGEPAGE));		\
+	memset(mem, 1, LEN);						\
+	ASSERT_EQ(0, xe_prefer(&self->gpu, mem, LEN, self->gpu.system));	\
+	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, LEN, self->gpu.vram));	\
+	ASSERT_EQ(1, *(volatile char *)mem);				\
+	GPU_FILLS(mem, 2, self->page);					\
+} while (0)
+
+MEMORY_TEST(prefetch_moves_the_rest)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+	struct xe_stats before, after;
+
+	LEAVE_PART_IN_RAM(mem);
+	ASSERT_EQ(0, xe_stats(&self->gpu, &before));
+	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, LEN, self->gpu.vram))
+		TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
+	xe_stats_sub(&after, &before);
+	EXPECT_LE(self->page >> 10, after.kb_in);
+	IS_FILLED(mem, 2, self->page);
+	IS_FILLED(mem + self->page, 1, LEN - self->page);
+}
+
+MEMORY_TEST(advice_moves_the_rest)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+	struct xe_stats before, after;
+
+	LEAVE_PART_IN_RAM(mem);
+	ASSERT_EQ(0, xe_stats(&self->gpu, &before));
+	ASSERT_EQ(0, xe_prefer(&self->gpu, mem, LEN, self->gpu.vram));
+	GPU_FILLS(mem + LEN / 2, 3, self->page);
+	GPU_FILLS(mem, 4, self->page);
+	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
+	xe_stats_sub(&after, &before);
+	EXPECT_LE(self->page >> 10, after.kb_in);
+	IS_FILLED(mem, 4, self->page);
+	IS_FILLED(mem + self->page, 1, LEN / 2 - self->page);
+	IS_FILLED(mem + LEN / 2, 3, self->page);
+}
+
+/* What was swapped out moves to VRAM, by one prefetch or one fault */
+MEMORY_TEST(swapped_out_memory_moves)
+{
+	struct xe_stats before, after;
+	int prefetch;
+
+	for (prefetch = 0; prefetch < 2; prefetch++) {
+		char *mem = svm_map_aligned(SMALL, LEN);
+
+		ASSERT_NE(NULL, mem);
+		memset(mem, 1, SMALL);
+		svm_page_out(mem, SMALL);
+		ASSERT_EQ(0, xe_stats(&self->gpu, &before));
+		if (prefetch) {
+			ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, SMALL, self->gpu.vram));
+		} else {
+			GPU_FILLS(mem, 2, SMALL);
+		}
+		ASSERT_EQ(0, xe_stats(&self->gpu, &after));
+		xe_stats_sub(&after, &before);
+		EXPECT_LE(SMALL >> 10, after.kb_in);
+		IS_FILLED(mem, 2 - prefetch, SMALL);
+	}
+}
+
+/*
  * Memory that another thread has to provide, sooner or later or never
  */
 
