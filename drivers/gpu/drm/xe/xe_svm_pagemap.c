@@ -535,15 +535,22 @@ static int bo_empty(struct xe_bo *bo)
  * xe_svm_bo_evict() - Move all pages of a buffer object to RAM
  * @bo: The object, one of those that SVM has made
  *
+ * Whoever needs the room tries the next object, whatever it is that keeps this one: the
+ * memory of another process that may have no more RAM, for instance.
+ *
  * Return: 0 if no page is left in it, which is always so once the device is unplugged;
- * or a negative error.
+ * -EINTR if the caller was killed; -ERESTARTSYS if a signal came; else -EBUSY.
  */
 int xe_svm_bo_evict(struct xe_bo *bo)
 {
+	int err;
+
 	if (drm_dev_is_unplugged(&xe_bo_device(bo)->drm))
 		return bo_empty(bo);
 
-	return drm_pagemap_evict_to_ram(&bo->devmem_allocation);
+	err = drm_pagemap_evict_to_ram(&bo->devmem_allocation);
+
+	return !err || err == -EINTR || err == -ERESTARTSYS ? err : -EBUSY;
 }
 
 /* ------------------------------------------------------------------------

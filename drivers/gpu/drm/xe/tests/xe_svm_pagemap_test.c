@@ -33,6 +33,7 @@
 #include "xe_res_cursor.h"
 #include "xe_svm.h"
 #include "xe_tile.h"
+#include "xe_tlb_inval.h"
 #include "xe_ttm_sys_mgr.h"
 #include "xe_ttm_vram_mgr.h"
 #include "xe_vm.h"
@@ -63,6 +64,7 @@
  * @err_after: So many jobs work before
  * @interrupts: So many jobs are interrupted before one works
  * @signalled: One of them came with a signal pending
+ * @bo: The first memory that was allocated, if the test wants that, with a reference
  */
 struct test_copies {
 	struct xe_exec_queue *queue;
@@ -77,6 +79,7 @@ struct test_copies {
 	unsigned int err_after;
 	unsigned int interrupts;
 	bool signalled;
+	struct xe_bo *bo;
 };
 
 static struct test_copies *to_copies(struct kunit *test)
@@ -640,6 +643,49 @@ static void part_there_and_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_read(test, hit), 1);
 }
 
+static void prefer(struct kunit *test, u32 where)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	const u64 end = SVM_BASE + SZ_2M;
+	struct xe_tlb_inval_batch batch;
+	u8 tiles;
+
+	down_write(&svm->vm->lock);
+	svm->mirror->attr.preferred_loc.devmem_fd = where;
+	xe_svm_notifier_lock(svm->vm);
+	tiles = xe_svm_ranges_zap_ptes_in_range(svm->vm, SVM_BASE, end);
+	xe_svm_notifier_unlock(svm->vm);
+	KUNIT_ASSERT_EQ(test, 0, xe_tlb_inval_range_tilemask_submit(svm->xe, svm->vm->usm.asid,
+								    SVM_BASE, end, tiles,
+								    &batch));
+	xe_tlb_inval_batch_wait(&batch);
+	up_write(&svm->vm->lock);
+}
+
+/* A part has stayed in RAM, as it was asked to. That is not for ever. */
+static void rest_follows(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_range *range = map_and_touch(test, SVM_BASE, SZ_2M);
+
+	prefer(test, DRM_XE_PREFERRED_LOC_DEFAULT_SYSTEM);
+	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), SVM_BASE);
+	xsvm_gpu_write(test, SVM_BASE, SVM_BASE);
+	KUNIT_ASSERT_FALSE(test, in_vram(test, SVM_BASE));
+	KUNIT_ASSERT_TRUE(test, in_vram(test, SVM_BASE + SZ_1M));
+
+	/* A prefetch that comes next has something to do. */
+	KUNIT_EXPECT_FALSE(test, xe_svm_range_validate(svm->vm, range, BIT(0),
+						       local_pagemap(test)));
+
+	prefer(test, DRM_XE_PREFERRED_LOC_DEFAULT_DEVICE);
+	xsvm_gpu_write(test, SVM_BASE + SZ_1M, SVM_BASE + SZ_1M);
+	xsvm_gpu_write(test, SVM_BASE, SVM_BASE);
+	KUNIT_EXPECT_TRUE(test, in_vram(test, SVM_BASE));
+	KUNIT_EXPECT_TRUE(test, in_vram(test, SVM_BASE + SZ_1M));
+	expect_contents(test, SVM_BASE, SZ_2M);
+}
+
 /* What the CPU has never written to is zero, though the VRAM isn't. */
 static void holes_are_zero(struct kunit *test)
 {
@@ -766,6 +812,34 @@ static void eviction(struct kunit *test)
 	}
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_2M));
 	expect_contents(test, SVM_BASE, len);
+}
+
+static void remember_bo(struct xe_bo *bo)
+{
+	struct test_copies *copies = to_copies(kunit_get_current_test());
+
+	dma_resv_unlock(bo->ttm.base.resv);
+	if (!copies->bo && bo->flags & XE_BO_FLAG_CPU_ADDR_MIRROR)
+		copies->bo = xe_bo_get(bo);
+}
+
+/* What can't be had, for whatever reason, keeps nobody from what comes after it. */
+static void eviction_fails(struct kunit *test)
+{
+	struct test_copies *copies = to_copies(test);
+
+	kunit_activate_static_stub(test, xe_bo_unlock, remember_bo);
+	map_and_touch(test, SVM_BASE, SZ_64K);
+	kunit_deactivate_static_stub(test, xe_bo_unlock);
+	KUNIT_ASSERT_NOT_NULL(test, copies->bo);
+	KUNIT_ASSERT_TRUE(test, in_vram(test, SVM_BASE));
+
+	copies->err = -EIO;
+	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(copies->bo), -EBUSY);
+	copies->err = 0;
+	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(copies->bo), 0);
+	expect_contents(test, SVM_BASE, SZ_64K);
+	xe_bo_put(copies->bo);
 }
 
 /* As xe_bo_pci_dev_remove_all() does it. */
@@ -1029,6 +1103,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(small_read_only_part),
 	KUNIT_CASE(there_and_back),
 	KUNIT_CASE(part_there_and_back),
+	KUNIT_CASE(rest_follows),
 	KUNIT_CASE(holes_are_zero),
 	KUNIT_CASE(ram_is_preferred),
 	KUNIT_CASE(files_stay),
@@ -1037,6 +1112,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(write_loses_its_page),
 	KUNIT_CASE(atomics_of_the_cpu),
 	KUNIT_CASE(eviction),
+	KUNIT_CASE(eviction_fails),
 	KUNIT_CASE(removal_brings_all_back),
 	KUNIT_CASE(removal_is_not_interrupted),
 	KUNIT_CASE(sleeping_device_is_not_waited_for),
