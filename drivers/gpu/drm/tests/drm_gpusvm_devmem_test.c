@@ -506,6 +506,38 @@ static void huge_device_page_takes_one_entry(struct kunit *test)
 	expect_content(test, SVM_BASE, SZ_2M);
 }
 
+/* What is asked for may begin inside a huge page, which nobody splits for that. */
+static void walk_begins_inside_a_huge_device_page(struct kunit *test)
+{
+	const unsigned long at = SVM_BASE + SZ_64K;
+	const struct drm_gpusvm_ctx page = {
+		.device_private_page_owner = owner_ctx.device_private_page_owner,
+		.partial = true,
+		.alone = true,
+		.fault_addr = SVM_BASE + SZ_1M + PAGE_SIZE,
+	};
+	struct svm_fixture *svm = to_svm(test);
+	struct drm_gpusvm_range *part;
+	struct svm_range *range;
+
+	svm_map_huge(test, SVM_BASE);
+	migrate(test, &memories[0], SVM_BASE, SZ_2M);
+	part = drm_gpusvm_range_find_or_insert(&svm->gpusvm, at, at, at + SZ_64K, &owner_ctx);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, part);
+	KUNIT_ASSERT_EQ(test, drm_gpusvm_range_size(part), SZ_64K);
+	KUNIT_ASSERT_EQ(test, svm_get(to_svm_range(part), SVM_DEVICES, &owner_ctx), 0);
+	KUNIT_EXPECT_TRUE(test, to_svm_range(part)->pages[0].flags.has_devmem_pages);
+	expect_device_content(test, to_svm_range(part), SVM_DEVICES - 1);
+	svm_remove(test, to_svm_range(part));
+
+	range = svm_fault(test, SVM_BASE, &owner_ctx);
+	KUNIT_ASSERT_EQ(test, drm_gpusvm_range_size(&range->base), SZ_2M);
+	KUNIT_ASSERT_EQ(test, svm_get(range, 1, &page), 0);
+	KUNIT_EXPECT_EQ(test, *device_word(test, &range->pages[0],
+					   page.fault_addr - SVM_BASE), page.fault_addr);
+	expect_content(test, SVM_BASE, SZ_2M);
+}
+
 static void pages_of_others_move_to_ram(struct kunit *test)
 {
 	struct svm_range *range;
@@ -1052,6 +1084,7 @@ static void device_memory_between_holes_stays(struct kunit *test)
 static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(device_pages_are_mapped_for_their_owner),
 	KUNIT_CASE(huge_device_page_takes_one_entry),
+	KUNIT_CASE(walk_begins_inside_a_huge_device_page),
 	KUNIT_CASE(pages_of_others_move_to_ram),
 	KUNIT_CASE_PARAM(mix_is_mapped_if_allowed, mix_gen_params),
 	KUNIT_CASE(device_memory_alone_is_demanded_of_all_pages),

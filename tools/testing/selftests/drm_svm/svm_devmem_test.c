@@ -738,6 +738,29 @@ SVM_TEST(pages, any_part_of_memory)
 	munmap(mem, len);
 }
 
+/* Advice makes a range that begins inside a huge page. It is about that part of it */
+SVM_TEST(pages, a_part_of_a_huge_page)
+{
+	size_t at = LEN / 4, len = LEN / 8;
+	char *mem = map_pages(_metadata, LEN, true);
+	char *copy = map_pages(_metadata, LEN, false);
+
+	svm_pattern_fill(mem, LEN, 4);
+	move(_metadata, &self->svm, mem, LEN, DEV(0));
+	ASSERT_EQ(0, svm_advise(&self->svm, mem + at, len, NOWHERE, 0, 1));
+	RUN(self->q, svm_copy(copy, mem + at, len));
+	ASSERT_EQ(0, memcmp(copy, mem + at, len));
+
+	move(_metadata, &self->svm, mem, LEN, DEV(0));
+	RUN(self->q, svm_add(mem + at, len, 1));
+	for (size_t i = 0; i < LEN / 8; i++) {
+		ASSERT_EQ(svm_pattern_word(4, i) + (i >= at / 8 && i < (at + len) / 8),
+			  ((uint64_t *)mem)[i]);
+	}
+	munmap(copy, LEN);
+	munmap(mem, LEN);
+}
+
 SVM_TEST(pages, several_mappings)
 {
 	size_t page = self->page, part = 16 * page;
