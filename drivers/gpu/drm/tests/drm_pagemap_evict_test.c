@@ -342,6 +342,23 @@ static void unmapped_memory_keeps_its_anon_vma(struct kunit *test)
 	expect_gone(test, bo);
 }
 
+/* What nobody maps any more, but somebody holds, has nowhere to be moved from. */
+static void unmapped_memory_is_held(struct kunit *test)
+{
+	struct vram_bo *bo = populate_filled(test, SVM_BASE, SZ_64K);
+	struct page *page = vram_spot(current->mm, SVM_BASE).page;
+
+	get_page(page);
+	svm_munmap(test, SVM_BASE, SZ_64K);
+	/* From here on, KASAN knows that the anon_vma is gone. */
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, evict(bo), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vram_stat(&vrams[0], DRM_PAGEMAP_STAT_EVICTED), 0);
+	put_page(page);
+	vram_flush();
+	expect_gone(test, bo);
+}
+
 static void eviction_waits_for_a_cpu_fault(struct kunit *test)
 {
 	struct vram_bo *bo = populate_filled(test, SVM_BASE, SZ_128K);
@@ -604,6 +621,7 @@ static struct kunit_case drm_pagemap_evict_cases[] = {
 	KUNIT_CASE(eviction_can_be_killed),
 	KUNIT_CASE(cpu_waits_for_an_eviction),
 	KUNIT_CASE(unmapped_memory_keeps_its_anon_vma),
+	KUNIT_CASE(unmapped_memory_is_held),
 	KUNIT_CASE(eviction_waits_for_a_cpu_fault),
 	KUNIT_CASE(pages_of_others_stay),
 	KUNIT_CASE(eviction_does_not_wait_for_a_timeslice),
