@@ -122,7 +122,8 @@ static void count_segment(struct vsvm_vm_device *vmdev,
 /* What could not be had, or was taken again, is left out. */
 static bool segment_is_mapped(const struct drm_pagemap_addr *seg)
 {
-	return !seg->hole && !seg->taken;
+	/* In the order of drm_gpusvm: what was taken becomes a hole. */
+	return !seg->taken && !seg->hole;
 }
 
 static int bind_segment(struct vsvm_range *range, struct vsvm_vm_device *vmdev,

@@ -1426,7 +1426,8 @@ bool xe_svm_can_map_mixed(struct xe_device *xe)
 /* Whether there is memory of a segment at the moment. */
 static bool addr_is_mapped(const struct drm_pagemap_addr *addr)
 {
-	return !addr->hole && !addr->taken;
+	/* In the order of drm_gpusvm: what was taken becomes a hole. */
+	return !addr->taken && !addr->hole;
 }
 
 static bool addr_is_vram(const struct drm_pagemap_addr *addr)
