@@ -217,25 +217,34 @@ static bool notifier_lock_to_invalidate(struct drm_gpusvm_notifier *notifier,
 	return false;
 }
 
+/* The first pass, or the only one. Returns false if it would have to block. */
+static bool notifier_first_pass(struct drm_gpusvm_notifier *notifier,
+				const struct mmu_notifier_range *mmu_range,
+				unsigned long cur_seq, struct drm_gpusvm_hit *hit)
+{
+	ktime_t begin = trace_drm_gpusvm_invalidate_enabled() ? ktime_get() : 0;
+
+	if (!notifier_lock_to_invalidate(notifier, mmu_range))
+		return false;
+	*hit = notifier_invalidate_locked(notifier, mmu_range, cur_seq);
+	up_write(&notifier->gpusvm->notifier_lock);
+
+	if (trace_drm_gpusvm_invalidate_enabled())
+		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit->range, hit->pending,
+					    elapsed_since(begin));
+
+	return true;
+}
+
 static bool notifier_invalidate(struct mmu_interval_notifier *mni,
 				const struct mmu_notifier_range *mmu_range,
 				unsigned long cur_seq)
 {
-	ktime_t begin = trace_drm_gpusvm_invalidate_enabled() ? ktime_get() : 0;
 	struct drm_gpusvm_notifier *notifier =
 		container_of(mni, struct drm_gpusvm_notifier, notifier);
 	struct drm_gpusvm_hit hit;
 
-	if (!notifier_lock_to_invalidate(notifier, mmu_range))
-		return false;
-	hit = notifier_invalidate_locked(notifier, mmu_range, cur_seq);
-	up_write(&notifier->gpusvm->notifier_lock);
-
-	if (trace_drm_gpusvm_invalidate_enabled())
-		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit.range, false,
-					    elapsed_since(begin));
-
-	return true;
+	return notifier_first_pass(notifier, mmu_range, cur_seq, &hit);
 }
 
 static const struct mmu_interval_notifier_ops notifier_ops = {
@@ -247,20 +256,12 @@ static bool notifier_invalidate_start(struct mmu_interval_notifier *mni,
 				      unsigned long cur_seq,
 				      struct mmu_interval_notifier_finish **finish)
 {
-	ktime_t begin = trace_drm_gpusvm_invalidate_enabled() ? ktime_get() : 0;
 	struct drm_gpusvm_notifier *notifier =
 		container_of(mni, struct drm_gpusvm_notifier, notifier);
 	struct drm_gpusvm_hit hit;
 
-	if (!notifier_lock_to_invalidate(notifier, mmu_range))
+	if (!notifier_first_pass(notifier, mmu_range, cur_seq, &hit))
 		return false;
-	hit = notifier_invalidate_locked(notifier, mmu_range, cur_seq);
-	up_write(&notifier->gpusvm->notifier_lock);
-
-	if (trace_drm_gpusvm_invalidate_enabled())
-		trace_drm_gpusvm_invalidate(notifier, mmu_range, hit.range, hit.pending,
-					    elapsed_since(begin));
-
 	if (!hit.pending)
 		return true;
 
