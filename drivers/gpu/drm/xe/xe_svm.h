@@ -2,11 +2,8 @@
 /*
  * Shared virtual memory in xe.
  *
- *   xe_svm.c		ranges, invalidation, garbage collector; the VM's part
- *   xe_svm_fault.c	page faults of the GPU on CPU address mirrors
- *   xe_svm_pagemap.c	VRAM that processes use: allocation, copies, peers
- *
- * The "Xe SVM" sections in xe_svm.c say how they work together.
+ * xe_svm_internal.h lists the files that it is in. The "Xe SVM" section in xe_svm.c says
+ * how they work together, those in other files how these do their part.
  */
 
 #ifndef _XE_SVM_H_
@@ -129,34 +126,30 @@ struct xe_pagemap {
 int xe_svm_init(struct xe_vm *vm);
 void xe_svm_close(struct xe_vm *vm);
 void xe_svm_fini(struct xe_vm *vm);
-void xe_svm_flush(struct xe_vm *vm);
 bool xe_svm_can_mirror(struct xe_device *xe);
+bool xe_svm_has_mapping(struct xe_vm *vm, u64 start, u64 end);
+u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end, struct xe_vma *vma);
+
+/* Removal of the device: xe_svm_remove.c */
+
 void xe_svm_remove_device(struct xe_device *xe);
 bool xe_svm_has_device(struct xe_vm *vm);
+
+/* Peers: xe_svm_peer.c */
 
 int xe_svm_acquire_owner(struct drm_pagemap_peer *peer, bool is_vm);
 void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem);
 
-bool xe_svm_has_mapping(struct xe_vm *vm, u64 start, u64 end);
-u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end, struct xe_vma *vma);
-void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
-u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end);
+/* Ranges: xe_svm_range.c */
 
 struct xe_svm_range *xe_svm_range_find_or_insert(struct xe_vm *vm, u64 addr,
 						 struct xe_vma *vma,
 						 struct drm_gpusvm_ctx *ctx);
-int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
-			   struct drm_gpusvm_ctx *ctx);
+bool xe_svm_can_map_mixed(struct xe_device *xe);
 bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
 			   u8 tile_mask, const struct drm_pagemap *dpagemap);
 bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool write);
 bool xe_svm_range_is_unbound(struct xe_svm_range *range);
-void xe_svm_range_begin_bind(struct xe_svm_range *range, u64 start, u64 end,
-			     unsigned long wanted);
-bool xe_svm_range_can_bind(struct xe_svm_range *range);
-bool xe_svm_range_can_commit(struct xe_svm_range *range);
-void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u64 *end);
-void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id);
 bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vma *vma,
 					const struct drm_pagemap *dpagemap);
 bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
@@ -164,7 +157,28 @@ bool xe_svm_range_addr_in_pagemap(struct xe_svm_range *range, u64 addr,
 void xe_svm_range_migrate_to_smem(struct xe_vm *vm, struct xe_svm_range *range);
 void xe_svm_range_debug(struct xe_svm_range *range, const char *operation);
 
-bool xe_svm_can_map_mixed(struct xe_device *xe);
+/* Their memory: xe_svm_get.c */
+
+int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
+			   struct drm_gpusvm_ctx *ctx);
+
+/* What to bind of them: xe_svm_bind.c */
+
+void xe_svm_range_begin_bind(struct xe_svm_range *range, u64 start, u64 end,
+			     unsigned long wanted);
+bool xe_svm_range_can_bind(struct xe_svm_range *range);
+bool xe_svm_range_can_commit(struct xe_svm_range *range);
+void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u64 *end);
+void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id);
+
+/* Zapping: xe_svm_invalidate.c */
+
+u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end);
+
+/* Garbage, and other ranges that have to go: xe_svm_gc.c */
+
+void xe_svm_flush(struct xe_vm *vm);
+void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Tests of xe_svm.c: the life of ranges, invalidations, and the garbage collector.
+ * Tests of a VM and its ranges: their life, invalidations, and the garbage collector.
  */
 
 #include <linux/mm.h>
