@@ -188,21 +188,27 @@ int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,
 			    enum xe_pagefault_access_type access);
 
-/* VRAM: xe_svm_pagemap.c */
-
 #if IS_ENABLED(CONFIG_DRM_XE_PAGEMAP)
+
+/* Regions of VRAM: xe_svm_pagemap.c */
 
 int xe_svm_get_pagemaps(struct xe_vm *vm);
 void xe_svm_put_pagemaps(struct xe_vm *vm);
+int xe_pagemap_shrinker_create(struct xe_device *xe);
+int xe_pagemap_cache_create(struct xe_tile *tile);
+struct drm_pagemap *xe_drm_pagemap_from_fd(int fd, u32 region_instance);
+
+/* Buffer objects: xe_svm_devmem.c */
+
+int xe_svm_bo_evict(struct xe_bo *bo);
+
+/* Migration to VRAM: xe_svm_migrate.c */
+
 int xe_svm_move_to_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
 			struct drm_pagemap *dpagemap);
 int xe_svm_alloc_vram(struct xe_svm_range *range, const struct drm_gpusvm_ctx *ctx,
 		      struct drm_pagemap *dpagemap);
-int xe_svm_bo_evict(struct xe_bo *bo);
 struct drm_pagemap *xe_vma_resolve_pagemap(struct xe_vma *vma, struct xe_tile *tile);
-int xe_pagemap_shrinker_create(struct xe_device *xe);
-int xe_pagemap_cache_create(struct xe_tile *tile);
-struct drm_pagemap *xe_drm_pagemap_from_fd(int fd, u32 region_instance);
 
 #else
 

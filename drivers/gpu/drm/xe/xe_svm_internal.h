@@ -9,22 +9,30 @@
  *	xe_svm_invalidate.c	what the CPU takes away, and the GPU has to forget
  *	xe_svm_gc.c		the garbage collector, and others who remove ranges
  *	xe_svm_get.c		mapping the memory of a range
- *	xe_svm_pagemap.c	VRAM that processes use: allocation, copies, migration
+ *	xe_svm_copy.c		copies between RAM and VRAM
+ *	xe_svm_devmem.c		buffer objects as memory of processes, and their eviction
+ *	xe_svm_pagemap.c	regions of VRAM, and their struct pages
+ *	xe_svm_migrate.c	what of a range goes to VRAM
  *	xe_svm_fault.c		page faults of the GPU on CPU address mirrors
  *	xe_svm_remove.c		the removal of the device
  *	xe_svm.c		the VM's part
  *
- * xe_svm_pagemap.c is only there with CONFIG_DRM_XE_PAGEMAP.
+ * Those from xe_svm_copy.c to xe_svm_migrate.c are only there with CONFIG_DRM_XE_PAGEMAP.
  */
 
 #ifndef _XE_SVM_INTERNAL_H_
 #define _XE_SVM_INTERNAL_H_
 
+#include <linux/io.h>
+#include <linux/memremap.h>
+
 #include <drm/drm_gpusvm.h>
 #include <drm/drm_pagemap.h>
 
+#include "xe_assert.h"
 #include "xe_svm.h"
 #include "xe_vm_types.h"
+#include "xe_vram_types.h"
 
 /* Ranges */
 
@@ -112,6 +120,51 @@ void xe_svm_invalidate_finish(struct drm_gpusvm *gpusvm,
 /* xe_svm_gc.c */
 
 void xe_svm_garbage_collector_work(struct work_struct *w);
+
+/* Pages of VRAM */
+
+static inline struct xe_pagemap *to_xe_pagemap(struct drm_pagemap *dpagemap)
+{
+	return container_of(dpagemap, struct xe_pagemap, dpagemap);
+}
+
+static inline struct xe_pagemap *page_to_xe_pagemap(struct page *page)
+{
+	return container_of(page_pgmap(page), struct xe_pagemap, pagemap);
+}
+
+/* Where in its region a page is, in bytes. */
+static inline u64 page_vram_offset(struct page *page)
+{
+	struct xe_pagemap *xpagemap = page_to_xe_pagemap(page);
+
+	xe_assert(xpagemap->vr->xe, is_device_private_page(page));
+
+	return page_to_phys(page) - xpagemap->hpa_base;
+}
+
+/* The address that the device itself uses for a page of its VRAM. */
+static inline u64 page_to_dpa(struct page *page)
+{
+	return page_to_xe_pagemap(page)->vr->dpa_base + page_vram_offset(page);
+}
+
+/* xe_svm_copy.c */
+
+struct dma_fence *xe_svm_submit_to_devmem(struct page **pages,
+					  struct drm_pagemap_addr *pagemap_addr,
+					  unsigned long npages,
+					  struct dma_fence *pre_migrate_fence);
+struct dma_fence *xe_svm_submit_to_ram(struct page **pages,
+				       struct drm_pagemap_addr *pagemap_addr,
+				       unsigned long npages,
+				       struct dma_fence *pre_migrate_fence);
+
+/* xe_svm_devmem.c */
+
+struct drm_pagemap_devmem *
+xe_svm_devmem_alloc(struct drm_pagemap *dpagemap, struct mm_struct *mm, size_t size,
+		    bool may_wait);
 
 /* xe_svm_remove.c */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Tests of xe_svm_pagemap.c: memory of processes in VRAM, and who chooses which. The
- * VRAM is RAM, and copies are made by the CPU.
+ * Tests of memory of processes in VRAM, and who chooses which. The VRAM is RAM, and
+ * copies are made by the CPU.
  */
 
 #include <linux/dma-direct.h>
