@@ -222,8 +222,11 @@ vm_fault_t vram_fault(struct kunit *test, unsigned long addr, unsigned int flags
 int vram_gate_copies(struct vram_copy *copy);
 void vram_gate_set(struct svm_gate *gate);
 
-/* A fence that the test signals */
+/* Fences, of copies and of the test, which signals them */
 
+extern u64 vram_fence_context;
+extern atomic64_t vram_fence_seqno;
+const char *vram_fence_name(struct dma_fence *fence);
 struct dma_fence *vram_fence_create(struct kunit *test);
 
 /* Contents */
