@@ -21,6 +21,7 @@ struct xe_gt;
 struct xe_pci_fake_data;
 struct xe_svm_fixture;
 struct xe_svm_range;
+struct xe_tlb_inval_ops;
 struct xe_vm;
 struct xe_vma;
 
@@ -29,6 +30,12 @@ struct xe_vma;
 #define SVM_SIZE	SZ_1G
 #define SVM_END		(SVM_BASE + SVM_SIZE)
 #define SVM_BORDER	(SVM_BASE + SZ_512M)
+
+/* The address space of the test's VM, as the GPU calls it. */
+#define SVM_ASID	1
+
+/* How long somebody may be waited for. */
+#define SVM_PATIENCE	(10 * HZ)
 
 /* What the GPU does with memory. */
 #define GPU_READ	XE_PAGEFAULT_ACCESS_TYPE_READ
@@ -182,6 +189,14 @@ int xe_svm_fixture_init_on(struct kunit *test, const struct xe_pci_fake_data *da
 			   void (*init_vram)(struct kunit *test));
 int xe_svm_fixture_init(struct kunit *test);
 void xe_svm_fixture_exit(struct kunit *test);
+
+/* Between the parts of the fixture */
+
+extern struct xe_svm_fixture *xsvm_current;
+extern const struct xe_tlb_inval_ops xsvm_gpu_tlb_ops;
+
+void xsvm_init_gpu(struct kunit *test, struct xe_svm_gpu *gpu);
+bool xsvm_run_work(struct work_struct *work);
 
 /* The driver */
 
