@@ -19,8 +19,6 @@
 #include "xe_svm.h"
 #include "xe_vm.h"
 
-#define PROT_RW	(PROT_READ | PROT_WRITE)
-
 /* The fault has to be answered with an error, and the user to be told of it. */
 static void expect_failed(struct kunit *test, u64 addr, u8 access, int err)
 {

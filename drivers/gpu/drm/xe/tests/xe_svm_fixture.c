@@ -229,6 +229,15 @@ void xsvm_touch_scattered(struct kunit *test, u64 addr, u64 len)
 		xsvm_write(test, addr + offset, addr + offset);
 }
 
+/* Memory that the CPU has written to and that the GPU has used then. */
+struct xe_svm_range *xsvm_map_and_touch(struct kunit *test, u64 addr, u64 len)
+{
+	xsvm_map(test, addr, len, PROT_RW);
+	xsvm_touch(test, addr, len);
+
+	return xsvm_gpu_touch(test, addr, GPU_WRITE);
+}
+
 /* ------------------------------------------------------------------------
  * The driver
  */
@@ -249,6 +258,33 @@ struct xe_svm_range *xsvm_range_at(struct kunit *test, u64 addr)
 	return range ? to_xe_range(range) : NULL;
 }
 
+struct xe_svm_range *xsvm_find_or_insert(struct kunit *test, u64 addr)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct drm_gpusvm_ctx ctx = {};
+	struct xe_svm_range *range;
+
+	down_write(&svm->vm->lock);
+	range = xe_svm_range_find_or_insert(svm->vm, addr, svm->mirror, &ctx);
+	up_write(&svm->vm->lock);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(range));
+
+	return range;
+}
+
+int xsvm_get_pages(struct kunit *test, struct xe_svm_range *range, bool read_only)
+{
+	struct xe_vm *vm = to_svm(test)->vm;
+	struct drm_gpusvm_ctx ctx = { .read_only = read_only };
+	int err;
+
+	down_write(&vm->lock);
+	err = xe_svm_range_get_pages(vm, range, &ctx);
+	up_write(&vm->lock);
+
+	return err;
+}
+
 bool xsvm_pages_valid(struct kunit *test, struct xe_svm_range *range)
 {
 	struct xe_vm *vm = to_svm(test)->vm;
@@ -259,6 +295,13 @@ bool xsvm_pages_valid(struct kunit *test, struct xe_svm_range *range)
 	xe_svm_notifier_unlock(vm);
 
 	return valid;
+}
+
+void xsvm_expect_still_mapped(struct kunit *test, u64 start, u64 end)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	KUNIT_EXPECT_GT(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
 }
 
 bool xsvm_collector_pending(struct kunit *test)

@@ -4,6 +4,7 @@
 
 #include <linux/completion.h>
 #include <linux/dma-fence.h>
+#include <linux/mman.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -30,6 +31,8 @@ struct xe_vma;
 #define SVM_SIZE	SZ_1G
 #define SVM_END		(SVM_BASE + SVM_SIZE)
 #define SVM_BORDER	(SVM_BASE + SZ_512M)
+
+#define PROT_RW		(PROT_READ | PROT_WRITE)
 
 /* The address space of the test's VM, as the GPU calls it. */
 #define SVM_ASID	1
@@ -204,7 +207,10 @@ struct xe_vm *xsvm_create_vm(struct kunit *test, u32 flags);
 void xsvm_close_vm(struct kunit *test);
 struct xe_vma *xsvm_add_mirror(struct kunit *test, u64 start, u64 size, u32 flags);
 struct xe_svm_range *xsvm_range_at(struct kunit *test, u64 addr);
+struct xe_svm_range *xsvm_find_or_insert(struct kunit *test, u64 addr);
+int xsvm_get_pages(struct kunit *test, struct xe_svm_range *range, bool read_only);
 bool xsvm_pages_valid(struct kunit *test, struct xe_svm_range *range);
+void xsvm_expect_still_mapped(struct kunit *test, u64 start, u64 end);
 bool xsvm_collector_pending(struct kunit *test);
 void xsvm_run_collector(struct kunit *test);
 
@@ -243,6 +249,7 @@ void xsvm_write(struct kunit *test, u64 addr, u64 value);
 u64 xsvm_read(struct kunit *test, u64 addr);
 void xsvm_touch(struct kunit *test, u64 addr, u64 len);
 void xsvm_touch_scattered(struct kunit *test, u64 addr, u64 len);
+struct xe_svm_range *xsvm_map_and_touch(struct kunit *test, u64 addr, u64 len);
 
 /* Allocations */
 

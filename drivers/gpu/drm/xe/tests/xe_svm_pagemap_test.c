@@ -40,8 +40,6 @@
 #include "xe_vram.h"
 #include "xe_vram_types.h"
 
-#define PROT_RW		(PROT_READ | PROT_WRITE)
-
 /* The VRAM, its address for the GPU, and behind the BAR. */
 #define VRAM_SIZE	SZ_16M
 #define VRAM_DPA	SZ_256M

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Tests of a VM and its ranges: their life, invalidations, and the garbage collector.
+ * Tests of ranges and their VM: their life, the garbage collector, and the end.
  */
 
 #include <linux/mm.h>
-#include <linux/mman.h>
 
 #include <kunit/resource.h>
 
@@ -16,44 +15,6 @@
 #include "xe_svm.h"
 #include "xe_vm.h"
 
-#define PROT_RW	(PROT_READ | PROT_WRITE)
-
-/* Memory that the CPU has written to and that the GPU may write to. */
-static struct xe_svm_range *map_and_bind(struct kunit *test, u64 addr, u64 len)
-{
-	xsvm_map(test, addr, len, PROT_RW);
-	xsvm_touch(test, addr, len);
-
-	return xsvm_gpu_touch(test, addr, GPU_WRITE);
-}
-
-static struct xe_svm_range *find_or_insert(struct kunit *test, u64 addr)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct drm_gpusvm_ctx ctx = {};
-	struct xe_svm_range *range;
-
-	down_write(&svm->vm->lock);
-	range = xe_svm_range_find_or_insert(svm->vm, addr, svm->mirror, &ctx);
-	up_write(&svm->vm->lock);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(range));
-
-	return range;
-}
-
-static int get_pages(struct kunit *test, struct xe_svm_range *range, bool read_only)
-{
-	struct xe_vm *vm = to_svm(test)->vm;
-	struct drm_gpusvm_ctx ctx = { .read_only = read_only };
-	int err;
-
-	down_write(&vm->lock);
-	err = xe_svm_range_get_pages(vm, range, &ctx);
-	up_write(&vm->lock);
-
-	return err;
-}
-
 /* ------------------------------------------------------------------------
  * The life of a range
  */
@@ -64,14 +25,14 @@ static void range_knows_its_device(struct kunit *test)
 	struct xe_svm_range *range;
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	range = find_or_insert(test, SVM_BASE);
+	range = xsvm_find_or_insert(test, SVM_BASE);
 
 	KUNIT_EXPECT_PTR_EQ(test, range->pages.drm, &svm->xe->drm);
 	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
 	KUNIT_EXPECT_TRUE(test, list_empty(&range->garbage_collector_link));
 	KUNIT_EXPECT_EQ(test, range->tile_present, 0);
 
-	KUNIT_EXPECT_EQ(test, get_pages(test, range, false), 0);
+	KUNIT_EXPECT_EQ(test, xsvm_get_pages(test, range, false), 0);
 	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, range));
 }
 
@@ -97,8 +58,8 @@ static void free_unmaps(struct kunit *test)
 	struct xe_svm_range *range;
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	range = find_or_insert(test, SVM_BASE);
-	KUNIT_ASSERT_EQ(test, get_pages(test, range, false), 0);
+	range = xsvm_find_or_insert(test, SVM_BASE);
+	KUNIT_ASSERT_EQ(test, xsvm_get_pages(test, range, false), 0);
 	KUNIT_ASSERT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps) + 1);
 
 	down_write(&svm->vm->lock);
@@ -119,459 +80,6 @@ static void gpu_and_cpu_share_memory(struct kunit *test)
 }
 
 /* ------------------------------------------------------------------------
- * Invalidation
- */
-
-static void invalidation_takes_all_away(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
-	struct xe_svm_range *range;
-	u64 start, end;
-
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	start = xe_svm_range_start(range);
-	end = xe_svm_range_end(range);
-	KUNIT_ASSERT_TRUE(test, xsvm_gpu_reaches(test, start, end));
-	KUNIT_ASSERT_EQ(test, svm->gpu.nr_flushes, 0);
-
-	xsvm_zap(file, 0, SZ_64K);
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, start, end));
-	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
-	KUNIT_EXPECT_FALSE(test, range->pages.flags.has_dma_mapping);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, start, end));
-
-	/* The range is still there, for the next fault, and nothing to be collected. */
-	KUNIT_EXPECT_PTR_EQ(test, xsvm_range_at(test, SVM_BASE), range);
-	KUNIT_EXPECT_FALSE(test, xsvm_collector_pending(test));
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
-	KUNIT_EXPECT_PTR_EQ(test, xsvm_range_at(test, SVM_BASE), range);
-}
-
-/* The GPU has nothing to forget of what it never had, or was taken already. */
-static void no_flush_without_entries(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
-	struct xe_svm_range *range;
-
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	range = find_or_insert(test, SVM_BASE);
-	KUNIT_ASSERT_EQ(test, get_pages(test, range, false), 0);
-
-	xsvm_zap(file, 0, SZ_64K);
-	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 0);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 0);
-
-	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	xsvm_zap(file, 0, SZ_64K);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-
-	/* Pages that were got, but not bound again: the old entries are gone. */
-	KUNIT_ASSERT_EQ(test, get_pages(test, range, false), 0);
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	xsvm_zap(file, 0, SZ_64K);
-	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-}
-
-/* Ranges that are not hit are left alone, also where they are in between. */
-static void neighbours_are_left_alone(struct kunit *test)
-{
-	const u64 hit = SVM_BASE + SZ_2M, other = SVM_BASE + 2 * SZ_2M;
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *below, *range, *above;
-	struct file *file;
-
-	below = map_and_bind(test, hit - SZ_64K, SZ_64K);
-	above = map_and_bind(test, other, SZ_64K);
-	file = xsvm_map_file(test, hit, SZ_64K, SZ_64K);
-	xsvm_touch(test, hit, SZ_64K);
-	range = xsvm_gpu_touch(test, hit, GPU_WRITE);
-
-	xsvm_zap(file, 0, PAGE_SIZE);
-	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
-	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, below));
-	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, above));
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_FALSE(test, xsvm_flushed(test, hit - PAGE_SIZE, hit + PAGE_SIZE));
-	KUNIT_EXPECT_FALSE(test, xsvm_flushed(test, hit, other + PAGE_SIZE));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, hit - SZ_64K, hit));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, other, other + SZ_64K));
-}
-
-/*
- * Each range that is hit is zapped as a whole, so each has to be flushed as a whole,
- * however little of the first and of the last one the CPU has changed.
- */
-static void flush_covers_all_ranges_that_are_hit(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, 3 * SZ_64K, 3 * SZ_64K);
-	unsigned int i;
-
-	xsvm_touch(test, SVM_BASE, 3 * SZ_64K);
-	for (i = 0; i < 3; i++) {
-		struct xe_svm_range *range;
-
-		range = xsvm_gpu_touch(test, SVM_BASE + i * SZ_64K, GPU_WRITE);
-		KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_64K);
-	}
-
-	xsvm_zap(file, SZ_64K - PAGE_SIZE, SZ_64K + 2 * PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 3);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE, SVM_BASE + 3 * SZ_64K));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + 3 * SZ_64K));
-}
-
-/* How many pages are mapped in one piece with an address; one, most likely. */
-static long segment_npages(struct kunit *test, struct xe_svm_range *range, u64 addr)
-{
-	u64 end = xe_svm_range_start(range);
-	unsigned int i;
-
-	for (i = 0; i < range->pages.nr_addrs; i++) {
-		end += PAGE_SIZE << range->pages.dma_addr[i].order;
-		if (addr < end)
-			break;
-	}
-	KUNIT_ASSERT_LT(test, addr, end);
-
-	return 1L << range->pages.dma_addr[i].order;
-}
-
-/* The GPU goes on with what the CPU has not changed, and gets only the rest again. */
-static void small_invalidation_takes_little(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
-	const u64 hit = SVM_BASE + SZ_1M + SZ_64K;
-	struct xe_svm_range *range;
-	unsigned int faults;
-	long pages, npages;
-
-	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_2M);
-	KUNIT_ASSERT_EQ(test, svm->gpu.bound, SZ_2M);
-	pages = xsvm_stat(svm, pages);
-	faults = svm->acks;
-	npages = segment_npages(test, range, hit);
-
-	xsvm_zap(file, hit - SVM_BASE, PAGE_SIZE);
-	KUNIT_EXPECT_FALSE(test, xsvm_pages_valid(test, range));
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, parts), 1);
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, hit, hit + SZ_64K));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, hit, hit + SZ_64K));
-	KUNIT_EXPECT_EQ(test, svm->gpu.flushes[0].end - svm->gpu.flushes[0].start, SZ_64K);
-
-	/* No fault for what is left on both sides. */
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, hit - PAGE_SIZE), hit - PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, hit + SZ_64K), hit + SZ_64K);
-	KUNIT_EXPECT_EQ(test, svm->acks, faults);
-
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, hit), hit);
-	KUNIT_EXPECT_EQ(test, svm->acks, faults + 1);
-	KUNIT_EXPECT_TRUE(test, xsvm_pages_valid(test, range));
-	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_64K);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, pages), pages + npages);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), 1);
-	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
-	KUNIT_EXPECT_EQ(test, range->tile_invalidated, 0);
-}
-
-/* What is left of the entries can be reached, so it is zapped when its turn comes. */
-static void holes_grow(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
-	struct xe_svm_range *range;
-
-	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-
-	xsvm_zap(file, SZ_64K, PAGE_SIZE);
-	xsvm_zap(file, 3 * SZ_64K, SZ_64K);
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 2);
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_64K,
-						  SVM_BASE + 2 * SZ_64K));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + 3 * SZ_64K,
-						  SVM_BASE + 4 * SZ_64K));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 2 * SZ_64K,
-						 SVM_BASE + 3 * SZ_64K));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 4 * SZ_64K,
-						 SVM_BASE + SZ_2M));
-
-	/* Bound again from the first to the last. */
-	xsvm_gpu_touch(test, SVM_BASE + SZ_64K, GPU_WRITE);
-	KUNIT_EXPECT_EQ(test, svm->gpu.bound, 3 * SZ_64K);
-	xsvm_gpu_touch(test, SVM_BASE + 3 * SZ_64K, GPU_WRITE);
-	KUNIT_ASSERT_TRUE(test, xsvm_pages_valid(test, range));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE + 3 * SZ_64K,
-						 SVM_BASE + 4 * SZ_64K));
-
-	/* The next hole has nothing to do with these. */
-	xsvm_zap(file, SZ_1M, PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, range->hole.start, SVM_BASE + SZ_1M);
-	KUNIT_EXPECT_EQ(test, range->hole.end, SVM_BASE + SZ_1M + SZ_64K);
-
-	/* Everything, while there is a hole. */
-	xsvm_zap(file, 0, SZ_2M);
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_2M));
-	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
-	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
-}
-
-/* The GPU has one entry for all: that goes, though the mapping for DMA stays. */
-static void large_entries_go_as_a_whole(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
-	struct xe_svm_range *range;
-	long pages, npages;
-
-	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	pages = xsvm_stat(svm, pages);
-	npages = segment_npages(test, range, SVM_BASE + SZ_1M);
-
-	svm->gpu.large_entries = true;
-	xsvm_zap(file, SZ_1M, PAGE_SIZE);
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_2M));
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE, SVM_BASE + SZ_2M));
-	KUNIT_EXPECT_EQ(test, range->tile_partial, 0);
-
-	xsvm_gpu_touch(test, SVM_BASE + SZ_1M, GPU_WRITE);
-	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, pages), pages + npages);
-}
-
-/* With a job under way the second pass zaps, no more than the first one would. */
-static void small_invalidation_waits_for_jobs(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
-	struct xe_svm_job *job;
-
-	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	job = xsvm_start_job(test);
-
-	xsvm_zap(file, SZ_1M, PAGE_SIZE);
-	KUNIT_EXPECT_TRUE(test, job->asked);
-	KUNIT_EXPECT_EQ(test, job->zaps, 0);
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, SVM_BASE + SZ_1M,
-					     SVM_BASE + SZ_1M + SZ_64K));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE + SZ_1M,
-						  SVM_BASE + SZ_1M + SZ_64K));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_1M));
-}
-
-/*
- * Writing to what was got for reading, with a hole in it: the entries for reading go,
- * and are there again afterwards.
- */
-static void upgrade_of_holes(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *range;
-
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	range = xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
-	KUNIT_ASSERT_FALSE(test, xe_svm_range_writable(range));
-
-	xsvm_write(test, SVM_BASE + PAGE_SIZE, 1);
-	xsvm_gpu_write(test, SVM_BASE + PAGE_SIZE, 2);
-	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE + PAGE_SIZE), 2);
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), 0);
-	xsvm_gpu_write(test, SVM_BASE, 3);
-	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), 3);
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 2);
-	KUNIT_EXPECT_EQ(test, svm->vm->faults.len, 0);
-}
-
-/*
- * What was taken before is zapped and flushed. Taking it again does neither, and leaves
- * no flush behind that nobody waits for.
- */
-static void invalidation_inside_of_a_hole(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
-
-	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-
-	xsvm_zap(file, SZ_1M, SZ_64K);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-
-	/* What is sent now is finished only once somebody waits for it. */
-	svm->gpu.hold_flushes = 2;
-	xsvm_touch(test, SVM_BASE + SZ_1M, PAGE_SIZE);
-	xsvm_zap(file, SZ_1M, SZ_64K);
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-	KUNIT_EXPECT_TRUE(test, list_empty(&svm->gt->tlb_inval.pending_fences));
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_1M));
-	svm->gpu.hold_flushes = 0;
-}
-
-static void expect_still_mapped(struct kunit *test, u64 start, u64 end)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	KUNIT_EXPECT_GT(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
-}
-
-/* The device may use its TLB until it has flushed it, so until then it is mapped. */
-static void unmapped_after_the_flush(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
-
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-
-	svm->before_flush = expect_still_mapped;
-	svm->gpu.hold_flushes = 1;
-	xsvm_zap(file, 0, SZ_64K);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 1);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
-	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
-}
-
-/*
- * The flush of one window is not finished before that of the other one was asked
- * for, nor while the notifier lock is held: the fixture sees to that.
- */
-static void flushes_of_windows_overlap(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *below, *above;
-
-	xsvm_map(test, SVM_BORDER - SZ_64K, 2 * SZ_64K, PROT_RW);
-	xsvm_touch(test, SVM_BORDER - SZ_64K, 2 * SZ_64K);
-	below = xsvm_gpu_touch(test, SVM_BORDER - SZ_64K, GPU_WRITE);
-	above = xsvm_gpu_touch(test, SVM_BORDER, GPU_WRITE);
-	KUNIT_ASSERT_PTR_NE(test, below->base.notifier, above->base.notifier);
-
-	svm->gpu.hold_flushes = 2;
-	xsvm_unmap(test, SVM_BORDER - SZ_64K, 2 * SZ_64K);
-	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 2);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BORDER - SZ_64K,
-						  SVM_BORDER + SZ_64K));
-	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
-}
-
-/* A job that writes page tables comes first, and the lock is not held meanwhile. */
-static void zap_waits_for_jobs(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_64K, SZ_64K);
-	struct xe_svm_range *range;
-	struct xe_svm_job *job;
-
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	job = xsvm_start_job(test);
-
-	xsvm_zap(file, 0, SZ_64K);
-	KUNIT_EXPECT_TRUE(test, job->asked);
-	KUNIT_EXPECT_EQ(test, job->zaps, 0);
-	KUNIT_EXPECT_EQ(test, job->mapped, 1);
-	KUNIT_EXPECT_FALSE(test, job->under_lock);
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, xe_svm_range_start(range),
-					     xe_svm_range_end(range)));
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
-}
-
-/* Writing to what was got for reading: the entries go first, with the lock free. */
-static void upgrade_zaps_first(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *range;
-
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	range = xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
-	KUNIT_EXPECT_FALSE(test, xe_svm_range_writable(range));
-	KUNIT_EXPECT_FALSE(test, xsvm_gpu_pte(test, SVM_BASE) & GPU_PTE_WRITE);
-
-	svm->before_flush = expect_still_mapped;
-	svm->gpu.hold_flushes = 1;
-	xsvm_gpu_write(test, SVM_BASE, 1);
-	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
-	KUNIT_EXPECT_TRUE(test, xe_svm_range_writable(range));
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, xe_svm_range_start(range),
-					     xe_svm_range_end(range)));
-	KUNIT_EXPECT_EQ(test, xsvm_read(test, SVM_BASE), 1);
-
-	/* Reading what may be written takes nothing. */
-	KUNIT_EXPECT_EQ(test, get_pages(test, range, true), 0);
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
-}
-
-/* Once the flush is under way, write to a page that was there for reading. */
-static void write_meanwhile(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	u64 pte;
-
-	wait_for_completion(svm->arg);
-	xsvm_write(test, SVM_BASE + PAGE_SIZE, 1);
-	/* The GPU may have the new page by now, but not the old one. */
-	pte = xsvm_gpu_pte(test, SVM_BASE + PAGE_SIZE);
-	KUNIT_EXPECT_FALSE(test, pte && is_zero_pfn(PHYS_PFN(pte)));
-}
-
-static void let_write(struct kunit *test, u64 start, u64 end)
-{
-	complete_all(to_svm(test)->arg);
-}
-
-/*
- * An invalidation while the owner of a VM flushes has nothing to zap any more. It has
- * to wait nevertheless: the GPU may still use what it takes.
- */
-static void invalidation_waits_for_the_owner(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	DECLARE_COMPLETION_ONSTACK(flushing);
-
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	xsvm_gpu_touch(test, SVM_BASE, GPU_READ);
-	/* All of it is in the TLB. */
-	KUNIT_ASSERT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 0);
-
-	svm->arg = &flushing;
-	xsvm_start_meanwhile(test, write_meanwhile);
-	svm->gpu.hold_flushes = 1;
-	svm->before_flush = let_write;
-	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_WRITE), 0);
-	svm->before_flush = NULL;
-	xsvm_wait_meanwhile(test);
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 1);
-}
-
-/* ------------------------------------------------------------------------
  * Garbage collection
  */
 
@@ -587,7 +95,7 @@ static unsigned int garbage_length(struct kunit *test)
 static void unmap_hands_over_once(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+	struct xe_svm_range *range = xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 
 	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_64K);
 
@@ -603,7 +111,7 @@ static void unmap_hands_over_once(struct kunit *test)
 
 	/* What is mapped there later is not the range's. */
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 1);
-	KUNIT_EXPECT_NE(test, get_pages(test, range, false), 0);
+	KUNIT_EXPECT_NE(test, xsvm_get_pages(test, range, false), 0);
 
 	xsvm_run_collector(test);
 	KUNIT_EXPECT_EQ(test, garbage_length(test), 0);
@@ -619,7 +127,7 @@ static void garbage_that_was_never_bound(struct kunit *test)
 	struct xe_svm_fixture *svm = to_svm(test);
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	find_or_insert(test, SVM_BASE);
+	xsvm_find_or_insert(test, SVM_BASE);
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
 	xsvm_run_collector(test);
 
@@ -696,10 +204,10 @@ static void collector_keeps_the_order(struct kunit *test)
 	struct test_removal *removal = watch_removals(test);
 	struct xe_svm_range *range;
 
-	range = map_and_bind(test, SVM_BASE, SZ_64K);
+	range = xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 	drm_gpusvm_range_get(&range->base);
 
-	svm->before_flush = expect_still_mapped;
+	svm->before_flush = xsvm_expect_still_mapped;
 	svm->before_unbind = expect_forgotten;
 	down_write(&svm->vm->lock);
 	KUNIT_EXPECT_EQ(test, xe_svm_ranges_collect(svm->vm, SVM_BASE, SVM_BASE + SZ_64K), 0);
@@ -730,7 +238,7 @@ static void collector_waits_for_the_flush(struct kunit *test)
 	struct mmu_notifier_range unmapped;
 	struct xe_svm_range *range;
 
-	range = map_and_bind(test, SVM_BASE, SZ_64K);
+	range = xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 	drm_gpusvm_range_get(&range->base);
 	mni = &range->base.notifier->notifier;
 	ops = mni->ops;
@@ -757,7 +265,7 @@ static void unmapping_again_has_no_effect(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 
-	map_and_bind(test, SVM_BASE, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, unmaps), 1);
 	xsvm_run_collector(test);
@@ -769,7 +277,7 @@ static void unmapping_again_has_no_effect(struct kunit *test)
 static void unbinding_fails(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+	struct xe_svm_range *range = xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 
 	svm->gpu.unbind_err = -ENOMEM;
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
@@ -790,7 +298,7 @@ static void unbinding_fails(struct kunit *test)
 static void partial_unmap_keeps_the_rest(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+	struct xe_svm_range *range = xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 
 	KUNIT_ASSERT_EQ(test, xe_svm_range_size(range), SZ_64K);
 	xsvm_unmap(test, SVM_BASE, PAGE_SIZE);
@@ -860,8 +368,8 @@ static void closed_vm(struct kunit *test)
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_svm_range *range, *garbage;
 
-	range = map_and_bind(test, SVM_BASE, SZ_64K);
-	garbage = map_and_bind(test, SVM_BASE + SZ_2M, SZ_64K);
+	range = xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	garbage = xsvm_map_and_touch(test, SVM_BASE + SZ_2M, SZ_64K);
 	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
 	KUNIT_ASSERT_TRUE(test, xsvm_collector_pending(test));
 	KUNIT_ASSERT_EQ(test, svm->gpu.zaps, 1);
@@ -892,7 +400,7 @@ static void closed_vm(struct kunit *test)
 static void device_is_removed(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_range *range = map_and_bind(test, SVM_BASE, SZ_64K);
+	struct xe_svm_range *range = xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 	unsigned int zaps = svm->gpu.zaps, flushes;
 
 	svm->xe->drm.unplugged = true;
@@ -921,7 +429,7 @@ static void closed_before_it_is_removed(struct kunit *test)
 	struct xe_svm_fixture *svm = to_svm(test);
 	unsigned int flushes;
 
-	map_and_bind(test, SVM_BASE, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 	flushes = svm->gpu.nr_flushes;
 
 	svm->xe->drm.unplugged = true;
@@ -939,9 +447,9 @@ static void end_unmaps_what_is_left(struct kunit *test)
 {
 	struct test_removal *removal = watch_removals(test);
 
-	map_and_bind(test, SVM_BASE, SZ_64K);
-	map_and_bind(test, SVM_BORDER, SZ_64K);
-	map_and_bind(test, SVM_BASE + SZ_2M, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BORDER, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BASE + SZ_2M, SZ_64K);
 	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
 	KUNIT_EXPECT_TRUE(test, xsvm_collector_pending(test));
 
@@ -955,8 +463,8 @@ static void end_unmaps_what_is_left(struct kunit *test)
 /* The process ends before the VM does. */
 static void process_ends_first(struct kunit *test)
 {
-	map_and_bind(test, SVM_BASE, SZ_64K);
-	map_and_bind(test, SVM_BORDER, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BORDER, SZ_64K);
 	/* The test's mm goes with its task, the VM after that in the fixture's exit. */
 }
 
@@ -985,7 +493,7 @@ static void questions_about_ranges(struct kunit *test)
 	xsvm_map(test, SVM_BASE + SZ_64K, SZ_64K, PROT_RW);
 	xsvm_touch(test, SVM_BASE + SZ_64K, SZ_64K);
 	KUNIT_EXPECT_FALSE(test, xe_svm_has_mapping(vm, SVM_BASE, SVM_END));
-	range = find_or_insert(test, SVM_BASE + SZ_64K);
+	range = xsvm_find_or_insert(test, SVM_BASE + SZ_64K);
 	KUNIT_EXPECT_TRUE(test, xe_svm_has_mapping(vm, SVM_BASE, SVM_END));
 	KUNIT_EXPECT_FALSE(test, xe_svm_has_mapping(vm, SVM_BASE, SVM_BASE + SZ_64K));
 
@@ -1020,8 +528,8 @@ static void zap_an_interval(struct kunit *test)
 	struct xe_svm_range *in, *out;
 	struct xe_vm *vm = svm->vm;
 
-	in = map_and_bind(test, SVM_BORDER - SZ_64K, SZ_64K);
-	out = map_and_bind(test, SVM_BORDER, SZ_64K);
+	in = xsvm_map_and_touch(test, SVM_BORDER - SZ_64K, SZ_64K);
+	out = xsvm_map_and_touch(test, SVM_BORDER, SZ_64K);
 
 	down_write(&vm->lock);
 	xe_svm_notifier_lock(vm);
@@ -1041,21 +549,6 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(range_holds_its_vm),
 	KUNIT_CASE(free_unmaps),
 	KUNIT_CASE(gpu_and_cpu_share_memory),
-	KUNIT_CASE(invalidation_takes_all_away),
-	KUNIT_CASE(no_flush_without_entries),
-	KUNIT_CASE(neighbours_are_left_alone),
-	KUNIT_CASE(flush_covers_all_ranges_that_are_hit),
-	KUNIT_CASE(small_invalidation_takes_little),
-	KUNIT_CASE(holes_grow),
-	KUNIT_CASE(large_entries_go_as_a_whole),
-	KUNIT_CASE(small_invalidation_waits_for_jobs),
-	KUNIT_CASE(upgrade_of_holes),
-	KUNIT_CASE(invalidation_inside_of_a_hole),
-	KUNIT_CASE(unmapped_after_the_flush),
-	KUNIT_CASE(flushes_of_windows_overlap),
-	KUNIT_CASE(zap_waits_for_jobs),
-	KUNIT_CASE(upgrade_zaps_first),
-	KUNIT_CASE(invalidation_waits_for_the_owner),
 	KUNIT_CASE(unmap_hands_over_once),
 	KUNIT_CASE(garbage_that_was_never_bound),
 	KUNIT_CASE(collector_keeps_the_order),

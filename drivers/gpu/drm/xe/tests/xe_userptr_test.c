@@ -21,8 +21,6 @@
 #include "xe_vm.h"
 #include "xe_vm_types.h"
 
-#define PROT_RW	(PROT_READ | PROT_WRITE)
-
 /* Where the CPU has the memory, and where the GPU. */
 #define CPU_ADDR	SVM_BASE
 #define GPU_ADDR	(2 * SVM_END)
