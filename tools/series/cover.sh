@@ -49,8 +49,8 @@ cover_tests_all()
 {
 	find "$series_work/ours" -name '*.c' -exec \
 		sed -n '/struct kunit_suite .*= *{/,/^}/s/.*\.name = "\([^"]*\)".*/kunit:\1/p' {} +
-	sed -n 's/^TEST_GEN_PROGS *:= *//p' "$series_work/ours/$lab_selftests/Makefile" 2>/dev/null |
-		tr ' ' '\n' | sed 's/^/selftest:/'
+	sed -n '/^TEST_GEN_PROGS *:=/{:more;/\\$/{N;s/\\\n//;b more};s/^[^=]*= *//p}' \
+		"$series_work/ours/$lab_selftests/Makefile" 2>/dev/null | tr -s ' \t' '\n' | sed 's/^/selftest:/'
 }
 
 # cover_missing RUN: the tests that it did not have
