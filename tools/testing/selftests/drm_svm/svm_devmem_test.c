@@ -111,22 +111,6 @@ static void move(struct __test_metadata *_metadata, struct svm *svm, void *mem,
 	ALL_AT(location, svm, mem, len);
 }
 
-static uint64_t mem_used(struct __test_metadata *_metadata, struct svm *svm)
-{
-	struct drm_vsvm_device_stats stats;
-
-	ASSERT_EQ(0, svm_stats(svm, &stats)) TH_LOG("%s", svm_why());
-	return stats.mem_used;
-}
-
-/* Whether a child ended by itself and was content */
-static bool child_is_content(pid_t pid)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid && !status;
-}
-
 /* Anonymous memory of huge pages, or of small ones only */
 static char *map_pages(struct __test_metadata *_metadata, size_t len, bool huge)
 {

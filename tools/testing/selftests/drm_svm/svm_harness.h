@@ -7,7 +7,9 @@
 #define SVM_HARNESS_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "svm_mem.h"
@@ -98,6 +100,22 @@ counted(struct __test_metadata *_metadata, struct svm *svm,
 	svm_stats_sub(&delta, mark);
 	*mark = now;
 	return delta;
+}
+
+static inline uint64_t mem_used(struct __test_metadata *_metadata, struct svm *svm)
+{
+	struct drm_vsvm_device_stats stats;
+
+	ASSERT_EQ(0, svm_stats(svm, &stats)) TH_LOG("%s", svm_why());
+	return stats.mem_used;
+}
+
+/* Whether a child ended by itself and was content */
+static inline bool child_is_content(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && !status;
 }
 
 #endif

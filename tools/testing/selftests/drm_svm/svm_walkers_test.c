@@ -108,14 +108,6 @@ static void __attribute__((destructor)) end(void)
 		svm_set_remove(TEST_SET);
 }
 
-static uint64_t mem_used(struct __test_metadata *_metadata, struct svm *svm)
-{
-	struct drm_vsvm_device_stats stats;
-
-	ASSERT_EQ(0, svm_stats(svm, &stats)) TH_LOG("%s", svm_why());
-	return stats.mem_used;
-}
-
 static char *map_len(struct __test_metadata *_metadata, size_t len, bool huge)
 {
 	char *mem = svm_map_aligned(len, SVM_PMD_SIZE);
@@ -191,13 +183,6 @@ static void put_all(struct svm *svm, const void *mem, size_t len, uint32_t place
 	svm_pattern_fill(self->mem, LEN, seed);				\
 	PUT(self->mem, LEN);						\
 } while (0)
-
-static bool child_is_content(pid_t pid)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid && !status;
-}
 
 /* What is behind an address may be a signal */
 static sigjmp_buf no_access;
