@@ -38,7 +38,8 @@ lab_test_gpu=^selftest:xe_
 
 # Programs that are right on a kernel without our patches
 lab_stock_tests=(svm_test svm_changes_test svm_devices_test svm_process_test svm_queue_test svm_race_test
-	svm_devmem_test xe_svm_demo xe_svm_test)
+	svm_devmem_test svm_devmem_advice_test svm_devmem_full_test svm_devmem_pages_test svm_devmem_peers_test
+	xe_svm_demo xe_svm_test)
 
 # What a test takes, in seconds, as measured
 lab_test_seconds=$lab_dir/test-seconds
