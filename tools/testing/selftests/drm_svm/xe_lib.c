@@ -145,7 +145,8 @@ static int wait_fence(int fd, volatile uint64_t *fence, uint64_t value,
 	return CALL(fd, WAIT_USER_FENCE, &wait);
 }
 
-static int bind(const struct xe_gpu *gpu, struct drm_xe_vm_bind_op op)
+static int bind_list(const struct xe_gpu *gpu, const struct drm_xe_vm_bind_op *ops,
+		     size_t n)
 {
 	volatile uint64_t fence = 0;
 	struct drm_xe_sync sync = {
@@ -156,14 +157,23 @@ static int bind(const struct xe_gpu *gpu, struct drm_xe_vm_bind_op op)
 	};
 	struct drm_xe_vm_bind args = {
 		.vm_id = gpu->vm,
-		.num_binds = 1,
-		.bind = op,
+		.num_binds = n,
 		.num_syncs = 1,
 		.syncs = svm_addr(&sync),
 	};
-	int err = CALL(gpu->fd, VM_BIND, &args);
+	int err;
 
+	if (n == 1)
+		args.bind = *ops;
+	else
+		args.vector_of_binds = svm_addr(ops);
+	err = CALL(gpu->fd, VM_BIND, &args);
 	return err ? err : wait_fence(gpu->fd, &fence, 1, 0);
+}
+
+static int bind(const struct xe_gpu *gpu, struct drm_xe_vm_bind_op op)
+{
+	return bind_list(gpu, &op, 1);
 }
 
 /* All addresses of the process are addresses of the GPU */
@@ -202,14 +212,68 @@ static int bind_userptr(const struct xe_gpu *gpu, void *mem, size_t len)
 	});
 }
 
+static struct drm_xe_vm_bind_op to_op(const struct xe_bind *bind)
+{
+	struct drm_xe_vm_bind_op op = {
+		.addr = svm_addr(bind->mem),
+		.range = bind->len,
+	};
+
+	switch (bind->what) {
+	case XE_UNBIND:
+		op.op = DRM_XE_VM_BIND_OP_UNMAP;
+		break;
+	case XE_BIND_MIRROR:
+		op.op = DRM_XE_VM_BIND_OP_MAP;
+		op.flags = DRM_XE_VM_BIND_FLAG_CPU_ADDR_MIRROR;
+		break;
+	case XE_BIND_OBJECT:
+		op.op = DRM_XE_VM_BIND_OP_MAP;
+		op.obj = bind->object;
+		op.pat_index = COHERENT;
+		break;
+	case XE_PREFETCH:
+		op.op = DRM_XE_VM_BIND_OP_PREFETCH;
+		op.prefetch_mem_region_instance = bind->region;
+		break;
+	}
+	return op;
+}
+
+int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n)
+{
+	struct drm_xe_vm_bind_op *ops = calloc(n, sizeof(*ops));
+	int err;
+
+	if (!ops)
+		return svm_failed(-ENOMEM, "no memory for a list of binds");
+	for (size_t i = 0; i < n; i++)
+		ops[i] = to_op(&binds[i]);
+	err = bind_list(gpu, ops, n);
+	free(ops);
+	return err;
+}
+
+int xe_create_object(const struct xe_gpu *gpu, size_t len, uint32_t *object)
+{
+	struct drm_xe_gem_create args = {
+		.size = len,
+		.placement = 1U << gpu->vram,
+		.cpu_caching = DRM_XE_GEM_CPU_CACHING_WC,
+	};
+	int err = CALL(gpu->fd, GEM_CREATE, &args);
+
+	*object = args.handle;
+	return err;
+}
+
 int xe_prefetch(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region)
 {
-	return bind(gpu, (struct drm_xe_vm_bind_op) {
-		.op = DRM_XE_VM_BIND_OP_PREFETCH,
-		.addr = svm_addr(mem),
-		.range = len,
-		.prefetch_mem_region_instance = region,
-	});
+	struct xe_bind bind = {
+		.what = XE_PREFETCH, .mem = mem, .len = len, .region = region,
+	};
+
+	return xe_bind(gpu, &bind, 1);
 }
 
 int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region)

@@ -75,6 +75,23 @@ int xe_prefetch(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region
 int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
 
 /*
+ * What is bound beside the mirror of all that xe_open() makes, or in place of it. One
+ * call does all of a list, in its order, and has done it when it returns.
+ */
+struct xe_bind {
+	enum { XE_UNBIND, XE_BIND_MIRROR, XE_BIND_OBJECT, XE_PREFETCH } what;
+	void *mem;		/* whole pages */
+	size_t len;
+	uint32_t object;	/* for XE_BIND_OBJECT */
+	uint16_t region;	/* for XE_PREFETCH */
+};
+
+int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n);
+
+/* A buffer object in VRAM, which goes with the file */
+int xe_create_object(const struct xe_gpu *gpu, size_t len, uint32_t *object);
+
+/*
  * A VM without page faults, with whole pages of the process mapped at their address, and
  * then a queue for it, without a batch. Its jobs are stopped while these pages change. To
  * be closed by its file

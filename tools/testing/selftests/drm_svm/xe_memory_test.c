@@ -541,6 +541,102 @@ MEMORY_TEST(swapped_out_memory_moves)
 }
 
 /*
+ * Mirrors, buffer objects, and lists of binds
+ */
+
+#define BIND(...) do {							\
+	const struct xe_bind binds_[] = { __VA_ARGS__ };		\
+									\
+	ASSERT_EQ(0, xe_bind(&self->gpu, binds_, ARRAY_SIZE(binds_)))	\
+		TH_LOG("%s", svm_why());				\
+} while (0)
+
+#define UNBIND(m, l)	{ .what = XE_UNBIND, .mem = (m), .len = (l) }
+#define MIRROR(m, l)	{ .what = XE_BIND_MIRROR, .mem = (m), .len = (l) }
+#define OBJECT(o, m, l)	{ .what = XE_BIND_OBJECT, .mem = (m), .len = (l), .object = (o) }
+#define PREFETCH(m, l, r) { .what = XE_PREFETCH, .mem = (m), .len = (l), .region = (r) }
+
+/* The GPU has the object there, and not the memory */
+#define GPU_FILLS_OBJECT(object, mem) do {				\
+	BIND(OBJECT(object, mem, LEN));					\
+	GPU_FILLS(mem, 9, LEN);						\
+} while (0)
+
+/* The GPU has the memory there, and not the object any more */
+#define GPU_HAS_MEMORY_AGAIN(mem, byte) do {				\
+	BIND(MIRROR(mem, LEN));						\
+	GPU_FILLS(mem, byte, LEN);					\
+	IS_FILLED(mem, byte, LEN);					\
+} while (0)
+
+/* Other memory at the same place, which the GPU has not used: only that can be unbound */
+#define RENEW(mem)							\
+	ASSERT_EQ(mem, mmap(mem, LEN, RW, MAP_PRIVATE | MAP_ANONYMOUS |	\
+			    MAP_FIXED, -1, 0))
+
+/* The object is gone although what the list prefetches is behind the end of a file */
+MEMORY_TEST(list_with_memory_that_cannot_be_had)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+	char *behind = map_file_aligned(memory_file(0));
+	uint32_t object;
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_NE(NULL, behind);
+	ASSERT_EQ(0, xe_create_object(&self->gpu, LEN, &object)) TH_LOG("%s", svm_why());
+	GPU_FILLS_OBJECT(object, mem);
+	BIND(UNBIND(mem, LEN), PREFETCH(behind, LEN, self->gpu.system));
+	GPU_HAS_MEMORY_AGAIN(mem, 1);
+
+	GPU_FILLS_OBJECT(object, self->seen);
+	BIND(PREFETCH(behind, LEN, self->gpu.vram), UNBIND(self->seen, LEN),
+	     PREFETCH(mem, LEN, self->gpu.system));
+	GPU_HAS_MEMORY_AGAIN(self->seen, 2);
+	IS_FILLED(mem, 1, LEN);
+}
+
+struct changer {
+	char *mem;
+	bool stop;
+};
+
+/* Now and then, so that others can be faster */
+static void *change(void *arg)
+{
+	struct svm_rand rand = { .state = 7 };
+	struct changer *changer = arg;
+
+	while (!__atomic_load_n(&changer->stop, __ATOMIC_ACQUIRE)) {
+		madvise(changer->mem, LEN, MADV_DONTNEED);
+		usleep(svm_rand_below(&rand, 300));
+	}
+	return NULL;
+}
+
+/* Nor does it stay if that memory is changed when it is about to be bound */
+MEMORY_TEST(list_with_memory_that_changes)
+{
+	struct changer changer = { .mem = svm_map_aligned(LEN, LEN) };
+	char *mem = svm_map_aligned(LEN, LEN);
+	pthread_t thread;
+	uint32_t object;
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_NE(NULL, changer.mem);
+	ASSERT_EQ(0, madvise(changer.mem, LEN, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, xe_create_object(&self->gpu, LEN, &object)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, pthread_create(&thread, NULL, change, &changer));
+	for (unsigned int i = 0; i < svm_scaled(50); i++) {
+		GPU_FILLS_OBJECT(object, mem);
+		BIND(UNBIND(mem, LEN), PREFETCH(changer.mem, LEN, self->gpu.system));
+		GPU_HAS_MEMORY_AGAIN(mem, i + 1);
+		RENEW(mem);
+	}
+	__atomic_store_n(&changer.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+}
+
+/*
  * Memory that another thread has to provide, sooner or later or never
  */
 
