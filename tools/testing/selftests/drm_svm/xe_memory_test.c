@@ -636,6 +636,43 @@ MEMORY_TEST(list_with_memory_that_changes)
 	pthread_join(thread, NULL);
 }
 
+/* The mirror that is prefetched goes with the list: a later bind replaces it */
+MEMORY_TEST(list_replaces_what_it_prefetches)
+{
+	char *mem = svm_map_aligned(2 * LEN, LEN);
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, 2 * LEN);
+	for (unsigned int i = 0; i < 16; i++) {
+		ASSERT_EQ(0, madvise(mem, LEN, MADV_DONTNEED));
+		BIND(PREFETCH(mem, LEN, self->gpu.system), MIRROR(mem, LEN));
+	}
+	GPU_FILLS(mem, 2, LEN);
+	IS_FILLED(mem, 2, LEN);
+	IS_FILLED(mem + LEN, 1, LEN);
+}
+
+/* Or the list that makes the mirror fails */
+MEMORY_TEST(list_fails_after_a_prefetch)
+{
+	char *mem = svm_map_aligned(2 * LEN, LEN), *used = mem + LEN;
+	const struct xe_bind list[] = {
+		MIRROR(mem, LEN), PREFETCH(mem, LEN, self->gpu.system), UNBIND(used, LEN),
+	};
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, 2 * LEN);
+	GPU_FILLS(used, 2, LEN);
+	for (unsigned int i = 0; i < 16; i++) {
+		BIND(UNBIND(mem, LEN));
+		ASSERT_EQ(-EBUSY, xe_bind(&self->gpu, list, ARRAY_SIZE(list)));
+		BIND(MIRROR(mem, LEN));
+		RENEW(mem);
+	}
+	GPU_FILLS(mem, 3, 2 * LEN);
+	IS_FILLED(mem, 3, 2 * LEN);
+}
+
 /*
  * Memory that another thread has to provide, sooner or later or never
  */
