@@ -144,7 +144,8 @@ static int reset_attributes(struct xe_vm *vm, u64 start, u64 end)
 		vma_reset_attributes(vma);
 	}
 
-	xe_vm_find_cpu_addr_mirror_vma_range(vm, &start, &end);
+	xe_vm_find_cpu_addr_mirror_vma_range(vm, &start, &end, vma->gpuva.flags,
+					     vma->attr.default_pat_index);
 	if (is_default && xe_vma_start(vma) == start && xe_vma_end(vma) == end)
 		return 0;
 

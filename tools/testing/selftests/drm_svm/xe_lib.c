@@ -217,6 +217,7 @@ static struct drm_xe_vm_bind_op to_op(const struct xe_bind *bind)
 	struct drm_xe_vm_bind_op op = {
 		.addr = svm_addr(bind->mem),
 		.range = bind->len,
+		.flags = bind->read_only ? DRM_XE_VM_BIND_FLAG_READONLY : 0,
 	};
 
 	switch (bind->what) {
@@ -225,7 +226,7 @@ static struct drm_xe_vm_bind_op to_op(const struct xe_bind *bind)
 		break;
 	case XE_BIND_MIRROR:
 		op.op = DRM_XE_VM_BIND_OP_MAP;
-		op.flags = DRM_XE_VM_BIND_FLAG_CPU_ADDR_MIRROR;
+		op.flags |= DRM_XE_VM_BIND_FLAG_CPU_ADDR_MIRROR;
 		break;
 	case XE_BIND_OBJECT:
 		op.op = DRM_XE_VM_BIND_OP_MAP;
@@ -265,6 +266,18 @@ int xe_create_object(const struct xe_gpu *gpu, size_t len, uint32_t *object)
 
 	*object = args.handle;
 	return err;
+}
+
+int xe_count_binds(const struct xe_gpu *gpu, void *mem, size_t len)
+{
+	struct drm_xe_vm_query_mem_range_attr args = {
+		.vm_id = gpu->vm,
+		.start = svm_addr(mem),
+		.range = len,
+	};
+	int err = CALL(gpu->fd, VM_QUERY_MEM_RANGE_ATTRS, &args);
+
+	return err ? err : (int)args.num_mem_ranges;
 }
 
 int xe_prefetch(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region)

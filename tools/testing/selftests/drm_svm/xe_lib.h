@@ -84,12 +84,16 @@ struct xe_bind {
 	size_t len;
 	uint32_t object;	/* for XE_BIND_OBJECT */
 	uint16_t region;	/* for XE_PREFETCH */
+	bool read_only;
 };
 
 int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n);
 
 /* A buffer object in VRAM, which goes with the file */
 int xe_create_object(const struct xe_gpu *gpu, size_t len, uint32_t *object);
+
+/* How many binds there are of anything in these pages, or a negative error number */
+int xe_count_binds(const struct xe_gpu *gpu, void *mem, size_t len);
 
 /*
  * A VM without page faults, with whole pages of the process mapped at their address, and

@@ -673,6 +673,25 @@ MEMORY_TEST(list_fails_after_a_prefetch)
 	IS_FILLED(mem, 3, 2 * LEN);
 }
 
+/* Beside one that is for reading only the GPU goes on to write */
+MEMORY_TEST(mirror_for_reading_beside_one_for_writing)
+{
+	char *mem = svm_map_aligned(3 * LEN, LEN);
+	const struct xe_bind read_only = {
+		.what = XE_BIND_MIRROR, .mem = mem + LEN, .len = LEN, .read_only = true,
+	};
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, 3 * LEN);
+	BIND(read_only);
+	GPU_FILLS(mem, 2, LEN);
+	GPU_FILLS(mem + 2 * LEN, 3, LEN);
+	GPU_SEES(mem + LEN, 1, LEN);
+	IS_FILLED(mem, 2, LEN);
+	IS_FILLED(mem + 2 * LEN, 3, LEN);
+	EXPECT_EQ(3, xe_count_binds(&self->gpu, mem, 3 * LEN)) TH_LOG("%s", svm_why());
+}
+
 /*
  * Memory that another thread has to provide, sooner or later or never
  */
