@@ -692,6 +692,24 @@ MEMORY_TEST(mirror_for_reading_beside_one_for_writing)
 	EXPECT_EQ(3, xe_count_binds(&self->gpu, mem, 3 * LEN)) TH_LOG("%s", svm_why());
 }
 
+/* Mirrors become one where they touch, and nothing in between does */
+MEMORY_TEST(page_between_mirrors)
+{
+	char *mem = svm_map_aligned(LEN, LEN);
+
+	ASSERT_NE(NULL, mem);
+	BIND(UNBIND(mem, 3 * self->page));
+	ASSERT_EQ(0, xe_count_binds(&self->gpu, mem, 3 * self->page));
+	BIND(MIRROR(mem + self->page, self->page));
+	EXPECT_EQ(0, xe_count_binds(&self->gpu, mem, self->page));
+	EXPECT_EQ(0, xe_count_binds(&self->gpu, mem + 2 * self->page, self->page));
+	BIND(MIRROR(mem, self->page));
+	BIND(MIRROR(mem + 2 * self->page, self->page));
+	EXPECT_EQ(1, xe_count_binds(&self->gpu, mem, LEN));
+	GPU_FILLS(mem, 1, LEN);
+	IS_FILLED(mem, 1, LEN);
+}
+
 /*
  * Memory that another thread has to provide, sooner or later or never
  */
