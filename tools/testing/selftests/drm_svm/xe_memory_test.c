@@ -710,6 +710,28 @@ MEMORY_TEST(page_between_mirrors)
 	IS_FILLED(mem, 1, LEN);
 }
 
+/* A prefetch is of all that is bound there, whatever comes first */
+MEMORY_TEST(prefetch_of_an_object_and_memory)
+{
+	char *mem = svm_map_aligned(2 * LEN, LEN);
+	struct xe_stats before, after;
+	uint32_t object;
+
+	ASSERT_NE(NULL, mem);
+	memset(mem + LEN, 1, LEN);
+	ASSERT_EQ(0, xe_create_object(&self->gpu, LEN, &object)) TH_LOG("%s", svm_why());
+	BIND(OBJECT(object, mem, LEN));
+	ASSERT_EQ(0, xe_stats(&self->gpu, &before)) TH_LOG("%s", svm_why());
+	BIND(PREFETCH(mem, 2 * LEN, self->gpu.vram));
+	GPU_FILLS(mem, 9, LEN);
+	GPU_FILLS(mem + LEN, 2, LEN);
+	ASSERT_EQ(0, xe_stats(&self->gpu, &after));
+	xe_stats_sub(&after, &before);
+	EXPECT_EQ(0, after.faults);
+	EXPECT_LE(LEN >> 10, after.kb_in);
+	IS_FILLED(mem + LEN, 2, LEN);
+}
+
 /*
  * Memory that another thread has to provide, sooner or later or never
  */
