@@ -340,6 +340,13 @@ static int bare_queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue
 	return err;
 }
 
+int xe_destroy_queue(const struct xe_queue *queue)
+{
+	struct drm_xe_exec_queue_destroy args = { .exec_queue_id = queue->id };
+
+	return CALL(queue->fd, EXEC_QUEUE_DESTROY, &args);
+}
+
 static int queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *queue)
 {
 	int err = bare_queue_create(gpu, class, queue);

@@ -103,6 +103,8 @@ int xe_count_binds(const struct xe_gpu *gpu, void *mem, size_t len);
 int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len);
 int xe_use_userptr(struct xe_gpu *gpu);
 
+int xe_destroy_queue(const struct xe_queue *queue);
+
 /*
  * After fork(): the process that has opened the GPU gives up its queues, and then its
  * child has their jobs find what the child has in their batches, and in whole pages of

@@ -831,7 +831,7 @@ static void fault_in_vain(int ready, int keep)
 	stay_silent(&gpu, ready, keep);
 }
 
-struct adviser {
+struct caller {
 	struct xe_gpu *gpu;
 	char *mem;
 	pid_t tid;
@@ -839,10 +839,19 @@ struct adviser {
 
 static void *advise(void *arg)
 {
-	struct adviser *a = arg;
+	struct caller *caller = arg;
 
-	__atomic_store_n(&a->tid, gettid(), __ATOMIC_RELEASE);
-	xe_prefer(a->gpu, a->mem, 4096, a->gpu->system);
+	__atomic_store_n(&caller->tid, gettid(), __ATOMIC_RELEASE);
+	xe_prefer(caller->gpu, caller->mem, 4096, caller->gpu->system);
+	return NULL;
+}
+
+static void *destroy_queue(void *arg)
+{
+	struct caller *caller = arg;
+
+	__atomic_store_n(&caller->tid, gettid(), __ATOMIC_RELEASE);
+	xe_destroy_queue(&caller->gpu->queue[XE_COMPUTE]);
 	return NULL;
 }
 
@@ -866,16 +875,27 @@ static void wait_until_blocked(pid_t tid)
 		seen = is_blocked(tid) ? seen + 1 : 0;
 }
 
+/* A thread makes a call, and waits in it */
+static void wait_in_call(void *(*call)(void *), struct caller *caller)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, call, caller))
+		_exit(3);
+	while (!__atomic_load_n(&caller->tid, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	wait_until_blocked(caller->tid);
+}
+
 /* Its job does, and something has been unmapped that an ioctl has to see */
 static void advise_in_vain(int ready, int keep)
 {
-	struct adviser adviser = { .mem = svm_map(4096, RW) };
+	struct xe_gpu gpu;
+	struct caller caller = { .gpu = &gpu, .mem = svm_map(4096, RW) };
 	char *mem = svm_map(4096, RW), *gone = svm_map(4096, RW);
 	int uffd = mem ? svm_watch_missing(mem, 4096) : -1;
-	pthread_t thread;
-	struct xe_gpu gpu;
 
-	if (uffd < 0 || !gone || !adviser.mem || xe_open(&gpu))
+	if (uffd < 0 || !gone || !caller.mem || xe_open(&gpu))
 		_exit(2);
 	xe_emit_fill(&gpu.queue[XE_COPY], gone, 1, 4096);
 	if (xe_run(&gpu.queue[XE_COPY]))
@@ -885,12 +905,7 @@ static void advise_in_vain(int ready, int keep)
 		_exit(3);
 
 	munmap(gone, 4096);
-	adviser.gpu = &gpu;
-	if (pthread_create(&thread, NULL, advise, &adviser))
-		_exit(3);
-	while (!__atomic_load_n(&adviser.tid, __ATOMIC_ACQUIRE))
-		usleep(1000);
-	wait_until_blocked(adviser.tid);
+	wait_in_call(advise, &caller);
 	stay_silent(&gpu, ready, keep);
 }
 
@@ -898,9 +913,8 @@ static void advise_in_vain(int ready, int keep)
  * It has lost the memory that its queue is stopped for until it is there again. A queue
  * that had nothing to do yet would not care
  */
-static void rebind_in_vain(int ready, int keep)
+static void wait_for_rebind(struct xe_gpu *gpu)
 {
-	struct xe_gpu gpu;
 	char *mem = svm_map(4096, RW);
 	int uffd;
 
@@ -908,11 +922,29 @@ static void rebind_in_vain(int ready, int keep)
 		_exit(2);
 	*mem = 1;
 	uffd = svm_watch_missing(mem, 4096);
-	if (uffd < 0 || xe_open_userptr(&gpu, mem, 4096))
+	if (uffd < 0 || xe_open_userptr(gpu, mem, 4096))
 		_exit(2);
-	if (madvise(mem, 4096, MADV_DONTNEED) || xe_use_userptr(&gpu) ||
+	if (madvise(mem, 4096, MADV_DONTNEED) || xe_use_userptr(gpu) ||
 	    !svm_missing_page(uffd))
 		_exit(3);
+}
+
+static void rebind_in_vain(int ready, int keep)
+{
+	struct xe_gpu gpu;
+
+	wait_for_rebind(&gpu);
+	stay_silent(&gpu, ready, keep);
+}
+
+/* And a thread destroys the queue meanwhile */
+static void destroy_in_vain(int ready, int keep)
+{
+	struct xe_gpu gpu;
+	struct caller caller = { .gpu = &gpu };
+
+	wait_for_rebind(&gpu);
+	wait_in_call(destroy_queue, &caller);
 	stay_silent(&gpu, ready, keep);
 }
 
@@ -1167,6 +1199,18 @@ MEMORY_TEST(silent_process_without_faults)
 	OTHERS_GO_ON();
 	GOES_WHEN_KILLED(&silent);
 	/* Or else nobody can go on from here */
+	close(silent.keep);
+	OTHERS_GO_ON();
+}
+
+/* Nor does that keep a thread of it that destroys a queue */
+MEMORY_TEST(silent_process_that_destroys_a_queue)
+{
+	struct silent silent;
+
+	ASSERT_EQ(0, start_silent(&silent, destroy_in_vain));
+	OTHERS_GO_ON();
+	GOES_WHEN_KILLED(&silent);
 	close(silent.keep);
 	OTHERS_GO_ON();
 }
