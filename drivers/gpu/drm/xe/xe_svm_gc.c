@@ -3,7 +3,6 @@
  * Shared virtual memory: the garbage collector, and others who remove ranges.
  */
 
-#include <linux/cleanup.h>
 #include <linux/dma-fence.h>
 
 #include <drm/drm_print.h>
@@ -295,9 +294,22 @@ static void collect_all_garbage(struct xe_vm *vm)
 void xe_svm_garbage_collector_work(struct work_struct *w)
 {
 	struct xe_vm *vm = container_of(w, struct xe_vm, svm.garbage_collector.work);
+	struct drm_gpusvm_service service;
+	int err;
 
-	guard(rwsem_write)(&vm->lock);
+	/*
+	 * A call may hold the lock while it waits for memory. The device does not stay for
+	 * that, and what is left when the device goes, or the VM, goes with it.
+	 */
+	if (xe_svm_vma_service_begin(vm, &service))
+		return;
+	err = down_write_killable(&vm->lock);
+	xe_svm_vma_service_end(vm, &service);
+	if (err)
+		return;
+
 	collect_all_garbage(vm);
+	up_write(&vm->lock);
 }
 
 /**

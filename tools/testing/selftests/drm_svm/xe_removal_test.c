@@ -223,6 +223,84 @@ REMOVAL_TEST(call_waits_for_memory)
 	xe_close(&self->gpu);
 }
 
+struct remover {
+	const char *name;
+	bool done;
+	int err;
+};
+
+static void *remove_gpu(void *arg)
+{
+	struct remover *remover = arg;
+
+	remover->err = tell_driver("unbind", remover->name);
+	__atomic_store_n(&remover->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* The removal ends within this time, whatever nobody answers */
+#define REMOVE_SECONDS	100
+
+static bool ends_in_time(const struct remover *remover)
+{
+	uint64_t deadline = svm_deadline_ms(REMOVE_SECONDS * 1000);
+
+	while (!__atomic_load_n(&remover->done, __ATOMIC_ACQUIRE)) {
+		if (svm_past(deadline))
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+/*
+ * Others wait for that call: a page fault of the GPU, and what has to forget memory that
+ * was unmapped. The removal doesn't wait for these either.
+ */
+REMOVAL_TEST(others_wait_for_a_call_that_waits_for_memory)
+{
+	char *late = self->mem, *never = self->mem + SVM_PMD_SIZE;
+	char *wanted = self->mem + 2 * SVM_PMD_SIZE, *gone = self->mem + 3 * SVM_PMD_SIZE;
+	struct prefetcher prefetcher = {
+		.gpu = &self->gpu, .mem = never, .page = self->page,
+	};
+	struct remover remover = { .name = self->name };
+	pthread_t thread, removal;
+	int uffd;
+
+	memset(gone, 1, SVM_PMD_SIZE);
+	xe_emit_fill(self->copy, gone, 2, SVM_PMD_SIZE);
+	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
+	uffd = svm_watch_missing(self->mem, 2 * SVM_PMD_SIZE);
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd");
+
+	/* The call waits for the first fault, and the second fault for the call */
+	xe_emit_fill(self->copy, late, 1, self->page);
+	xe_emit_fill(self->copy, wanted, 1, self->page);
+	ASSERT_EQ(0, xe_submit(self->copy)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(svm_addr(late), svm_missing_page(uffd));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, prefetch, &prefetcher));
+	usleep(200000);
+	ASSERT_EQ(0, svm_provide_zeroes(uffd, svm_addr(late), self->page));
+	ASSERT_EQ(svm_addr(never), svm_missing_page(uffd));
+	ASSERT_EQ(0, munmap(gone, SVM_PMD_SIZE));
+	usleep(200000);
+
+	self->removed = true;
+	ASSERT_EQ(0, pthread_create(&removal, NULL, remove_gpu, &remover));
+	EXPECT_TRUE(ends_in_time(&remover));
+	ASSERT_EQ(0, svm_provide_zeroes(uffd, svm_addr(never), self->page));
+	pthread_join(removal, NULL);
+	EXPECT_EQ(0, remover.err);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-ENODEV, prefetcher.err);
+	close(uffd);
+	xe_close(&self->gpu);
+	GPU_COMES_BACK();
+	xe_close(&self->gpu);
+}
+
 /* The memory is still in VRAM when nobody has the device open any more */
 REMOVAL_TEST(closed_before)
 {
