@@ -10,6 +10,7 @@
  *   SIGBUS there as well, from the copy that fails, but the device's removal waits
  *   for the process to unmap it.
  * - Memory that KSM may merge doesn't move to a device: migrate_vma_setup() here.
+ * - An eviction keeps what it has to look at in the end: modules_migrate_device.h.
  * - A device page has no flags of the page before: zone_device_folio_init() here.
  *
  * Nothing replaces the others of our patches: two migrations may wait for each other
@@ -23,6 +24,8 @@
 
 #include <linux/memremap.h>
 #include <linux/mm.h>
+
+#include <linux/modules_migrate_device.h>
 
 static inline int migrate_device_split_page(struct page *page)
 {
