@@ -9,7 +9,8 @@
  * - Memory that is lost with its device is not taken from the process. The CPU gets
  *   SIGBUS there as well, from the copy that fails, but the device's removal waits
  *   for the process to unmap it.
- * - Memory that KSM may merge doesn't move to a device: migrate_vma_setup() here.
+ * - What KSM may merge doesn't move to a device, nor what is discarded while it is being
+ *   collected: modules_migrate_vma.h.
  * - An eviction keeps what it has to look at in the end: modules_migrate_device.h.
  * - A device page has no flags of the page before: zone_device_folio_init() here.
  *
@@ -26,6 +27,7 @@
 #include <linux/mm.h>
 
 #include <linux/modules_migrate_device.h>
+#include <linux/modules_migrate_vma.h>
 
 static inline int migrate_device_split_page(struct page *page)
 {
@@ -35,28 +37,6 @@ static inline int migrate_device_split_page(struct page *page)
 static inline void migrate_device_poison(unsigned long *src_pfns, unsigned long npages)
 {
 }
-
-/*
- * A folio that KSM is about to share has no complete rmap for a while: a migration
- * entry that is made then may never be removed. So nothing is collected there.
- */
-static inline int modules_migrate_vma_setup(struct migrate_vma *args)
-{
-	unsigned long npages = (args->end - args->start) >> PAGE_SHIFT;
-
-	if (!(args->flags & MIGRATE_VMA_SELECT_SYSTEM) ||
-	    !(args->vma->vm_flags & VM_MERGEABLE))
-		return migrate_vma_setup(args);
-
-	memset_l(args->src, 0, npages);
-	memset_l(args->dst, 0, npages);
-	args->npages = npages;
-	args->cpages = 0;
-
-	return 0;
-}
-
-#define migrate_vma_setup(args)	modules_migrate_vma_setup(args)
 
 /* They would go on to the page of RAM that the next contents move to. */
 static inline void modules_zone_device_folio_init(struct folio *folio,
