@@ -8,16 +8,30 @@
 
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/rmap.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 /*
  * A folio that KSM is about to share has no complete rmap for a while: a migration entry
- * that is made then may never be removed.
+ * that is made then may never be removed. KSM merges what it has come by twice, and counts
+ * it the first time. After a fork, either of the two processes may be the one.
  */
 static inline bool modules_ksm_may_merge(struct vm_area_struct *vma)
 {
-	return vma->vm_flags & VM_MERGEABLE;
+#ifdef CONFIG_KSM
+	struct anon_vma *anon_vma = READ_ONCE(vma->anon_vma);
+
+	if (!(vma->vm_flags & VM_MERGEABLE))
+		return false;
+	if (READ_ONCE(vma->vm_mm->ksm_rmap_items))
+		return true;
+
+	return anon_vma && (anon_vma->root != anon_vma ||
+			    READ_ONCE(anon_vma->num_children) > 1);
+#else
+	return false;
+#endif
 }
 
 static inline void modules_collect_nothing(struct migrate_vma *args, unsigned long npages)
