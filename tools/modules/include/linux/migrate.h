@@ -3,9 +3,10 @@
  * For modules that are built for a kernel without our patches to its MM. What the
  * core has to do without then, and what comes in its place:
  *
- * - A huge folio can't be split for an eviction, nor for a CPU fault on its huge
- *   entry. Where there is no huge page of RAM, the eviction fails and the CPU tries
- *   again. Pages within, that nobody needs, move along.
+ * - A huge folio can't be split for an eviction, which fails where there is no huge page of
+ *   RAM. Pages within, that nobody needs, move along.
+ * - Nor for a CPU fault on its huge entry. That is split instead, and the folio by the next
+ *   fault: modules_migrate_vma.h.
  * - Memory that is lost with its device is not taken from the process. The CPU gets
  *   SIGBUS there as well, from the copy that fails, but the device's removal waits
  *   for the process to unmap it.
