@@ -4,7 +4,8 @@
  * core has to do without then, and what comes in its place:
  *
  * - A huge folio can't be split for an eviction, which fails where there is no huge page of
- *   RAM. Pages within, that nobody needs, move along.
+ *   RAM. So the kernel tries harder to find one: __folio_alloc() here. Pages within, that
+ *   nobody needs, move along.
  * - Nor for a CPU fault on its huge entry. That is split instead, and the folio by the next
  *   fault: modules_migrate_vma.h.
  * - Memory that is lost with its device is not taken from the process. The CPU gets
@@ -24,6 +25,7 @@
 
 #include_next <linux/migrate.h>
 
+#include <linux/gfp.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 
@@ -38,6 +40,19 @@ static inline int migrate_device_split_page(struct page *page)
 static inline void migrate_device_poison(unsigned long *src_pfns, unsigned long npages)
 {
 }
+
+/* There are no small pages to fall back on. */
+static inline struct folio *modules_folio_alloc_noprof(gfp_t gfp, unsigned int order,
+						       int nid, nodemask_t *nodes)
+{
+	if (order)
+		gfp &= ~__GFP_NORETRY;
+
+	return __folio_alloc_noprof(gfp, order, nid, nodes);
+}
+
+#undef __folio_alloc
+#define __folio_alloc(...)	alloc_hooks(modules_folio_alloc_noprof(__VA_ARGS__))
 
 /* They would go on to the page of RAM that the next contents move to. */
 static inline void modules_zone_device_folio_init(struct folio *folio,
