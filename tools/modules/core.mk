@@ -34,6 +34,10 @@ core-y := \
 
 CFLAGS_../drm_pagemap.o := -DMODULES_CORE
 
+# For the object that empties a device that goes. The MM can't take pages from processes, so
+# nothing is given up: all that is left is evicted again and again.
+modules-keep-all := -Ddrm_pagemap_abandon_many=drm_pagemap_evict_many
+
 # For the object that has the driver's init: the version that the owner of a package
 # sees, from the environment or make's arguments
 modules-version := $(if $(MODULES_VERSION),-DMODULES_VERSION=$(MODULES_VERSION))

@@ -10,7 +10,7 @@
  *   fault: modules_migrate_vma.h.
  * - Memory that is lost with its device is not taken from the process. The CPU gets
  *   SIGBUS there as well, from the copy that fails, but the device's removal waits
- *   for the process to unmap it.
+ *   for the process to unmap it: core.mk.
  * - What KSM may merge doesn't move to a device, nor what is discarded while it is being
  *   collected: modules_migrate_vma.h.
  * - An eviction keeps what it has to look at in the end: modules_migrate_device.h.
@@ -37,6 +37,7 @@ static inline int migrate_device_split_page(struct page *page)
 	return -EOPNOTSUPP;
 }
 
+/* Not called, since nothing is given up: see core.mk. */
 static inline void migrate_device_poison(unsigned long *src_pfns, unsigned long npages)
 {
 }
