@@ -342,6 +342,68 @@ static void unmapped_memory_keeps_its_anon_vma(struct kunit *test)
 	expect_gone(test, bo);
 }
 
+static struct vram_bo *populate_huge(struct kunit *test)
+{
+	svm_map_huge(test, SVM_BASE);
+	vram_fill(test, SVM_BASE, SZ_2M);
+
+	return populate(test, SVM_BASE, SZ_2M);
+}
+
+/* An entry of a page that is on its way has neither a mapping nor a reference of it. */
+static void huge_memory_is_unmapped_on_its_way(struct kunit *test)
+{
+	struct vram_bo *bo = populate_huge(test);
+	struct folio *folio = page_folio(vram_spot(current->mm, SVM_BASE).page);
+	struct svm_task *evictor;
+	struct svm_gate gate;
+
+	svm_gate_init(&gate);
+	vram_gate_set(&gate);
+	vrams[0].rules.copy = vram_gate_copies;
+	evictor = svm_run(test, evict_task, 0, bo);
+	wait_for_completion_timeout(&gate.entered, SVM_PATIENCE);
+	vram_gate_set(NULL);
+	svm_munmap(test, SVM_BASE, SZ_2M);
+	KUNIT_EXPECT_EQ(test, folio_mapcount(folio), 0);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
+	complete_all(&gate.open);
+	KUNIT_EXPECT_EQ(test, svm_join(evictor), 0);
+	vram_flush();
+	expect_gone(test, bo);
+}
+
+static int gate_and_fail(struct vram_copy *copy)
+{
+	return vram_gate_copies(copy) ?: -EIO;
+}
+
+/* It stays where it is, and is still another process's. */
+static void huge_memory_of_two_is_unmapped_on_its_way(struct kunit *test)
+{
+	struct vram_bo *bo = populate_huge(test);
+	struct mm_struct *child = svm_fork(test);
+	struct svm_task *evictor;
+	struct svm_gate gate;
+
+	svm_gate_init(&gate);
+	vram_gate_set(&gate);
+	vrams[0].rules.copy = gate_and_fail;
+	evictor = svm_run(test, evict_task, 0, bo);
+	wait_for_completion_timeout(&gate.entered, SVM_PATIENCE);
+	vram_gate_set(NULL);
+	svm_munmap(test, SVM_BASE, SZ_2M);
+	complete_all(&gate.open);
+	KUNIT_EXPECT_NE(test, svm_join(evictor), 0);
+	KUNIT_EXPECT_EQ(test, folio_mapcount(page_folio(vram_spot(child, SVM_BASE).page)), 1);
+	vrams[0].rules.copy = NULL;
+	KUNIT_EXPECT_EQ(test, evict(bo), 0);
+	vram_flush();
+	expect_gone(test, bo);
+	vram_expect_mm(test, child, SVM_BASE, SZ_2M);
+	mmput(child);
+}
+
 /* What nobody maps any more, but somebody holds, has nowhere to be moved from. */
 static void unmapped_memory_is_held(struct kunit *test)
 {
@@ -621,6 +683,8 @@ static struct kunit_case drm_pagemap_evict_cases[] = {
 	KUNIT_CASE(eviction_can_be_killed),
 	KUNIT_CASE(cpu_waits_for_an_eviction),
 	KUNIT_CASE(unmapped_memory_keeps_its_anon_vma),
+	KUNIT_CASE(huge_memory_is_unmapped_on_its_way),
+	KUNIT_CASE(huge_memory_of_two_is_unmapped_on_its_way),
 	KUNIT_CASE(unmapped_memory_is_held),
 	KUNIT_CASE(eviction_waits_for_a_cpu_fault),
 	KUNIT_CASE(pages_of_others_stay),
