@@ -11,15 +11,30 @@
  * To RAM: CPU faults
  */
 
-/* Sleep until the timeslice is over or a signal wants to be handled. */
-static void timeslice_sleep(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem)
+/*
+ * How long a CPU has to leave the memory alone, in jiffies: until the timeslice is over.
+ * Processes that have the memory since a fork, and have not asked for it to be moved, need
+ * not wait. But a page that somebody sleeps for can't be moved, for the sleeper has a
+ * reference: they come back a little later, and don't copy it in vain meanwhile.
+ */
+static s64 timeslice_left(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem)
+{
+	struct folio *folio = page_folio(vmf->page);
+	s64 left = READ_ONCE(devmem->timeslice_expiration) - get_jiffies_64();
+
+	if (left <= 0 || devmem->mm == vmf->vma->vm_mm)
+		return left;
+
+	return folio_ref_count(folio) > folio_mapcount(folio) + 1;
+}
+
+/* Sleep for @left jiffies, or until there is no timeslice or a signal to be handled. */
+static void timeslice_sleep(struct vm_fault *vmf, struct drm_pagemap_devmem *devmem,
+			    s64 left)
 {
 	bool user = (vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE)) ==
 		    (FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE);
-	s64 left = READ_ONCE(devmem->timeslice_expiration) - get_jiffies_64();
 
-	if (left <= 0)
-		return;
 	if (user)
 		wait_event_interruptible_timeout(pagemap_timeslice_wq,
 						 !in_timeslice(devmem), left);
@@ -35,7 +50,7 @@ static void timeslice_sleep(struct vm_fault *vmf, struct drm_pagemap_devmem *dev
  * timeslice. The caller unlocks the page, so it has to be locked again.
  */
 static vm_fault_t timeslice_wait(struct vm_fault *vmf,
-				 struct drm_pagemap_devmem *devmem)
+				 struct drm_pagemap_devmem *devmem, s64 left)
 {
 	struct folio *folio = page_folio(vmf->page);
 	bool retry = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
@@ -47,7 +62,7 @@ static vm_fault_t timeslice_wait(struct vm_fault *vmf,
 	folio_unlock(folio);
 	if (retry)
 		release_fault_lock(vmf);
-	timeslice_sleep(vmf, devmem);
+	timeslice_sleep(vmf, devmem, left);
 	folio_lock(page_folio(vmf->page));
 
 	return retry ? VM_FAULT_RETRY : 0;
@@ -217,12 +232,13 @@ static vm_fault_t drm_pagemap_migrate_to_ram(struct vm_fault *vmf)
 {
 	struct drm_pagemap_devmem *devmem = page_to_devmem(vmf->page);
 	struct drm_pagemap *dpagemap = devmem->dpagemap;
+	s64 left = timeslice_left(vmf, devmem);
 	vm_fault_t ret;
 	int err;
 
 	stat_add(dpagemap, DRM_PAGEMAP_STAT_CPU_FAULTS, 1);
-	if (keeps_timeslice(devmem, vmf->vma->vm_mm)) {
-		ret = timeslice_wait(vmf, devmem);
+	if (left > 0) {
+		ret = timeslice_wait(vmf, devmem, left);
 		if (ret)
 			return ret;
 	}

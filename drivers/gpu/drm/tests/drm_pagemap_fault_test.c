@@ -328,6 +328,44 @@ static void timeslice_binds_one_process_alone(struct kunit *test)
 	mmput(child);
 }
 
+static long read_of_mm(struct svm_task *task)
+{
+	u64 value = 0;
+
+	return access_remote_vm(task->arg, task->addr, &value, sizeof(value), 0) - (int)sizeof(value);
+}
+
+/* One who sleeps keeps a page in its place. Others don't copy it in vain meanwhile. */
+static void timeslice_is_not_spent_copying(struct kunit *test)
+{
+	struct vram *vram = &vrams[0];
+	struct svm_task *task;
+	struct mm_struct *child;
+	struct vram_bo *bo;
+
+	vram_map_filled(test, SVM_BASE, PAGE_SIZE);
+	child = svm_fork(test);
+	KUNIT_ASSERT_EQ(test, drm_pagemap_populate_mm(vram->dpagemap, SVM_BASE,
+						      SVM_BASE + PAGE_SIZE, child,
+						      10 * TIMESLICE_MS), 0);
+	task = svm_run(test, read_of_mm, SVM_BASE, child);
+	KUNIT_EXPECT_TRUE(test,
+			  svm_wait_until(vram_stat(vram, DRM_PAGEMAP_STAT_TIMESLICE_WAITS)));
+	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(task));
+	KUNIT_EXPECT_TRUE(test, vram_fault(test, SVM_BASE, FAULT_FLAG_ALLOW_RETRY |
+					   FAULT_FLAG_RETRY_NOWAIT) & VM_FAULT_RETRY);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->seen.copies[true]), 0);
+
+	/* It ends the timeslice. Whether it or the sleeper brings the page back is open. */
+	bo = vram_oldest(vram);
+	drm_pagemap_evict_to_ram(&bo->devmem);
+	vram_bo_put(bo);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	vram_expect(test, SVM_BASE, PAGE_SIZE);
+	vram_expect_mm(test, child, SVM_BASE, PAGE_SIZE);
+	mmput(child);
+}
+
 /* Memory that is given up needs no time. */
 static void timeslice_does_not_delay_munmap(struct kunit *test)
 {
@@ -724,6 +762,7 @@ static struct kunit_case drm_pagemap_fault_cases[] = {
 	KUNIT_CASE(timeslice_respects_the_kind_of_fault),
 	KUNIT_CASE(timeslice_is_kept_by_neighbours),
 	KUNIT_CASE(timeslice_binds_one_process_alone),
+	KUNIT_CASE(timeslice_is_not_spent_copying),
 	KUNIT_CASE(timeslice_does_not_delay_munmap),
 	KUNIT_CASE(failed_copy_loses_nothing),
 	KUNIT_CASE(signal_is_no_bus_error),
