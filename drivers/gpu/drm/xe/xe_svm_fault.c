@@ -65,6 +65,10 @@
 #define XE_SVM_MIGRATE_TRIES_NEEDED	3
 #define XE_SVM_MIGRATE_TRIES_WANTED	1
 
+/* How often to wait for others to let go of a page, each time twice as long: 250 ms. */
+#define XE_SVM_FAULT_USES		6
+#define XE_SVM_FAULT_USE_MS		4
+
 /* How often the time that memory stays in VRAM is doubled at most. */
 #define XE_SVM_MAX_DOUBLINGS		4
 
@@ -90,6 +94,7 @@
  * @migrations: Attempts to migrate since the page was last in place
  * @migrated: The last of them has moved all pages
  * @shortages: How often there was no memory to map pages
+ * @uses: How often it has waited for others to let go of the page
  */
 struct xe_svm_fault {
 	struct xe_vm *vm;
@@ -111,6 +116,7 @@ struct xe_svm_fault {
 	unsigned int migrations;
 	bool migrated;
 	unsigned int shortages;
+	unsigned int uses;
 };
 
 /* ------------------------------------------------------------------------
@@ -298,6 +304,22 @@ static bool fault_needs_no_migration(const struct xe_svm_fault *fault)
 	       (fault->migrations || !xe_svm_range_is_unbound(fault->range));
 }
 
+/*
+ * Others use the page. If it is for a write to swap, say, or a read of a file, that ends
+ * by itself, and then there is one more attempt. If it takes longer it may be for ever.
+ */
+static int fault_wait_for_users(struct xe_svm_fault *fault)
+{
+	if (fault->uses >= XE_SVM_FAULT_USES)
+		return -EACCES;
+
+	schedule_timeout_killable(msecs_to_jiffies(XE_SVM_FAULT_USE_MS << fault->uses++));
+	fault->deadline = jiffies + XE_SVM_FAULT_TIMEOUT;
+	fault->migrations--;
+
+	return -EAGAIN;
+}
+
 static int fault_migrate(struct xe_svm_fault *fault)
 {
 	unsigned int tries = fault->need_vram ? XE_SVM_MIGRATE_TRIES_NEEDED :
@@ -333,8 +355,7 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	if (!fault->need_vram || fault->migrations < tries)
 		return 0;
 
-	/* What is in use for so long may be for ever. */
-	return err == -EBUSY ? -EACCES : err;
+	return err == -EBUSY ? fault_wait_for_users(fault) : err;
 }
 
 /*
@@ -398,7 +419,10 @@ static int fault_get_pages(struct xe_svm_fault *fault)
 	if (fault_is_placed(fault))
 		return 0;
 
-	return fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED ? -EAGAIN : -EACCES;
+	if (fault->migrations < XE_SVM_MIGRATE_TRIES_NEEDED)
+		return -EAGAIN;
+
+	return fault_wait_for_users(fault);
 }
 
 /* The CPU was faster. If it is so again and again, is it with the page of the fault? */

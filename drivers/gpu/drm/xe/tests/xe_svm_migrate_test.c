@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/pm_runtime.h>
 #include <linux/sched/signal.h>
+#include <linux/workqueue.h>
 
 #include <drm/drm_pagemap.h>
 
@@ -181,6 +182,35 @@ static void migration_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
 	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE), SVM_BASE);
+}
+
+struct page_user {
+	struct delayed_work work;
+	struct page *page;
+};
+
+static void page_user_leaves(struct work_struct *work)
+{
+	struct page_user *user = container_of(to_delayed_work(work), struct page_user, work);
+
+	put_page(user->page);
+}
+
+/* A page that is written to swap, say, is in use for some time. An atomic waits for it. */
+static void page_is_in_use(struct kunit *test)
+{
+	struct page_user user;
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_ASSERT_EQ(test, get_user_pages_fast(SVM_BASE, 1, 0, &user.page), 1);
+	INIT_DELAYED_WORK_ONSTACK(&user.work, page_user_leaves);
+	schedule_delayed_work(&user.work, HZ / 20);
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
+	flush_delayed_work(&user.work);
+	destroy_delayed_work_on_stack(&user.work);
+	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
+	xsvm_expect_contents(test, SVM_BASE, SZ_64K);
 }
 
 static void read_the_page(struct kunit *test)
@@ -540,6 +570,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(ram_is_preferred),
 	KUNIT_CASE(files_stay),
 	KUNIT_CASE(migration_fails),
+	KUNIT_CASE(page_is_in_use),
 	KUNIT_CASE(atomic_loses_its_page),
 	KUNIT_CASE(write_loses_its_page),
 	KUNIT_CASE(atomics_of_the_cpu),
