@@ -169,6 +169,7 @@ static void begin(void)
 	}
 	if (!num || svm_open_fds(&by.svm, fds, num)) {
 		fprintf(stderr, "svm_bystander: %s\n", svm_why());
+		by.svm.fd = 0;
 		return;
 	}
 	by.maps = move_fd(open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
