@@ -34,9 +34,11 @@ core-y := \
 
 CFLAGS_../drm_pagemap.o := -DMODULES_CORE
 
-# For the object that empties a device that goes. The MM can't take pages from processes, so
+# For whatever empties a device that goes. The MM can't take pages from processes, so
 # nothing is given up: all that is left is evicted again and again.
 modules-keep-all := -Ddrm_pagemap_abandon_many=drm_pagemap_evict_many
+ccflags-y += $(modules-keep-all)
+CFLAGS_REMOVE_../drm_pagemap_evict.o := $(modules-keep-all)
 
 # For the object that has the driver's init: the version that the owner of a package
 # sees, from the environment or make's arguments

@@ -4,5 +4,4 @@ include $(src)/core.mk
 include $(src)/Makefile
 
 CFLAGS_vsvm_drv.o += $(modules-version)
-CFLAGS_vsvm_pagemap.o += $(modules-keep-all)
 vsvm-y += $(core-y)

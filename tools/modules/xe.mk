@@ -5,5 +5,4 @@ include $(src)/Makefile
 
 LINUXINCLUDE += -include $(src)/xe-options.h
 CFLAGS_xe_module.o += $(modules-version)
-CFLAGS_xe_svm_pagemap.o += $(modules-keep-all)
 xe-y += $(core-y)
