@@ -180,6 +180,7 @@ u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end);
 void xe_svm_flush(struct xe_vm *vm);
 void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end);
+int xe_svm_ranges_remove(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr);
 
 /* Page faults: xe_svm_fault.c */
@@ -453,6 +454,11 @@ static inline u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end,
 
 static inline void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
 {
+}
+
+static inline int xe_svm_ranges_remove(struct xe_vm *vm, u64 start, u64 end)
+{
+	return 0;
 }
 
 static inline u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end)

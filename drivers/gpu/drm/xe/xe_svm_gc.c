@@ -365,3 +365,36 @@ void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
 		}
 	}
 }
+
+/**
+ * xe_svm_ranges_remove() - Make room for a VMA that replaces a part of another one
+ * @vm: The VM; its lock is held for writing
+ * @start: First address of that part
+ * @end: Address behind the last one
+ *
+ * All ranges in the interval are removed, those that reach over either end as
+ * xe_svm_unmap_address_range() does it. The VMAs stay as they are.
+ *
+ * Return: 0, or an error, after which some may still be there.
+ */
+int xe_svm_ranges_remove(struct xe_vm *vm, u64 start, u64 end)
+{
+	struct drm_gpusvm_notifier *notifier, *next_notifier;
+	struct drm_gpusvm_range *r, *next;
+	int err;
+
+	lockdep_assert_held_write(&vm->lock);
+
+	drm_gpusvm_for_each_notifier_safe(notifier, next_notifier, &vm->svm.gpusvm,
+					  start, end) {
+		drm_gpusvm_for_each_range_safe(r, next, notifier, start, end) {
+			if (range_straddles(to_xe_range(r), start, end))
+				xe_svm_range_migrate_to_smem(vm, to_xe_range(r));
+			err = range_collect(vm, to_xe_range(r));
+			if (err)
+				return err;
+		}
+	}
+
+	return 0;
+}

@@ -732,6 +732,26 @@ MEMORY_TEST(prefetch_of_an_object_and_memory)
 	IS_FILLED(mem + LEN, 2, LEN);
 }
 
+/* Nor is that refused where the GPU has the memory already, whatever it is divided into */
+MEMORY_TEST(mirror_for_reading_where_the_gpu_has_written)
+{
+	char *mem = svm_map_aligned(3 * LEN, LEN), *part = mem + LEN / 2;
+	const struct xe_bind read_only = {
+		.what = XE_BIND_MIRROR, .mem = part, .len = 2 * LEN, .read_only = true,
+	};
+
+	ASSERT_NE(NULL, mem);
+	GPU_FILLS(mem, 1, 3 * LEN);
+	BIND(read_only);
+	GPU_FILLS(mem, 2, LEN / 2);
+	GPU_FILLS(part + 2 * LEN, 3, LEN / 2);
+	GPU_SEES(part, 1, LEN);
+	IS_FILLED(mem, 2, LEN / 2);
+	IS_FILLED(part, 1, 2 * LEN);
+	IS_FILLED(part + 2 * LEN, 3, LEN / 2);
+	EXPECT_EQ(3, xe_count_binds(&self->gpu, mem, 3 * LEN)) TH_LOG("%s", svm_why());
+}
+
 /*
  * Memory that another thread has to provide, sooner or later or never
  */
