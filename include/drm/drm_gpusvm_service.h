@@ -25,9 +25,10 @@ struct task_struct;
  * Embedded in what a driver ends as one: its VM, or a queue that can have a page
  * fault. All fields are the core's.
  *
- * @lock: Protects @running and @cancelled; taken with interrupts off
+ * @lock: Protects @running, @cancelled and @interruptions; taken with interrupts off
  * @running: The services under way, of &drm_gpusvm_service.link
  * @cancelled: No service begins any more; never changes back
+ * @interruptions: How many have interrupted them and not resumed
  * @mm: The memory that is watched, or NULL; not a reference
  * @process: The process that has begun to use @mm, with a reference
  * @cred: With whose credentials kernel threads serve, with a reference; NULL without
@@ -36,9 +37,10 @@ struct task_struct;
  * @work: Cancels them when nobody uses @mm any more
  */
 struct drm_gpusvm_services {
-	spinlock_t lock;	/* running, cancelled */
+	spinlock_t lock;	/* running, cancelled, interruptions */
 	struct list_head running;
 	bool cancelled;
+	unsigned int interruptions;
 	struct mm_struct *mm;
 	struct pid *process;
 	const struct cred *cred;
@@ -67,6 +69,8 @@ void drm_gpusvm_services_init(struct drm_gpusvm_services *services,
 			      struct mm_struct *mm);
 void drm_gpusvm_services_fini(struct drm_gpusvm_services *services);
 void drm_gpusvm_services_cancel(struct drm_gpusvm_services *services);
+void drm_gpusvm_services_interrupt(struct drm_gpusvm_services *services);
+void drm_gpusvm_services_resume(struct drm_gpusvm_services *services);
 bool drm_gpusvm_services_cancelled(const struct drm_gpusvm_services *services);
 
 int drm_gpusvm_service_begin(struct drm_gpusvm_services *services,

@@ -41,11 +41,24 @@
  *	drm_gpusvm_services_cancel(&vm->services);
  *	driver_drain_faults(vm);
  *
- * A cancelled service sees a fatal signal. What waits killably for memory or for
- * a lock ends, and HMM, drm_gpusvm_range_get_pages() and its like return -EINTR.
- * The fault is then answered as one that can't be served. What waits in another
- * way is not disturbed, and page tables, migrations and fences are as they would
- * be without.
+ * A call may need what a service holds, such as the lock of the VM, and can't wait for it
+ * when its process has been killed. Others may go on with the VM, so it doesn't cancel
+ * the services, but interrupts them until it has that::
+ *
+ *	if (down_write_killable(&vm->lock)) {
+ *		drm_gpusvm_services_interrupt(&vm->services);
+ *		down_write(&vm->lock);
+ *		drm_gpusvm_services_resume(&vm->services);
+ *	}
+ *
+ * A driver whose service has ended with -EINTR, and was not cancelled, lets go of the
+ * lock and begins again.
+ *
+ * A service that is cancelled or interrupted sees a fatal signal. What waits killably
+ * for memory or for a lock ends, and HMM, drm_gpusvm_range_get_pages() and its like
+ * return -EINTR. If it was cancelled, the fault is then answered as one that can't be
+ * served. What waits in another way is not disturbed, and page tables, migrations and
+ * fences are as they would be without.
  *
  * A process can leave its memory without its file being closed: it dies while others
  * have the file open, or it calls exec(). For that drm_gpusvm_services_init() can watch
@@ -63,14 +76,25 @@
  *
  * A service in the context of a process, as of a prefetch ioctl, may have brackets
  * as well. It ends when its process is killed; being cancelled does no more to it
- * than to keep it from beginning. A driver whose removal can't wait for that
- * lets a worker do it.
+ * than to keep it from beginning, and being interrupted does nothing. A driver whose
+ * removal can't wait for that lets a worker do it.
  */
 
 /* Only a kernel thread can be sent a fatal signal that isn't fatal. */
 static bool is_interruptible(const struct task_struct *task)
 {
 	return task->flags & PF_KTHREAD;
+}
+
+static void interrupt_running_locked(struct drm_gpusvm_services *services)
+{
+	struct drm_gpusvm_service *service;
+
+	lockdep_assert_held(&services->lock);
+
+	list_for_each_entry(service, &services->running, link)
+		if (is_interruptible(service->task))
+			send_sig(SIGKILL, service->task, 1);
 }
 
 /**
@@ -83,16 +107,44 @@ static bool is_interruptible(const struct task_struct *task)
  */
 void drm_gpusvm_services_cancel(struct drm_gpusvm_services *services)
 {
-	struct drm_gpusvm_service *service;
-
 	guard(spinlock_irqsave)(&services->lock);
 
 	WRITE_ONCE(services->cancelled, true);
-	list_for_each_entry(service, &services->running, link)
-		if (is_interruptible(service->task))
-			send_sig(SIGKILL, service->task, 1);
+	interrupt_running_locked(services);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_services_cancel);
+
+/**
+ * drm_gpusvm_services_interrupt() - Interrupt services for the time being
+ * @services: The services
+ *
+ * For who is about to wait for something that they hold, and that they let go of when
+ * they end. Kernel threads begin none until drm_gpusvm_services_resume(), or else the
+ * next one could have it first. Doesn't sleep, and doesn't wait for them. Several may
+ * interrupt at the same time; each resumes.
+ */
+void drm_gpusvm_services_interrupt(struct drm_gpusvm_services *services)
+{
+	guard(spinlock_irqsave)(&services->lock);
+
+	services->interruptions++;
+	interrupt_running_locked(services);
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_services_interrupt);
+
+/**
+ * drm_gpusvm_services_resume() - Undo drm_gpusvm_services_interrupt()
+ * @services: The services
+ *
+ * Those that were interrupted are for their drivers to begin again.
+ */
+void drm_gpusvm_services_resume(struct drm_gpusvm_services *services)
+{
+	guard(spinlock_irqsave)(&services->lock);
+
+	services->interruptions--;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_services_resume);
 
 /*
  * Whether anybody uses memory: the process itself until it dies or calls exec(), those
@@ -197,7 +249,8 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_services_fini);
  * drm_gpusvm_services_cancelled() - Whether no service begins any more
  * @services: The services
  *
- * Tells -EINTR of a service apart from that of a process that was killed.
+ * Tells -EINTR of a service apart from that of a process that was killed, and from that
+ * of a service that was interrupted and can be begun again.
  *
  * Return: true if they were cancelled.
  */
@@ -235,7 +288,8 @@ static bool add_service(struct drm_gpusvm_services *services,
 {
 	guard(spinlock_irqsave)(&services->lock);
 
-	if (services->cancelled)
+	if (services->cancelled ||
+	    (services->interruptions && is_interruptible(service->task)))
 		return false;
 
 	list_add_tail(&service->link, &services->running);
@@ -248,12 +302,12 @@ static bool add_service(struct drm_gpusvm_services *services,
  * @service: The service
  *
  * Until drm_gpusvm_service_end(), which the same task calls, a kernel thread can
- * get a fatal signal from drm_gpusvm_services_cancel(), and from nobody else. It
- * has one service at a time and doesn't use SIGKILL itself. May sleep in between
- * but not end.
+ * get a fatal signal from drm_gpusvm_services_cancel() and
+ * drm_gpusvm_services_interrupt(), and from nobody else. It has one service at a time
+ * and doesn't use SIGKILL itself. May sleep in between but not end.
  *
- * Return: 0, or -EINTR if the services were cancelled; then there is nothing to
- * end.
+ * Return: 0, or -EINTR if the services were cancelled or are interrupted; then there
+ * is nothing to end.
  */
 int drm_gpusvm_service_begin(struct drm_gpusvm_services *services,
 			     struct drm_gpusvm_service *service)

@@ -192,6 +192,35 @@ static void a_waiting_service_is_cancelled(struct kunit *test)
 	drm_gpusvm_services_fini(&services);
 }
 
+/* Whoever did so has what it needs: the next attempt waits again. */
+static void a_waiting_service_is_interrupted(struct kunit *test)
+{
+	struct silence *silence = map_silence(test, PAGE_SIZE, 0);
+	struct svm_range *range = svm_fault(test, SVM_BASE, &write_ctx);
+	struct drm_gpusvm_services services;
+	struct job job = { .services = &services, .range = range, .ctx = &write_ctx };
+	struct svm_task *task;
+
+	drm_gpusvm_services_init(&services, NULL);
+	task = start_waiting(test, silence, &job);
+	drm_gpusvm_services_interrupt(&services);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, job.err, -EINTR);
+	KUNIT_EXPECT_TRUE(test, job.clean);
+	KUNIT_EXPECT_FALSE(test, drm_gpusvm_services_cancelled(&services));
+	drm_gpusvm_services_resume(&services);
+
+	task = start_waiting(test, silence, &job);
+	KUNIT_EXPECT_FALSE(test, svm_done(task));
+	answer(silence);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, job.began, 0);
+	KUNIT_EXPECT_EQ(test, job.err, 0);
+	KUNIT_EXPECT_TRUE(test, job.clean);
+	svm_remove(test, range);
+	drm_gpusvm_services_fini(&services);
+}
+
 /* Nobody has asked for the neighbours, so nobody waits for them. */
 static void silent_neighbours_hold_up_no_fault(struct kunit *test)
 {
@@ -288,6 +317,28 @@ static void none_begins_once_cancelled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, job.began, -EINTR);
 	KUNIT_EXPECT_TRUE(test, job.clean);
 	KUNIT_EXPECT_TRUE(test, list_empty(&services.running));
+}
+
+/* It would have what others wait for before they do. */
+static void none_begins_while_interrupted(struct kunit *test)
+{
+	struct drm_gpusvm_services services;
+	struct job job = { .services = &services };
+	int i;
+
+	drm_gpusvm_services_init(&services, NULL);
+	for (i = 0; i < 2; i++)
+		drm_gpusvm_services_interrupt(&services);
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_EQ(test, svm_join(svm_run(test, do_job, 0, &job)), 0);
+		KUNIT_EXPECT_EQ(test, job.began, -EINTR);
+		KUNIT_EXPECT_TRUE(test, job.clean);
+		drm_gpusvm_services_resume(&services);
+	}
+	KUNIT_EXPECT_EQ(test, svm_join(svm_run(test, do_job, 0, &job)), 0);
+	KUNIT_EXPECT_EQ(test, job.began, 0);
+	KUNIT_EXPECT_TRUE(test, job.clean);
+	drm_gpusvm_services_fini(&services);
 }
 
 /* While the task runs: it doesn't begin to wait, nor does it map what is there. */
@@ -729,8 +780,10 @@ static void a_process_is_not_disturbed(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, process);
 	drm_gpusvm_services_init(&process->services, NULL);
+	drm_gpusvm_services_interrupt(&process->services);
 	start_process(test, process, serving_process);
 	KUNIT_EXPECT_EQ(test, process->err, 0);
+	drm_gpusvm_services_interrupt(&process->services);
 	drm_gpusvm_services_cancel(&process->services);
 	complete(&process->gate.open);
 	wait_for_completion(&process->ended);
@@ -739,10 +792,12 @@ static void a_process_is_not_disturbed(struct kunit *test)
 
 static struct kunit_case drm_gpusvm_service_cases[] = {
 	KUNIT_CASE_PARAM(a_waiting_service_is_cancelled, waiting_gen_params),
+	KUNIT_CASE(a_waiting_service_is_interrupted),
 	KUNIT_CASE(silent_neighbours_hold_up_no_fault),
 	KUNIT_CASE(others_go_on_waiting),
 	KUNIT_CASE(many_are_cancelled_at_once),
 	KUNIT_CASE(none_begins_once_cancelled),
+	KUNIT_CASE(none_begins_while_interrupted),
 	KUNIT_CASE(a_running_service_is_cancelled),
 	KUNIT_CASE(nothing_is_sent_behind_the_end),
 	KUNIT_CASE(a_worker_serves_the_next),
