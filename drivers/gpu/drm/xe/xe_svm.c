@@ -84,6 +84,7 @@ static int mirror_init(struct xe_vm *vm)
 	drm_gpusvm_driver_set_lock(&vm->svm.gpusvm, &vm->lock);
 	drm_gpusvm_services_init(&vm->svm.services, current->mm);
 	drm_gpusvm_services_init(&vm->svm.vma_services, NULL);
+	drm_gpusvm_services_init(&vm->svm.lock_services, NULL);
 
 	return 0;
 
@@ -109,6 +110,7 @@ int xe_svm_init(struct xe_vm *vm)
 
 	drm_gpusvm_services_init(&vm->svm.services, NULL);
 	drm_gpusvm_services_init(&vm->svm.vma_services, NULL);
+	drm_gpusvm_services_init(&vm->svm.lock_services, NULL);
 
 	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0, NULL,
 			       NULL, 0);
@@ -137,6 +139,7 @@ void xe_svm_fini(struct xe_vm *vm)
 {
 	xe_assert(vm->xe, xe_vm_is_closed(vm));
 
+	drm_gpusvm_services_fini(&vm->svm.lock_services);
 	drm_gpusvm_services_fini(&vm->svm.vma_services);
 	drm_gpusvm_services_fini(&vm->svm.services);
 	xe_svm_unmap_all_ranges(vm, false);

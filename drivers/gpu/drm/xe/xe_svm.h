@@ -397,6 +397,7 @@ static inline int xe_svm_init(struct xe_vm *vm)
 #if IS_ENABLED(CONFIG_DRM_GPUSVM)
 	drm_gpusvm_services_init(&vm->svm.services, NULL);
 	drm_gpusvm_services_init(&vm->svm.vma_services, NULL);
+	drm_gpusvm_services_init(&vm->svm.lock_services, NULL);
 	return drm_gpusvm_init(&vm->svm.gpusvm, "Xe userptr", NULL, 0, 0, 0,
 			       NULL, NULL, 0);
 #else
@@ -408,6 +409,7 @@ static inline void xe_svm_fini(struct xe_vm *vm)
 {
 #if IS_ENABLED(CONFIG_DRM_GPUSVM)
 	xe_assert(vm->xe, xe_vm_is_closed(vm));
+	drm_gpusvm_services_fini(&vm->svm.lock_services);
 	drm_gpusvm_services_fini(&vm->svm.vma_services);
 	drm_gpusvm_services_fini(&vm->svm.services);
 	drm_gpusvm_fini(&vm->svm.gpusvm);
@@ -636,13 +638,48 @@ static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_i
 #define xe_svm_vma_service_end(vm__, service__) \
 	drm_gpusvm_service_end(&(vm__)->svm.vma_services, service__)
 
+/* Around the wait of a worker for the lock of the VM, while it holds nothing */
+
+#define xe_svm_lock_service_begin(vm__, service__) \
+	drm_gpusvm_service_begin(&(vm__)->svm.lock_services, service__)
+
+#define xe_svm_lock_service_end(vm__, service__) \
+	drm_gpusvm_service_end(&(vm__)->svm.lock_services, service__)
+
 #define xe_svm_cancel(vm__)						\
 do {									\
 	typeof(vm__) vm_to_cancel__ = (vm__);				\
 									\
 	drm_gpusvm_services_cancel(&vm_to_cancel__->svm.services);	\
 	drm_gpusvm_services_cancel(&vm_to_cancel__->svm.vma_services);	\
+	drm_gpusvm_services_cancel(&vm_to_cancel__->svm.lock_services);	\
 } while (0)
+
+/* Around the wait for the lock of a VM of who can't wait for those that serve it */
+
+#define xe_svm_interrupt(vm__)						\
+do {									\
+	typeof(vm__) vm_to_wait_for__ = (vm__);				\
+									\
+	drm_gpusvm_services_interrupt(&vm_to_wait_for__->svm.services);	\
+	drm_gpusvm_services_interrupt(&vm_to_wait_for__->svm.vma_services); \
+} while (0)
+
+#define xe_svm_resume(vm__)						\
+do {									\
+	typeof(vm__) vm_to_resume__ = (vm__);				\
+									\
+	drm_gpusvm_services_resume(&vm_to_resume__->svm.services);	\
+	drm_gpusvm_services_resume(&vm_to_resume__->svm.vma_services);	\
+} while (0)
+
+/* Whether that is all that a service has failed for, so that it can be begun again */
+
+#define xe_svm_interrupted(vm__, err__) \
+	((err__) == -EINTR && !drm_gpusvm_services_cancelled(&(vm__)->svm.services))
+
+#define xe_svm_vma_interrupted(vm__, err__) \
+	((err__) == -EINTR && !drm_gpusvm_services_cancelled(&(vm__)->svm.vma_services))
 
 #else /* CONFIG_DRM_GPUSVM */
 
@@ -687,8 +724,37 @@ static inline void xe_svm_vma_service_end(struct xe_vm *vm,
 {
 }
 
+static inline int xe_svm_lock_service_begin(struct xe_vm *vm,
+					    struct drm_gpusvm_service *service)
+{
+	return 0;
+}
+
+static inline void xe_svm_lock_service_end(struct xe_vm *vm,
+					   struct drm_gpusvm_service *service)
+{
+}
+
 static inline void xe_svm_cancel(struct xe_vm *vm)
 {
+}
+
+static inline void xe_svm_interrupt(struct xe_vm *vm)
+{
+}
+
+static inline void xe_svm_resume(struct xe_vm *vm)
+{
+}
+
+static inline bool xe_svm_interrupted(struct xe_vm *vm, int err)
+{
+	return false;
+}
+
+static inline bool xe_svm_vma_interrupted(struct xe_vm *vm, int err)
+{
+	return false;
 }
 
 #endif /* CONFIG_DRM_GPUSVM */

@@ -301,10 +301,10 @@ void xe_svm_garbage_collector_work(struct work_struct *w)
 	 * A call may hold the lock while it waits for memory. The device does not stay for
 	 * that, and what is left when the device goes, or the VM, goes with it.
 	 */
-	if (xe_svm_vma_service_begin(vm, &service))
+	if (xe_svm_lock_service_begin(vm, &service))
 		return;
 	err = down_write_killable(&vm->lock);
-	xe_svm_vma_service_end(vm, &service);
+	xe_svm_lock_service_end(vm, &service);
 	if (err)
 		return;
 

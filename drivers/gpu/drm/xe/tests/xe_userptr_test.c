@@ -701,6 +701,35 @@ static void memory_does_not_come(struct kunit *test)
 	flush_work(&svm->vm->preempt.rebind_work);
 }
 
+/* Who is killed while it waits for the VM has it, and others go on with it. */
+static void wait_for_memory_is_interrupted(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+	struct silence *silence;
+
+	use_vm_without_faults(test);
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+	silence = map_silence(test, CPU_ADDR, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+
+	xe_vm_queue_rebind_worker(svm->vm);
+	KUNIT_EXPECT_TRUE(test, wait_event_timeout(silence->wq, READ_ONCE(silence->asked),
+						   PATIENCE));
+
+	xe_svm_interrupt(svm->vm);
+	down_write(&svm->vm->lock);
+	xe_svm_resume(svm->vm);
+	answer(silence);
+	up_write(&svm->vm->lock);
+
+	KUNIT_EXPECT_TRUE(test, rebind_ends(svm->vm));
+	KUNIT_EXPECT_FALSE(test, svm->vm->flags & XE_VM_FLAG_BANNED);
+	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
+}
+
 /* ------------------------------------------------------------------------
  * Injection
  */
@@ -780,6 +809,7 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(getting_again_fails),
 	KUNIT_CASE(end_with_invalidated_userptrs),
 	KUNIT_CASE(memory_does_not_come),
+	KUNIT_CASE(wait_for_memory_is_interrupted),
 	KUNIT_CASE(injection_with_faults),
 	KUNIT_CASE(injection_without_faults),
 	{}
