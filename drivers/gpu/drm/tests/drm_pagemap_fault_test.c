@@ -332,7 +332,8 @@ static long read_of_mm(struct svm_task *task)
 {
 	u64 value = 0;
 
-	return access_remote_vm(task->arg, task->addr, &value, sizeof(value), 0) - (int)sizeof(value);
+	return access_remote_vm(task->arg, task->addr, &value, sizeof(value), 0) -
+	       (int)sizeof(value);
 }
 
 /* One who sleeps keeps a page in its place. Others don't copy it in vain meanwhile. */

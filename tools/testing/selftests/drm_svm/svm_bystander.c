@@ -119,7 +119,8 @@ static void work(void)
 
 	op = by.ops[svm_rand_below(&by.rand, strlen(by.ops))];
 	if (op == 'm') {
-		svm_prefetch(&by.svm, (void *)start, length, DRM_VSVM_LOCATION_DEVICE(device), NULL);
+		svm_prefetch(&by.svm, (void *)start, length,
+			     DRM_VSVM_LOCATION_DEVICE(device), NULL);
 		return;
 	}
 	if (op == 'b') {
