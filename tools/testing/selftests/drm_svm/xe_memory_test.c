@@ -595,47 +595,6 @@ MEMORY_TEST(list_with_memory_that_cannot_be_had)
 	IS_FILLED(mem, 1, LEN);
 }
 
-struct changer {
-	char *mem;
-	bool stop;
-};
-
-/* Now and then, so that others can be faster */
-static void *change(void *arg)
-{
-	struct svm_rand rand = { .state = 7 };
-	struct changer *changer = arg;
-
-	while (!__atomic_load_n(&changer->stop, __ATOMIC_ACQUIRE)) {
-		madvise(changer->mem, LEN, MADV_DONTNEED);
-		usleep(svm_rand_below(&rand, 300));
-	}
-	return NULL;
-}
-
-/* Nor does it stay if that memory is changed when it is about to be bound */
-MEMORY_TEST(list_with_memory_that_changes)
-{
-	struct changer changer = { .mem = svm_map_aligned(LEN, LEN) };
-	char *mem = svm_map_aligned(LEN, LEN);
-	pthread_t thread;
-	uint32_t object;
-
-	ASSERT_NE(NULL, mem);
-	ASSERT_NE(NULL, changer.mem);
-	ASSERT_EQ(0, madvise(changer.mem, LEN, MADV_NOHUGEPAGE));
-	ASSERT_EQ(0, xe_create_object(&self->gpu, LEN, &object)) TH_LOG("%s", svm_why());
-	ASSERT_EQ(0, pthread_create(&thread, NULL, change, &changer));
-	for (unsigned int i = 0; i < svm_scaled(50); i++) {
-		GPU_FILLS_OBJECT(object, mem);
-		BIND(UNBIND(mem, LEN), PREFETCH(changer.mem, LEN, self->gpu.system));
-		GPU_HAS_MEMORY_AGAIN(mem, i + 1);
-		RENEW(mem);
-	}
-	__atomic_store_n(&changer.stop, true, __ATOMIC_RELEASE);
-	pthread_join(thread, NULL);
-}
-
 /* The mirror that is prefetched goes with the list: a later bind replaces it */
 MEMORY_TEST(list_replaces_what_it_prefetches)
 {
