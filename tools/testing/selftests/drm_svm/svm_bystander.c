@@ -29,6 +29,7 @@
 
 #define MAX_AREAS	4096
 #define MAX_LENGTH	(4UL << 20)
+#define MAX_TOUCHED	(16UL << 12)
 #define FIRST_FD	700
 
 struct area {
@@ -127,7 +128,8 @@ static void work(void)
 		svm_prefetch(&by.svm, (void *)start, length, DRM_VSVM_LOCATION_SYSTEM, NULL);
 		return;
 	}
-	length = present(start, length);
+	/* What moves is huge at times. What is used is little, or the program gets nowhere */
+	length = present(start, length < MAX_TOUCHED ? length : MAX_TOUCHED);
 	if (!length)
 		return;
 	if (op == 'w' && area.prot[1] == 'w')
@@ -138,8 +140,13 @@ static void work(void)
 
 static void *run(void *unused)
 {
-	for (;;)
+	/* A program that has all of its memory moved, all of the time, does nothing else */
+	for (;;) {
+		uint64_t begin = svm_now_ns();
+
 		work();
+		usleep((svm_now_ns() - begin) / 1000 * 3);
+	}
 	return NULL;
 }
 

@@ -59,7 +59,7 @@ prog_shell()
 {
 	local i sum=0
 
-	for ((i = 0; i < 8; i++)); do
+	for ((i = 0; i < 4; i++)); do
 		sum=$((sum + $(echo "$i" | (read -r n; echo "$((n * n))"))))
 	done
 	echo "$sum"
@@ -88,7 +88,7 @@ prog_python()
 	        mapped[i] = (i + n) % 256
 
 	children = {}
-	for n in range(4):
+	for n in range(2):
 	    pid = os.fork()
 	    if not pid:
 	        child(n)
