@@ -290,20 +290,32 @@ static long read_word(struct svm_task *task)
 	return get_user(value, (u64 __user *)task->addr) ?: value != task->addr + 1;
 }
 
+/* An eviction that is in the middle of its first copy, until @gate is opened. */
+static struct svm_task *evict_to_gate(struct kunit *test, struct vram_bo *bo,
+				      struct svm_gate *gate,
+				      int (*copy)(struct vram_copy *copy))
+{
+	struct svm_task *evictor;
+
+	svm_gate_init(gate);
+	vram_gate_set(gate);
+	vrams[0].rules.copy = copy;
+	evictor = svm_run(test, evict_task, 0, bo);
+	wait_for_completion_timeout(&gate->entered, SVM_PATIENCE);
+	vram_gate_set(NULL);
+
+	return evictor;
+}
+
 static void cpu_waits_for_an_eviction(struct kunit *test)
 {
 	struct vram_bo *bo = populate_filled(test, SVM_BASE, SZ_64K);
 	struct svm_task *evictor, *reader;
 	struct svm_gate gate;
 
-	svm_gate_init(&gate);
-	vram_gate_set(&gate);
-	vrams[0].rules.copy = vram_gate_copies;
-	evictor = svm_run(test, evict_task, 0, bo);
-	wait_for_completion_timeout(&gate.entered, SVM_PATIENCE);
+	evictor = evict_to_gate(test, bo, &gate, vram_gate_copies);
 	reader = svm_run(test, read_word, SVM_BASE + SZ_16K, NULL);
 	KUNIT_EXPECT_TRUE(test, svm_wait_blocked(reader));
-	vram_gate_set(NULL);
 	complete_all(&gate.open);
 	KUNIT_EXPECT_EQ(test, svm_join(evictor), 0);
 	KUNIT_EXPECT_EQ(test, svm_join(reader), 0);
@@ -328,12 +340,7 @@ static void unmapped_memory_keeps_its_anon_vma(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, mapping & FOLIO_MAPPING_FLAGS, FOLIO_MAPPING_ANON);
 	anon_vma = (struct anon_vma *)(mapping - FOLIO_MAPPING_ANON);
-	svm_gate_init(&gate);
-	vram_gate_set(&gate);
-	vrams[0].rules.copy = vram_gate_copies;
-	evictor = svm_run(test, evict_task, 0, bo);
-	wait_for_completion_timeout(&gate.entered, SVM_PATIENCE);
-	vram_gate_set(NULL);
+	evictor = evict_to_gate(test, bo, &gate, vram_gate_copies);
 	svm_munmap(test, SVM_BASE, SZ_64K);
 	KUNIT_EXPECT_GT(test, atomic_read(&anon_vma->refcount), 0);
 	complete_all(&gate.open);
@@ -358,12 +365,7 @@ static void huge_memory_is_unmapped_on_its_way(struct kunit *test)
 	struct svm_task *evictor;
 	struct svm_gate gate;
 
-	svm_gate_init(&gate);
-	vram_gate_set(&gate);
-	vrams[0].rules.copy = vram_gate_copies;
-	evictor = svm_run(test, evict_task, 0, bo);
-	wait_for_completion_timeout(&gate.entered, SVM_PATIENCE);
-	vram_gate_set(NULL);
+	evictor = evict_to_gate(test, bo, &gate, vram_gate_copies);
 	svm_munmap(test, SVM_BASE, SZ_2M);
 	KUNIT_EXPECT_EQ(test, folio_mapcount(folio), 0);
 	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), 1);
@@ -386,12 +388,7 @@ static void huge_memory_of_two_is_unmapped_on_its_way(struct kunit *test)
 	struct svm_task *evictor;
 	struct svm_gate gate;
 
-	svm_gate_init(&gate);
-	vram_gate_set(&gate);
-	vrams[0].rules.copy = gate_and_fail;
-	evictor = svm_run(test, evict_task, 0, bo);
-	wait_for_completion_timeout(&gate.entered, SVM_PATIENCE);
-	vram_gate_set(NULL);
+	evictor = evict_to_gate(test, bo, &gate, gate_and_fail);
 	svm_munmap(test, SVM_BASE, SZ_2M);
 	complete_all(&gate.open);
 	KUNIT_EXPECT_NE(test, svm_join(evictor), 0);

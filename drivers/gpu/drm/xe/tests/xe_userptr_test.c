@@ -673,24 +673,32 @@ static bool rebind_ends(struct xe_vm *vm)
 	return !work_busy(&vm->preempt.rebind_work);
 }
 
+/* A rebind, as a preempt fence asks for, waits for memory that doesn't come. */
+static struct silence *rebind_to_silence(struct kunit *test, struct xe_userptr_vma **uvma)
+{
+	struct silence *silence;
+
+	use_vm_without_faults(test);
+	map_file(test, CPU_ADDR, SZ_64K);
+	*uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, *uvma);
+	silence = map_silence(test, CPU_ADDR, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+
+	xe_vm_queue_rebind_worker(to_svm(test)->vm);
+	KUNIT_EXPECT_TRUE(test, wait_event_timeout(silence->wq, READ_ONCE(silence->asked),
+						   PATIENCE));
+
+	return silence;
+}
+
 /* Memory doesn't come. That keeps no other VM waiting, and nobody who closes this one. */
 static void memory_does_not_come(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_userptr_vma *uvma;
-	struct silence *silence;
+	struct silence *silence = rebind_to_silence(test, &uvma);
 
-	use_vm_without_faults(test);
-	map_file(test, CPU_ADDR, SZ_64K);
-	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
-	bind(test, uvma);
-	silence = map_silence(test, CPU_ADDR, SZ_64K);
-	KUNIT_EXPECT_TRUE(test, needs_repin(test));
-
-	/* As a preempt fence does. */
-	xe_vm_queue_rebind_worker(svm->vm);
-	KUNIT_EXPECT_TRUE(test, wait_event_timeout(silence->wq, READ_ONCE(silence->asked),
-						   PATIENCE));
 	KUNIT_EXPECT_TRUE(test, fences_are_signalled(svm->xe));
 
 	xe_svm_cancel(svm->vm);
@@ -706,18 +714,7 @@ static void wait_for_memory_is_interrupted(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_userptr_vma *uvma;
-	struct silence *silence;
-
-	use_vm_without_faults(test);
-	map_file(test, CPU_ADDR, SZ_64K);
-	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
-	bind(test, uvma);
-	silence = map_silence(test, CPU_ADDR, SZ_64K);
-	KUNIT_EXPECT_TRUE(test, needs_repin(test));
-
-	xe_vm_queue_rebind_worker(svm->vm);
-	KUNIT_EXPECT_TRUE(test, wait_event_timeout(silence->wq, READ_ONCE(silence->asked),
-						   PATIENCE));
+	struct silence *silence = rebind_to_silence(test, &uvma);
 
 	xe_svm_interrupt(svm->vm);
 	down_write(&svm->vm->lock);
