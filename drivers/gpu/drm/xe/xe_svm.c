@@ -44,8 +44,30 @@
  * free
  *	With the last reference the range frees its pages and puts the VM.
  *
- * &xe_vm.lock, held for writing, serialises everything but the invalidation and the
- * removal of the device. It is taken around a fault, a bind and the garbage collector.
+ * Locks, from the outermost to the innermost:
+ *
+ * &xe_vm.lock
+ *	Faults hold it for reading, so that those of one VM are served in parallel. Who
+ *	binds, prefetches, advises, collects garbage or closes the VM holds it for
+ *	writing. A range is removed, and VMAs change, only then: a fault needs not look
+ *	whether its range is still there.
+ * &xe_svm_range.lock
+ *	One fault at a time migrates, gets and binds a range, and waits until that is
+ *	bound. Who holds the VM's lock for writing has all ranges in hand.
+ * the mmap lock
+ *	The core takes it.
+ * the VM's reservation
+ *	Page tables are put together and committed under it.
+ * the notifier lock
+ *	For reading to commit, and for what a range says of its entries; for writing in
+ *	the first pass of an invalidation.
+ *
+ * A bind does not commit what is stale: under the notifier lock it looks whether an
+ * invalidation has taken anything since the entries were put together, and no other
+ * fault can have changed the range, for its lock is held. An invalidation waits for no
+ * fault: it takes none of the outer locks, and nobody waits with the notifier lock held.
+ * The removal of the device doesn't take the VM's lock: it closes the VM under the notifier
+ * lock, which is what a commit looks at.
  */
 
 static const struct drm_gpusvm_ops xe_gpusvm_ops = {

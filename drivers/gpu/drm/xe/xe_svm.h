@@ -13,16 +13,21 @@
 
 #if IS_ENABLED(CONFIG_DRM_XE_GPUSVM)
 
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+
 #include <drm/drm_gpusvm.h>
 #include <drm/drm_pagemap.h>
 #include <drm/drm_pagemap_util.h>
 
+#include "xe_device_types.h"
 #include "xe_pagefault_types.h"
 
 /* What the address of a segment of VRAM means: the device's own, or a bus address */
 #define XE_INTERCONNECT_VRAM DRM_INTERCONNECT_DRIVER
 #define XE_INTERCONNECT_P2P (XE_INTERCONNECT_VRAM + 1)
 
+struct dma_fence;
 struct xe_bo;
 struct xe_device;
 struct xe_gt;
@@ -37,6 +42,19 @@ struct xe_svm_range {
 	struct drm_gpusvm_range base;
 	/** @pages: Its mapping for the VM's device */
 	struct drm_gpusvm_pages pages;
+	/**
+	 * @lock: Its holder has the range in hand, as has who holds the VM's lock
+	 * for writing: who gets its pages, migrates or binds them. Inside of the
+	 * VM's lock, outside of the mmap lock and of the VM's reservation. No
+	 * invalidation takes it
+	 */
+	struct mutex lock;
+	/**
+	 * @binds: The job of each tile that writes entries of the range, unless it
+	 * is known to be done. Under the notifier lock by who has the range in
+	 * hand; they stay as they are while something of it has to be zapped
+	 */
+	struct dma_fence *binds[XE_MAX_TILES_PER_DEVICE];
 	/**
 	 * @garbage_collector_link: Links a range that the CPU has unmapped into
 	 * the VM's list of garbage, under the list's lock
@@ -57,6 +75,11 @@ struct xe_svm_range {
 	 * the notifier lock.
 	 */
 	u8 tile_partial;
+	/**
+	 * @flushing: Tiles whose TLBs are flushed by who has the range in hand.
+	 * Under the notifier lock
+	 */
+	u8 flushing;
 	/**
 	 * @changed: An invalidation has taken pages since @window was set. Under
 	 * the notifier lock
@@ -82,7 +105,7 @@ struct xe_svm_range {
 		/** @zap.end: Address behind the last one */
 		unsigned long end;
 	} zap;
-	/** @window: What may be bound. Under the VM's lock */
+	/** @window: What may be bound. Of who has the range in hand */
 	struct {
 		/** @window.start: First address */
 		unsigned long start;
@@ -90,14 +113,27 @@ struct xe_svm_range {
 		unsigned long end;
 	} window;
 	/**
-	 * @wanted: The page that has to be bound, or XE_SVM_ANY_PAGE. Under the
-	 * VM's lock
+	 * @wanted: The page that has to be bound, or XE_SVM_ANY_PAGE. Of who has
+	 * the range in hand
 	 */
 	unsigned long wanted;
 };
 
 /* Whatever there is of a range is bound. */
 #define XE_SVM_ANY_PAGE ULONG_MAX
+
+/**
+ * struct xe_svm_served - What a tile can access after a fault was served
+ *
+ * @start: First address
+ * @end: Address behind the last one; not above @start if that is nothing any more
+ * @access: The strongest access that it can make
+ */
+struct xe_svm_served {
+	u64 start;
+	u64 end;
+	enum xe_pagefault_access_type access;
+};
 
 /**
  * struct xe_pagemap - A region of VRAM as memory of processes
@@ -145,10 +181,15 @@ void *xe_svm_private_page_owner(struct xe_vm *vm, bool force_smem);
 struct xe_svm_range *xe_svm_range_find_or_insert(struct xe_vm *vm, u64 addr,
 						 struct xe_vma *vma,
 						 struct drm_gpusvm_ctx *ctx);
+struct xe_svm_range *xe_svm_range_get_or_insert(struct xe_vm *vm, u64 addr,
+						struct xe_vma *vma,
+						struct drm_gpusvm_ctx *ctx);
 bool xe_svm_can_map_mixed(struct xe_device *xe);
 bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
 			   u8 tile_mask, const struct drm_pagemap *dpagemap);
 bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool write);
+void xe_svm_range_get_served(struct xe_svm_range *range, u8 tile_id, u64 addr,
+			     struct xe_svm_served *served);
 bool xe_svm_range_is_unbound(struct xe_svm_range *range);
 bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vma *vma,
 					const struct drm_pagemap *dpagemap);
@@ -169,7 +210,8 @@ void xe_svm_range_begin_bind(struct xe_svm_range *range, u64 start, u64 end,
 bool xe_svm_range_can_bind(struct xe_svm_range *range);
 bool xe_svm_range_can_commit(struct xe_svm_range *range);
 void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u64 *end);
-void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id);
+void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id,
+			     struct dma_fence *fence);
 
 /* Zapping: xe_svm_invalidate.c */
 
@@ -181,13 +223,16 @@ void xe_svm_flush(struct xe_vm *vm);
 void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_remove(struct xe_vm *vm, u64 start, u64 end);
+bool xe_svm_has_garbage_at(struct xe_vm *vm, u64 addr);
 int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr);
 
 /* Page faults: xe_svm_fault.c */
 
+bool xe_svm_fault_is_exclusive(struct xe_vm *vm, u64 addr);
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,
-			    enum xe_pagefault_access_type access);
+			    enum xe_pagefault_access_type access, bool exclusive,
+			    struct xe_svm_served *served);
 
 #if IS_ENABLED(CONFIG_DRM_XE_PAGEMAP)
 
@@ -361,6 +406,13 @@ static inline bool xe_svm_range_binds(const struct xe_svm_range *range, u64 star
 	return start >= range->window.start && end <= range->window.end;
 }
 
+/*
+ * Whether the caller may change what the GPU has of a range, for assertions: it holds the
+ * range's lock, or that of the VM for writing.
+ */
+#define xe_svm_range_is_in_hand(vm__, range__) \
+	(lockdep_is_held(&(range__)->lock) || lockdep_is_held_type(&(vm__)->lock, 0))
+
 #else /* CONFIG_DRM_XE_GPUSVM */
 
 #include <linux/interval_tree.h>
@@ -390,6 +442,11 @@ struct xe_svm_range {
 	u32 tile_invalidated;
 	u32 tile_partial;
 };
+
+static inline bool xe_svm_range_is_in_hand(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	return true;
+}
 
 /* Without mirrors there still are userptrs, which need the core's lock. */
 static inline int xe_svm_init(struct xe_vm *vm)
@@ -504,9 +561,21 @@ static inline void xe_svm_range_debug(struct xe_svm_range *range, const char *op
 {
 }
 
+struct xe_svm_served {
+	u64 start;
+	u64 end;
+	enum xe_pagefault_access_type access;
+};
+
+static inline bool xe_svm_fault_is_exclusive(struct xe_vm *vm, u64 addr)
+{
+	return false;
+}
+
 static inline int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 					  struct xe_gt *gt, u64 fault_addr,
-					  enum xe_pagefault_access_type access)
+					  enum xe_pagefault_access_type access,
+					  bool exclusive, struct xe_svm_served *served)
 {
 	return -EOPNOTSUPP;
 }
@@ -584,7 +653,8 @@ static inline void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id,
 {
 }
 
-static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
+static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id,
+					   struct dma_fence *fence)
 {
 }
 

@@ -3,6 +3,8 @@
  * Shared virtual memory: what to bind of a range, and whether it may be.
  */
 
+#include <linux/dma-fence.h>
+
 #include "xe_svm_internal.h"
 #include "xe_vm.h"
 #include "xe_vm_types.h"
@@ -27,7 +29,7 @@
 
 /**
  * xe_svm_range_begin_bind() - Say what the following binds are for
- * @range: The range; the VM's lock is held for writing
+ * @range: The range, which the caller has in hand
  * @start: First address that may be bound
  * @end: Address behind the last one
  * @wanted: Address of a page without which it is no use; or XE_SVM_ANY_PAGE
@@ -37,7 +39,7 @@ void xe_svm_range_begin_bind(struct xe_svm_range *range, u64 start, u64 end,
 {
 	struct xe_vm *vm = range_to_vm(range);
 
-	lockdep_assert_held_write(&vm->lock);
+	lockdep_assert(xe_svm_range_is_in_hand(vm, range));
 
 	xe_svm_notifier_lock(vm);
 	range->window.start = max(start, xe_svm_range_start(range));
@@ -111,15 +113,20 @@ void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u6
  * xe_svm_range_note_bound() - Note that a range is bound, as far as it may be
  * @range: The range
  * @tile_id: The tile
+ * @fence: Signals when the entries are written
  *
  * Needs the notifier lock, and the VM's reservation.
  */
-void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id)
+void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id,
+			     struct dma_fence *fence)
 {
 	bool all = xe_svm_range_binds(range, xe_svm_range_start(range),
 				      xe_svm_range_end(range));
 	u8 bit = BIT(tile_id);
 	bool first = !(range->tile_present & range->tile_partial & bit);
+
+	dma_fence_put(range->binds[tile_id]);
+	range->binds[tile_id] = dma_fence_get(fence);
 
 	/* All WRITE_ONCE pair with READ_ONCE in xe_vm_has_valid_gpu_mapping() */
 	WRITE_ONCE(range->tile_present, range->tile_present | bit);

@@ -12,7 +12,7 @@
 #include "xe_device.h"
 #include "xe_gt.h"
 #include "xe_gt_stats.h"
-#include "xe_svm.h"
+#include "xe_svm_internal.h"
 #include "xe_tile.h"
 #include "xe_validation.h"
 #include "xe_vm.h"
@@ -41,6 +41,11 @@
  * The CPU can get in between any two of these steps. Then the fault starts over,
  * for as long as XE_SVM_FAULT_TIMEOUT says, and after that when others have had the
  * VM. An error that will not go away is what the fault is answered with.
+ *
+ * Faults of one VM are served in parallel, those of one range one after the other: what
+ * the first one has bound serves the others as well. Only what removes ranges or changes
+ * VMAs needs the VM for itself: to collect garbage, and on devices that need VRAM in pages
+ * of 64K to have small ranges give way to a larger one.
  */
 
 /*
@@ -75,7 +80,8 @@
 /**
  * struct xe_svm_fault - A fault while it is served
  *
- * @vm: The VM; its lock is held for writing
+ * @vm: The VM; its lock is held
+ * @exclusive: It is held for writing
  * @vma: The mirror; looked up again if it may have changed
  * @gt: The GT that has faulted
  * @tile: Its tile
@@ -85,7 +91,9 @@
  * @deadline: When to give up, in jiffies
  * @ctx: What the core has to know
  * @dpagemap: Where the memory should be; NULL for RAM
- * @range: The range
+ * @range: The range, with a reference while an attempt has it in hand
+ * @size: Its size
+ * @served: What the tile can access then
  * @need_vram: The page has to be in VRAM
  * @one_page: No more than the page is to be bound
  * @widened: Smaller ranges have given way to one that can be in VRAM
@@ -98,6 +106,7 @@
  */
 struct xe_svm_fault {
 	struct xe_vm *vm;
+	bool exclusive;
 	struct xe_vma *vma;
 	struct xe_gt *gt;
 	struct xe_tile *tile;
@@ -108,6 +117,8 @@ struct xe_svm_fault {
 	struct drm_gpusvm_ctx ctx;
 	struct drm_pagemap *dpagemap;
 	struct xe_svm_range *range;
+	unsigned long size;
+	struct xe_svm_served *served;
 	bool need_vram;
 	bool one_page;
 	bool widened;
@@ -145,13 +156,11 @@ static const struct xe_svm_range_stat
 static void fault_stat(struct xe_svm_fault *fault,
 		       const struct xe_svm_range_stat *stat, int value)
 {
-	unsigned long size = xe_svm_range_size(fault->range);
-
-	if (size == SZ_4K)
+	if (fault->size == SZ_4K)
 		xe_gt_stats_incr(fault->gt, stat->for_4k, value);
-	else if (size == SZ_64K)
+	else if (fault->size == SZ_64K)
 		xe_gt_stats_incr(fault->gt, stat->for_64k, value);
-	else if (size == SZ_2M)
+	else if (fault->size == SZ_2M)
 		xe_gt_stats_incr(fault->gt, stat->for_2m, value);
 }
 
@@ -243,6 +252,9 @@ static int fault_widen_range(struct xe_svm_fault *fault)
 	if (fault->widened)
 		return -EACCES;
 
+	if (WARN_ON_ONCE(!fault->exclusive))
+		return -ESTALE;
+
 	fault->widened = true;
 	err = xe_svm_ranges_collect(fault->vm, start, start + SZ_64K);
 	if (err)
@@ -255,18 +267,15 @@ static int fault_find_range(struct xe_svm_fault *fault)
 {
 	struct xe_svm_range *range;
 
-	range = xe_svm_range_find_or_insert(fault->vm, fault->addr, fault->vma,
-					    &fault->ctx);
+	range = xe_svm_range_get_or_insert(fault->vm, fault->addr, fault->vma, &fault->ctx);
 	if (IS_ERR(range))
 		return PTR_ERR(range);
 
 	fault->range = range;
+	fault->size = xe_svm_range_size(range);
 	fault_stat(fault, &stat_faults, 1);
 
-	if (fault->need_vram && !range->base.flags.migrate_devmem)
-		return -EACCES;
-
-	return fault_fits_vram(fault) ? 0 : fault_widen_range(fault);
+	return 0;
 }
 
 /* The page is where it has to be. */
@@ -481,6 +490,7 @@ static int fault_bind(struct xe_svm_fault *fault)
 	if (!err) {
 		dma_fence_wait(fence, false);
 		dma_fence_put(fence);
+		xe_svm_range_forget_binds(fault->range);
 	}
 	fault_stat_since(fault, &stat_binds_us, begin);
 	if (err == -EAGAIN)
@@ -489,28 +499,32 @@ static int fault_bind(struct xe_svm_fault *fault)
 	return err;
 }
 
+/* What others may be told that are after the same. */
+static void fault_note_served(struct xe_svm_fault *fault)
+{
+	u64 page = ALIGN_DOWN(fault->addr, PAGE_SIZE);
+	struct xe_svm_served *served = fault->served;
+
+	xe_svm_range_get_served(fault->range, fault->tile->id, fault->addr, served);
+	if (!fault_is_atomic(fault) || served->access != XE_PAGEFAULT_ACCESS_TYPE_WRITE)
+		return;
+
+	served->access = XE_PAGEFAULT_ACCESS_TYPE_ATOMIC;
+	/* Whether neighbours are in VRAM was not looked at. */
+	if (fault->need_vram) {
+		served->start = max(served->start, page);
+		served->end = min(served->end, page + PAGE_SIZE);
+	}
+}
+
 /* ------------------------------------------------------------------------
  * The fault
  */
 
-/* Returns -EAGAIN if the fault has to be looked at again from the beginning. */
-static int fault_try(struct xe_svm_fault *fault)
+/* Other faults can be served meanwhile, but not for this range. */
+static int fault_serve_range(struct xe_svm_fault *fault)
 {
 	int err;
-
-	err = xe_svm_collect_garbage_at(fault->vm, fault->addr);
-	if (err) {
-		fault->remapped = true;
-		return err;
-	}
-
-	err = fault_refresh_vma(fault);
-	if (!err)
-		err = fault_set_policy(fault);
-	if (!err)
-		err = fault_find_range(fault);
-	if (err)
-		return err;
 
 	if (fault_is_served(fault)) {
 		xe_svm_range_debug(fault->range, "PAGE FAULT - VALID");
@@ -530,25 +544,98 @@ static int fault_try(struct xe_svm_fault *fault)
 	return err;
 }
 
+static int fault_try_range(struct xe_svm_fault *fault)
+{
+	struct xe_svm_range *range = fault->range;
+	int err;
+
+	if (fault->need_vram && !range_flags(range).migrate_devmem)
+		return -EACCES;
+	if (!fault_fits_vram(fault))
+		return fault_widen_range(fault);
+
+	mutex_lock(&range->lock);
+	err = fault_serve_range(fault);
+	if (!err)
+		fault_note_served(fault);
+	mutex_unlock(&range->lock);
+
+	return err;
+}
+
+/* What has to be gone first. */
+static int fault_prepare(struct xe_svm_fault *fault)
+{
+	int err;
+
+	if (xe_vm_is_closed_or_banned(fault->vm))
+		return -ENOENT;
+
+	if (!fault->exclusive)
+		return xe_svm_fault_is_exclusive(fault->vm, fault->addr) ? -ESTALE : 0;
+
+	err = xe_svm_collect_garbage_at(fault->vm, fault->addr);
+	if (err)
+		fault->remapped = true;
+
+	return err ?: fault_refresh_vma(fault);
+}
+
+/* Returns -EAGAIN if the fault has to be looked at again from the beginning. */
+static int fault_try(struct xe_svm_fault *fault)
+{
+	int err;
+
+	err = fault_prepare(fault);
+	if (!err)
+		err = fault_set_policy(fault);
+	if (!err)
+		err = fault_find_range(fault);
+	if (err)
+		return err;
+
+	err = fault_try_range(fault);
+	drm_gpusvm_range_put(&fault->range->base);
+
+	return err;
+}
+
+/**
+ * xe_svm_fault_is_exclusive() - Whether a fault needs the VM for itself
+ * @vm: The VM; its lock is held
+ * @addr: The fault address, in a mirror
+ *
+ * Return: true if the VM's lock has to be held for writing.
+ */
+bool xe_svm_fault_is_exclusive(struct xe_vm *vm, u64 addr)
+{
+	return !xe_svm_can_map_mixed(vm->xe) || xe_svm_has_garbage_at(vm, addr);
+}
+
 /**
  * xe_svm_handle_pagefault() - Serve a fault on a CPU address mirror
- * @vm: The VM; its lock is held for writing
+ * @vm: The VM; its lock is held
  * @vma: The mirror
  * @gt: The GT that has faulted
  * @fault_addr: The address
  * @access: What the GPU tried to do
+ * @exclusive: The lock is held for writing
+ * @served: Set to what the GPU can access then, if there is no error
  *
  * Return: 0 if the access can be repeated; -EACCES or -EPERM if it is not allowed;
  * -EFAULT, -ENOENT, -EINVAL or -EIO if there is nothing to be mapped; -EBUSY or
  * -EAGAIN if the CPU or another device did not leave enough time, so that it is worth
- * another attempt; or another error.
+ * another attempt; -ESTALE if that has to be with the lock held for writing; or another
+ * error.
  */
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,
-			    enum xe_pagefault_access_type access)
+			    enum xe_pagefault_access_type access, bool exclusive,
+			    struct xe_svm_served *served)
 {
 	struct xe_svm_fault fault = {
 		.vm = vm,
+		.exclusive = exclusive,
 		.vma = vma,
 		.gt = gt,
 		.tile = gt_to_tile(gt),
@@ -556,11 +643,12 @@ int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 		.access = access,
 		.begin = xe_gt_stats_ktime_get(),
 		.deadline = jiffies + XE_SVM_FAULT_TIMEOUT,
+		.served = served,
 	};
 	unsigned int tries = 0;
 	int err;
 
-	lockdep_assert_held_write(&vm->lock);
+	lockdep_assert(lockdep_is_held_type(&vm->lock, exclusive ? 0 : 1));
 	xe_assert(vm->xe, xe_vma_is_cpu_addr_mirror(vma));
 
 	xe_gt_stats_incr(gt, XE_GT_STATS_ID_SVM_PAGEFAULT_COUNT, 1);

@@ -245,12 +245,32 @@ static struct xe_svm_range *garbage_find(struct xe_vm *vm, u64 start, u64 end)
 }
 
 /**
+ * xe_svm_has_garbage_at() - Whether anything has to be collected for a fault
+ * @vm: The VM; its lock is held
+ * @addr: The fault address
+ *
+ * Return: true if there is garbage as far away as the largest range could reach.
+ */
+bool xe_svm_has_garbage_at(struct xe_vm *vm, u64 addr)
+{
+	u64 start = ALIGN_DOWN(addr, SZ_2M);
+	bool ret;
+
+	lockdep_assert_held(&vm->lock);
+
+	xe_svm_notifier_lock(vm);
+	ret = garbage_find(vm, start, start + SZ_2M);
+	xe_svm_notifier_unlock(vm);
+
+	return ret;
+}
+
+/**
  * xe_svm_collect_garbage_at() - Collect what is in the way of a fault
  * @vm: The VM; its lock is held for writing
  * @addr: The fault address
  *
- * Collects garbage as far away as the largest range could reach. The rest is left
- * to the worker.
+ * Collects what xe_svm_has_garbage_at() looks for. The rest is left to the worker.
  *
  * Return: 0; -EAGAIN if VMAs have changed; -ENOENT if the VM is closed or banned;
  * or another error.

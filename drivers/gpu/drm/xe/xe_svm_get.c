@@ -230,8 +230,8 @@ static int range_get_all(struct xe_vm *vm, struct xe_svm_range *range,
 
 /**
  * xe_svm_range_get_pages() - Map the memory of a range for the device
- * @vm: The VM; its lock is held for writing
- * @range: The range
+ * @vm: The VM
+ * @range: The range, which the caller has in hand
  * @ctx: How it is going to be used
  *
  * With &drm_gpusvm_ctx.partial it is about one page; otherwise as much is mapped as
@@ -251,7 +251,7 @@ int xe_svm_range_get_pages(struct xe_vm *vm, struct xe_svm_range *range,
 
 	KUNIT_STATIC_STUB_REDIRECT(xe_svm_range_get_pages, vm, range, ctx);
 
-	lockdep_assert_held_write(&vm->lock);
+	lockdep_assert(xe_svm_range_is_in_hand(vm, range));
 
 	get.allow_mixed = xe_svm_can_map_mixed(vm->xe);
 	err = get.partial ? range_get_page(vm, range, &get) :

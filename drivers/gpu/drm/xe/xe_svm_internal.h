@@ -109,6 +109,7 @@ bool xe_svm_range_has_page_locked(struct xe_svm_range *range, unsigned long addr
 struct drm_gpusvm_notifier *xe_svm_notifier_alloc(void);
 void xe_svm_notifier_free(struct drm_gpusvm_notifier *notifier);
 void xe_svm_binds_wait(struct xe_vm *vm);
+void xe_svm_range_forget_binds(struct xe_svm_range *range);
 void xe_svm_range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range,
 				u64 start, u64 end);
 bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,

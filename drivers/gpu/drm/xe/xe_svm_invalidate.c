@@ -3,10 +3,10 @@
  * Shared virtual memory: what the CPU takes away, and the GPU has to forget.
  */
 
+#include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/mmu_notifier.h>
 #include <linux/slab.h>
-#include <linux/wait_bit.h>
 
 #include "xe_device.h"
 #include "xe_gt_stats.h"
@@ -21,15 +21,17 @@
  * DOC: Xe SVM invalidation
  *
  * Zapping writes zeroes into page tables from the CPU. It must come after the
- * jobs that write them from the GPU, so where such a job is under way it has to be
- * waited for. Both that and the flush of the TLBs take long, compared with
- * everything else here, so an invalidation has two passes.
+ * jobs that write them from the GPU, so where a range has such a job under way, that
+ * has to be waited for: &xe_svm_range.binds. Both that and the flush of the TLBs take
+ * long, compared with everything else here, so an invalidation has two passes. Jobs of
+ * other ranges write other entries. One that has made a page table for both comes before
+ * the range's own, which then is not done either.
  *
  * The first one, under the notifier lock, takes the pages away from the ranges,
  * so that nobody can bind them, and notes in each range, and in the window's &struct
- * xe_svm_notifier, from where to where there is something to be zapped. If no job
- * is under way it zaps at once and sends the flush. Otherwise nothing of the range is
- * bound until that was done.
+ * xe_svm_notifier, from where to where there is something to be zapped. If no job of
+ * these ranges is under way it zaps at once and sends the flush. Otherwise nothing of
+ * them is bound until that was done.
  *
  * The second one does what is left, and waits without the notifier lock. Faults
  * and invalidations elsewhere in the address space go on meanwhile, and the
@@ -41,10 +43,10 @@
  * are ranges that the GPU has one entry for, page tables of 64 KiB pages, and what is
  * mapped for DMA in one piece.
  *
- * The owner of a VM zaps as well: to write to what was bound for reading, and to
+ * Who has a range in hand zaps as well: to write to what was bound for reading, and to
  * collect garbage. It does not keep the notifier lock while it waits for the flush
- * either. An invalidation that comes meanwhile finds nothing to be zapped, but waits
- * for the flush before anything is unmapped.
+ * either. An invalidation that comes meanwhile may find nothing to be zapped, and yet the
+ * GPU may reach what it takes. So it sends a flush of its own: &xe_svm_range.flushing.
  *
  * A closed VM has no page table entries any more, and its TLBs are flushed. Then
  * the pages are unmapped, and that is all. A VM is closed with its file, or by the
@@ -62,8 +64,6 @@
  * @flushing: Tiles that @batch flushes; 0 if it can be used. Set under the
  *	      notifier lock, cleared by the only second pass that runs
  * @begin: When the first pass of what @batch flushes began
- * @owner_flushing: The VM's owner waits for a flush of its own. Set under the
- *		    notifier lock and the VM's, cleared under the latter
  */
 struct xe_svm_notifier {
 	struct drm_gpusvm_notifier base;
@@ -72,7 +72,6 @@ struct xe_svm_notifier {
 	struct xe_tlb_inval_batch batch;
 	u8 flushing;
 	ktime_t begin;
-	bool owner_flushing;
 };
 
 static struct xe_svm_notifier *to_xe_notifier(struct drm_gpusvm_notifier *notifier)
@@ -187,13 +186,57 @@ static int flush_submit(struct xe_vm *vm, unsigned long start, unsigned long end
 						  tiles, batch);
 }
 
-/* Wait for the jobs that write page tables. */
+/* Wait for all jobs that write page tables of a VM. No new ones can come. */
 void xe_svm_binds_wait(struct xe_vm *vm)
 {
 	long left = dma_resv_wait_timeout(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP,
 					  false, MAX_SCHEDULE_TIMEOUT);
 
 	XE_WARN_ON(left <= 0);
+}
+
+/* A job that writes entries of a range and is not done yet; NULL if there is none. */
+static struct dma_fence *range_bind_locked(struct xe_svm_range *range)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(range->binds); i++)
+		if (range->binds[i] && !dma_fence_is_signaled(range->binds[i]))
+			return range->binds[i];
+
+	return NULL;
+}
+
+/* Wait for the jobs that write entries of a range that the caller has in hand. */
+static void range_binds_wait(struct xe_svm_range *range)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(range->binds); i++)
+		if (range->binds[i])
+			dma_fence_wait(range->binds[i], false);
+}
+
+/**
+ * xe_svm_range_forget_binds() - Let go of the jobs of a range that are done
+ * @range: The range, which the caller has in hand
+ */
+void xe_svm_range_forget_binds(struct xe_svm_range *range)
+{
+	struct xe_vm *vm = range_to_vm(range);
+	unsigned int i;
+
+	lockdep_assert(xe_svm_range_is_in_hand(vm, range));
+
+	xe_svm_notifier_lock(vm);
+	/* The second pass of an invalidation may be looking at them. */
+	for (i = 0; !range_zap_is_pending(range) && i < ARRAY_SIZE(range->binds); i++) {
+		if (!range->binds[i] || !dma_fence_is_signaled(range->binds[i]))
+			continue;
+		dma_fence_put(range->binds[i]);
+		range->binds[i] = NULL;
+	}
+	xe_svm_notifier_unlock(vm);
 }
 
 /* The largest page that several entries can be marked as goes as one. */
@@ -210,63 +253,49 @@ static bool range_has_no_hole_locked(struct xe_svm_range *range)
 	       !(range->tile_present & range->tile_invalidated);
 }
 
-/* Zap, and send the flush. Returns whether there is one to be waited for. */
-static bool range_zap_and_submit_locked(struct xe_vm *vm, struct xe_svm_range *range,
-					u64 start, u64 end,
-					struct xe_tlb_inval_batch *batch)
+/* Zap, and send the flush. Returns the tiles for which it has to be waited for. */
+static u8 range_zap_and_submit_locked(struct xe_vm *vm, struct xe_svm_range *range,
+				      u64 start, u64 end,
+				      struct xe_tlb_inval_batch *batch)
 {
 	bool anew = range_has_no_hole_locked(range);
 	u8 tiles;
 
 	if (xe_vm_is_closed(vm))
-		return false;
+		return 0;
 
 	range_round(range, &start, &end);
 	range_add_hole_locked(range, start, end, anew);
 	tiles = range_zap(vm, range, &start, &end);
+	if (tiles && WARN_ON_ONCE(flush_submit(vm, start, end, tiles, batch)))
+		tiles = 0;
 
-	return tiles && !WARN_ON_ONCE(flush_submit(vm, start, end, tiles, batch));
+	return tiles;
 }
 
 /*
- * Zap a part of a range whose pages are mapped, outside of an invalidation. One that
- * comes while the TLBs are flushed has nothing to zap, and waits for this flush.
+ * Zap a part of a range whose pages are mapped, outside of an invalidation. The caller has
+ * it in hand, so that there are no new jobs for it.
  */
 void xe_svm_range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range,
 				u64 start, u64 end)
 {
-	struct xe_svm_notifier *xnotifier = to_xe_notifier(range->base.notifier);
 	struct xe_tlb_inval_batch batch;
 
-	lockdep_assert_held_write(&vm->lock);
+	lockdep_assert(xe_svm_range_is_in_hand(vm, range));
 
-	/* No new jobs can come while the VM's lock is held. */
-	xe_svm_binds_wait(vm);
+	range_binds_wait(range);
 
 	xe_svm_notifier_lock(vm);
-	if (range_zap_and_submit_locked(vm, range, start, end, &batch))
-		WRITE_ONCE(xnotifier->owner_flushing, true);
+	range->flushing = range_zap_and_submit_locked(vm, range, start, end, &batch);
 	xe_svm_notifier_unlock(vm);
-
-	if (!xnotifier->owner_flushing)
+	if (!range->flushing)
 		return;
 
 	xe_tlb_inval_batch_wait(&batch);
-	/* Pairs with owner_flush_wait(). */
-	smp_store_release(&xnotifier->owner_flushing, false);
-	wake_up_var(&xnotifier->owner_flushing);
-}
-
-static bool owner_is_flushing(struct xe_svm_notifier *xnotifier)
-{
-	/* Pairs with xe_svm_range_zap_and_flush(). */
-	return smp_load_acquire(&xnotifier->owner_flushing);
-}
-
-/* Wait for the flush of the owner, who waits for nothing else meanwhile. */
-static void owner_flush_wait(struct xe_svm_notifier *xnotifier)
-{
-	wait_var_event(&xnotifier->owner_flushing, !owner_is_flushing(xnotifier));
+	xe_svm_notifier_lock(vm);
+	range->flushing = 0;
+	xe_svm_notifier_unlock(vm);
 }
 
 /**
@@ -323,6 +352,23 @@ static void zap_add_locked(struct xe_svm_notifier *xnotifier, unsigned long star
 	xnotifier->zap_end = end;
 }
 
+/* A job that has to be done before what is pending is zapped; NULL if there is none. */
+static struct dma_fence *pending_bind_locked(struct xe_svm_notifier *xnotifier)
+{
+	struct drm_gpusvm_range *r = NULL;
+	struct dma_fence *bind;
+
+	drm_gpusvm_for_each_range(r, &xnotifier->base, xnotifier->zap_start,
+				  xnotifier->zap_end) {
+		bind = range_zap_is_pending(to_xe_range(r)) ?
+		       range_bind_locked(to_xe_range(r)) : NULL;
+		if (bind)
+			return bind;
+	}
+
+	return NULL;
+}
+
 /* Zap what is pending. */
 static u8 zap_pending_ranges_locked(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
 {
@@ -339,7 +385,7 @@ static u8 zap_pending_ranges_locked(struct xe_vm *vm, struct xe_svm_notifier *xn
 			continue;
 		range->zap.start = 0;
 		range->zap.end = 0;
-		zapped = range_zap(vm, range, &start, &end);
+		zapped = range_zap(vm, range, &start, &end) | range->flushing;
 		if (zapped)
 			zap_add_locked(xnotifier, start, end);
 		tiles |= zapped;
@@ -460,7 +506,7 @@ static void range_invalidate(struct xe_vm *vm, struct xe_svm_notifier *xnotifier
 		return;
 
 	/* What was taken before is zapped, or is going to be. */
-	if (taken && range_live_tiles(range))
+	if (taken && (range_live_tiles(range) || range->flushing))
 		range_add_zap_locked(xnotifier, range, start, end);
 	if (mmu_range->event == MMU_NOTIFY_UNMAP)
 		garbage_add_locked(vm, range, mmu_range);
@@ -469,8 +515,7 @@ static void range_invalidate(struct xe_vm *vm, struct xe_svm_notifier *xnotifier
 /* Whether the second pass has more to do than the core knows of. */
 static bool notifier_needs_finish(struct xe_svm_notifier *xnotifier)
 {
-	return zap_is_pending(xnotifier) || READ_ONCE(xnotifier->flushing) ||
-	       READ_ONCE(xnotifier->owner_flushing);
+	return zap_is_pending(xnotifier) || READ_ONCE(xnotifier->flushing);
 }
 
 bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
@@ -490,7 +535,7 @@ bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
 
 	/* Pairs with flush_wait(). A flush that is under way came too early. */
 	if (zap_is_pending(xnotifier) && !smp_load_acquire(&xnotifier->flushing) &&
-	    dma_resv_test_signaled(xe_vm_resv(vm), DMA_RESV_USAGE_BOOKKEEP)) {
+	    !pending_bind_locked(xnotifier)) {
 		xnotifier->begin = xe_gt_stats_ktime_get();
 		zap_and_submit_locked(vm, xnotifier);
 	}
@@ -498,24 +543,42 @@ bool xe_svm_invalidate_start(struct drm_gpusvm *gpusvm,
 	return notifier_needs_finish(xnotifier);
 }
 
-/* Zap what a first pass could not, since a job was under way. */
-static void finish_zap(struct xe_vm *vm, struct xe_svm_notifier *xnotifier, ktime_t begin)
+/*
+ * Wait for the jobs of the ranges in question, which are not bound again before they were
+ * zapped.
+ */
+static void pending_binds_wait(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
+{
+	struct dma_fence *bind;
+
+	do {
+		xe_svm_notifier_lock(vm);
+		bind = dma_fence_get(pending_bind_locked(xnotifier));
+		xe_svm_notifier_unlock(vm);
+		if (bind)
+			dma_fence_wait(bind, false);
+		dma_fence_put(bind);
+	} while (bind);
+}
+
+/* Zap what a first pass could not. Returns false if another one has brought more jobs. */
+static bool finish_zap(struct xe_vm *vm, struct xe_svm_notifier *xnotifier, ktime_t begin)
 {
 	struct rw_semaphore *lock = &vm->svm.gpusvm.notifier_lock;
+	bool done;
 
-	/*
-	 * Jobs that come after this can't be for the ranges in question, which are
-	 * not bound before they were zapped.
-	 */
-	xe_svm_binds_wait(vm);
+	pending_binds_wait(vm, xnotifier);
 
 	down_write(lock);
 	/* A first pass may have been faster, with a flush that covers it all. */
-	if (!xnotifier->flushing) {
+	done = xnotifier->flushing || !pending_bind_locked(xnotifier);
+	if (done && !xnotifier->flushing) {
 		xnotifier->begin = begin;
 		zap_and_submit_locked(vm, xnotifier);
 	}
 	up_write(lock);
+
+	return done;
 }
 
 /* The core lets only one second pass of a window run at a time. */
@@ -532,13 +595,9 @@ void xe_svm_invalidate_finish(struct drm_gpusvm *gpusvm,
 	xe_svm_notifier_lock(vm);
 	pending = zap_is_pending(xnotifier);
 	xe_svm_notifier_unlock(vm);
-	if (pending)
-		finish_zap(vm, xnotifier, begin);
+	while (pending && !finish_zap(vm, xnotifier, begin))
+		;
 
-	/*
-	 * Whoever else has zapped what was pending, the owner or another first pass,
-	 * had sent the flush when the lock was free for us.
-	 */
-	owner_flush_wait(xnotifier);
+	/* What another first pass has zapped it had flushed when the lock was free for us. */
 	flush_wait(vm, xnotifier);
 }

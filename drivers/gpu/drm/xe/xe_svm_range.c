@@ -3,6 +3,7 @@
  * Shared virtual memory: ranges, what is mapped of them, and where that is.
  */
 
+#include <linux/dma-fence.h>
 #include <linux/slab.h>
 
 #include <drm/drm_print.h>
@@ -44,6 +45,7 @@ struct drm_gpusvm_range *xe_svm_range_alloc(struct drm_gpusvm *gpusvm)
 		kfree(range);
 		return NULL;
 	}
+	mutex_init(&range->lock);
 	INIT_LIST_HEAD(&range->garbage_collector_link);
 	range->wanted = XE_SVM_ANY_PAGE;
 	xe_vm_get(vm);
@@ -55,8 +57,12 @@ void xe_svm_range_free(struct drm_gpusvm_range *base)
 {
 	struct xe_svm_range *range = to_xe_range(base);
 	struct xe_vm *vm = range_to_vm(range);
+	unsigned int i;
 
 	drm_gpusvm_free_pages(base->gpusvm, &range->pages, range_npages(range));
+	for (i = 0; i < ARRAY_SIZE(range->binds); i++)
+		dma_fence_put(range->binds[i]);
+	mutex_destroy(&range->lock);
 	kfree(range);
 	/* The VM embeds the GPU SVM, so this comes last. */
 	xe_vm_put(vm);
@@ -66,6 +72,27 @@ void xe_svm_range_free(struct drm_gpusvm_range *base)
 static bool addr_is_unreadable(struct xe_vm *vm, u64 addr)
 {
 	return drm_gpusvm_find_vma_start(&vm->svm.gpusvm, addr, addr + 1) == ULONG_MAX;
+}
+
+/**
+ * xe_svm_range_get_or_insert() - The range of an address, with a reference
+ * @vm: The VM; its lock is held
+ * @addr: The address, in @vma
+ * @vma: The mirror that the range has to fit in
+ * @ctx: How the range is going to be used
+ *
+ * Return: the range, or an error pointer as drm_gpusvm_range_get_or_insert() returns it.
+ */
+struct xe_svm_range *xe_svm_range_get_or_insert(struct xe_vm *vm, u64 addr,
+						struct xe_vma *vma,
+						struct drm_gpusvm_ctx *ctx)
+{
+	struct drm_gpusvm_range *r;
+
+	r = drm_gpusvm_range_get_or_insert(&vm->svm.gpusvm, addr, xe_vma_start(vma),
+					   xe_vma_end(vma), ctx);
+
+	return IS_ERR(r) ? ERR_CAST(r) : to_xe_range(r);
 }
 
 /**
@@ -157,6 +184,54 @@ bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool 
 	xe_svm_notifier_unlock(vm);
 
 	return ret;
+}
+
+/* The page is bound. How far the same can be said around it? */
+static void range_note_served_locked(struct xe_svm_range *range, u8 tile_id, u64 addr,
+				     struct xe_svm_served *served)
+{
+	unsigned long start, end, unused;
+
+	if (!xe_svm_range_maps_locked(range, addr, &start, &end))
+		return;
+
+	if (xe_svm_range_is_read_only_locked(range, addr, &unused, &unused)) {
+		served->access = XE_PAGEFAULT_ACCESS_TYPE_READ;
+	} else if (!xe_svm_range_writable(range)) {
+		start = max(start, ALIGN_DOWN((unsigned long)addr, PAGE_SIZE));
+		end = min(end, start + PAGE_SIZE);
+	}
+
+	/* What was bound last is there, if not everything is. */
+	if (!(range_bound_tiles(range) & BIT(tile_id))) {
+		start = max(start, range->window.start);
+		end = min(end, range->window.end);
+	}
+	served->start = start;
+	served->end = end;
+}
+
+/**
+ * xe_svm_range_get_served() - What a tile can access after a fault of it was served
+ * @range: The range, which the caller has in hand
+ * @tile_id: The tile
+ * @addr: The fault address
+ * @served: Set to an interval around @addr, and to reading or writing; to an empty
+ *	    interval if an invalidation was faster
+ */
+void xe_svm_range_get_served(struct xe_svm_range *range, u8 tile_id, u64 addr,
+			     struct xe_svm_served *served)
+{
+	struct xe_vm *vm = range_to_vm(range);
+
+	lockdep_assert(xe_svm_range_is_in_hand(vm, range));
+
+	*served = (struct xe_svm_served) { .access = XE_PAGEFAULT_ACCESS_TYPE_WRITE };
+
+	xe_svm_notifier_lock(vm);
+	if (range_live_tiles(range) & BIT(tile_id))
+		range_note_served_locked(range, tile_id, addr, served);
+	xe_svm_notifier_unlock(vm);
 }
 
 /**

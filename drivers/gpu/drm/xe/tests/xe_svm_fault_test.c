@@ -229,13 +229,14 @@ static void binding_fails(struct kunit *test)
 static void vm_is_banned(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_served served;
 	struct xe_vm *vm = svm->vm;
 
 	xsvm_map(test, SVM_BASE, PAGE_SIZE, PROT_RW);
 	down_write(&vm->lock);
 	xe_vm_kill(vm, true);
 	KUNIT_EXPECT_EQ(test, xe_svm_handle_pagefault(vm, svm->mirror, svm->gt, SVM_BASE,
-						      GPU_READ), -ENOENT);
+						      GPU_READ, true, &served), -ENOENT);
 	up_write(&vm->lock);
 	/* It has no VMAs for the GPU any more. */
 	expect_failed(test, SVM_BASE, GPU_READ, -EINVAL);
@@ -398,14 +399,15 @@ static int get_no_pages(struct xe_vm *vm, struct xe_svm_range *range,
 static void memory_for_pages_stays_short(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_served served;
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
 	kunit_activate_static_stub(test, xe_svm_range_get_pages, get_no_pages);
-	down_write(&svm->vm->lock);
+	down_read(&svm->vm->lock);
 	KUNIT_EXPECT_EQ(test, -EBUSY,
 			xe_svm_handle_pagefault(svm->vm, svm->mirror, svm->gt, SVM_BASE,
-						GPU_WRITE));
-	up_write(&svm->vm->lock);
+						GPU_WRITE, false, &served));
+	up_read(&svm->vm->lock);
 	kunit_deactivate_static_stub(test, xe_svm_range_get_pages);
 	expect_served(test, SVM_BASE, GPU_WRITE);
 }
@@ -531,7 +533,7 @@ static void pages_that_were_never_bound_are_missing(struct kunit *test)
 	});
 	down_write(&vm->lock);
 	xe_svm_notifier_lock(vm);
-	xe_svm_range_note_bound(range, 0);
+	xe_svm_range_note_bound(range, 0, NULL);
 	xe_svm_notifier_unlock(vm);
 	up_write(&vm->lock);
 	get_range(test, range, (struct drm_gpusvm_ctx) {
@@ -560,12 +562,12 @@ static void each_tile_binds_what_it_lacks(struct kunit *test)
 	range->tile_present |= BIT(1);
 	range->tile_partial |= BIT(1);
 	range->tile_invalidated |= BIT(1);
-	xe_svm_range_note_bound(range, 0);
+	xe_svm_range_note_bound(range, 0, NULL);
 	xe_svm_notifier_unlock(vm);
 	expect_to_bind(test, range, 1, lost, lost + SZ_64K);
 
 	xe_svm_notifier_lock(vm);
-	xe_svm_range_note_bound(range, 1);
+	xe_svm_range_note_bound(range, 1, NULL);
 	range->tile_present &= ~BIT(1);
 	xe_svm_notifier_unlock(vm);
 	KUNIT_EXPECT_EQ(test, range->hole.start, range->hole.end);

@@ -231,6 +231,7 @@ u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr, u64 start, u64 end,
 			const struct drm_gpusvm_pages *pages, u64 flags);
 u64 xsvm_gpu_pte(struct kunit *test, u64 addr);
 struct xe_svm_job *xsvm_start_job(struct kunit *test);
+struct xe_svm_job *xsvm_start_bind(struct kunit *test, struct xe_svm_range *range);
 bool xsvm_flushed(struct kunit *test, u64 start, u64 end);
 
 /* The CPU */

@@ -82,8 +82,8 @@ static bool gpu_zap_range(struct xe_tile *tile, struct xe_vm *vm,
 	}
 
 	/* A job that is under way could write the entries again. */
-	KUNIT_EXPECT_TRUE(test, dma_resv_test_signaled(xe_vm_resv(vm),
-						       DMA_RESV_USAGE_BOOKKEEP));
+	KUNIT_EXPECT_TRUE(test, !range->binds[0] ||
+			  dma_fence_is_signaled(range->binds[0]));
 	xsvm_current->gpu.zaps++;
 
 	return entries_clear(&xsvm_current->gpu.ptes, *start, *end);
@@ -158,7 +158,7 @@ static bool gpu_commit_range(struct kunit *test, struct xe_vm *vm, struct xe_vma
 				    max_t(u64, start, range->window.start),
 				    min_t(u64, end, range->window.end), &range->pages,
 				    xe_vma_read_only(vma) ? 0 : GPU_PTE_WRITE);
-		xe_svm_range_note_bound(range, 0);
+		xe_svm_range_note_bound(range, 0, NULL);
 		gpu->bound = end - start;
 	}
 	xe_svm_notifier_unlock(vm);
@@ -563,6 +563,21 @@ struct xe_svm_job *xsvm_start_job(struct kunit *test)
 	xe_vm_lock(vm, false);
 	KUNIT_EXPECT_EQ(test, 0, dma_resv_reserve_fences(xe_vm_resv(vm), 1));
 	dma_resv_add_fence(xe_vm_resv(vm), &job->fence, DMA_RESV_USAGE_BOOKKEEP);
+	xe_vm_unlock(vm);
+
+	return job;
+}
+
+/* Start a job that binds a range which is bound already. */
+struct xe_svm_job *xsvm_start_bind(struct kunit *test, struct xe_svm_range *range)
+{
+	struct xe_svm_job *job = xsvm_start_job(test);
+	struct xe_vm *vm = to_svm(test)->vm;
+
+	xe_vm_lock(vm, false);
+	xe_svm_notifier_lock(vm);
+	xe_svm_range_note_bound(range, 0, &job->fence);
+	xe_svm_notifier_unlock(vm);
 	xe_vm_unlock(vm);
 
 	return job;

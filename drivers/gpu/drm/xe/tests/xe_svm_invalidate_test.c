@@ -255,8 +255,7 @@ static void small_invalidation_waits_for_jobs(struct kunit *test)
 	struct xe_svm_job *job;
 
 	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
-	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	job = xsvm_start_job(test);
+	job = xsvm_start_bind(test, xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE));
 
 	xsvm_zap(file, SZ_1M, PAGE_SIZE);
 	KUNIT_EXPECT_TRUE(test, job->asked);
@@ -370,7 +369,7 @@ static void zap_waits_for_jobs(struct kunit *test)
 
 	xsvm_touch(test, SVM_BASE, SZ_64K);
 	range = xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
-	job = xsvm_start_job(test);
+	job = xsvm_start_bind(test, range);
 
 	xsvm_zap(file, 0, SZ_64K);
 	KUNIT_EXPECT_TRUE(test, job->asked);
@@ -382,6 +381,33 @@ static void zap_waits_for_jobs(struct kunit *test)
 					     xe_svm_range_end(range)));
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
 	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+}
+
+/* What a job writes for another range is no reason to wait for it. */
+static void jobs_of_others_are_not_waited_for(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct file *file = xsvm_map_file(test, SVM_BASE, 2 * SZ_64K, 2 * SZ_64K);
+	struct xe_svm_job *job;
+
+	xsvm_touch(test, SVM_BASE, 2 * SZ_64K);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	job = xsvm_start_bind(test, xsvm_gpu_touch(test, SVM_BASE + SZ_64K, GPU_WRITE));
+
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 1);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + SZ_64K));
+	KUNIT_EXPECT_FALSE(test, job->asked);
+
+	/* Both: the job is waited for, and one flush does. */
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE);
+	xsvm_zap(file, 0, 2 * SZ_64K);
+	KUNIT_EXPECT_TRUE(test, job->asked);
+	KUNIT_EXPECT_EQ(test, job->zaps, 1);
+	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 3);
+	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, 2);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + 2 * SZ_64K));
 }
 
 /* Writing to what was got for reading: the entries go first, with the lock free. */
@@ -429,10 +455,10 @@ static void let_write(struct kunit *test, u64 start, u64 end)
 }
 
 /*
- * An invalidation while the owner of a VM flushes has nothing to zap any more. It has
- * to wait nevertheless: the GPU may still use what it takes.
+ * An invalidation while somebody flushes what he has zapped has nothing to zap any more.
+ * It has to flush nevertheless: the GPU may still use what it takes.
  */
-static void invalidation_waits_for_the_owner(struct kunit *test)
+static void invalidation_flushes_what_is_being_flushed(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	DECLARE_COMPLETION_ONSTACK(flushing);
@@ -466,8 +492,9 @@ static struct kunit_case xe_svm_invalidate_cases[] = {
 	KUNIT_CASE(unmapped_after_the_flush),
 	KUNIT_CASE(flushes_of_windows_overlap),
 	KUNIT_CASE(zap_waits_for_jobs),
+	KUNIT_CASE(jobs_of_others_are_not_waited_for),
 	KUNIT_CASE(upgrade_zaps_first),
-	KUNIT_CASE(invalidation_waits_for_the_owner),
+	KUNIT_CASE(invalidation_flushes_what_is_being_flushed),
 	{}
 };
 

@@ -354,10 +354,12 @@ static void close_but_keep(struct xe_vm *vm)
 static int fault_directly(struct kunit *test, u64 addr)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_served served;
 	int err;
 
 	down_write(&svm->vm->lock);
-	err = xe_svm_handle_pagefault(svm->vm, svm->mirror, svm->gt, addr, GPU_READ);
+	err = xe_svm_handle_pagefault(svm->vm, svm->mirror, svm->gt, addr, GPU_READ, true,
+				      &served);
 	up_write(&svm->vm->lock);
 
 	return err;
