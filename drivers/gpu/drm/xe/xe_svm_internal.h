@@ -94,6 +94,10 @@ static inline bool addr_is_mapped(const struct drm_pagemap_addr *addr)
 	return !addr->taken && !addr->hole;
 }
 
+/* xe_svm_peer.c */
+
+bool xe_svm_devices_are_connected(struct device *a, struct device *b);
+
 /* xe_svm_range.c */
 
 struct drm_gpusvm_range *xe_svm_range_alloc(struct drm_gpusvm *gpusvm);

@@ -5,11 +5,14 @@
 
 #include <linux/pci-p2pdma.h>
 
+#include <kunit/static_stub.h>
+
 #include <drm/drm_device.h>
 #include <drm/drm_pagemap_util.h>
 
-#include "xe_svm.h"
+#include "xe_svm_internal.h"
 #include "xe_vm_types.h"
+#include "xe_vram_types.h"
 
 /*
  * What the owner of pages is asked about: a region of VRAM, or a VM. Tells which
@@ -26,12 +29,37 @@ static struct device *peer_to_dev(struct drm_pagemap_peer *peer)
 	return container_of(peer, struct xe_pagemap, peer)->dpagemap.drm->dev;
 }
 
+/* Whether two devices reach each other's BARs. */
+bool xe_svm_devices_are_connected(struct device *a, struct device *b)
+{
+	KUNIT_STATIC_STUB_REDIRECT(xe_svm_devices_are_connected, a, b);
+
+	return pci_p2pdma_distance(to_pci_dev(a), b, true) >= 0;
+}
+
+/* Others reach the part of a region that its BAR shows, which may be a small one. */
+static bool peer_is_on_the_bus(struct drm_pagemap_peer *peer)
+{
+	const struct xe_vram_region *vr;
+
+	if (peer->private == XE_PEER_VM)
+		return true;
+
+	vr = container_of(peer, struct xe_pagemap, peer)->vr;
+
+	return vr->io_size >= vr->usable_size;
+}
+
 static bool peers_are_connected(struct drm_pagemap_peer *peer1,
 				struct drm_pagemap_peer *peer2)
 {
 	struct device *a = peer_to_dev(peer1), *b = peer_to_dev(peer2);
 
-	return a == b || pci_p2pdma_distance(to_pci_dev(a), b, true) >= 0;
+	if (a == b)
+		return true;
+
+	return peer_is_on_the_bus(peer1) && peer_is_on_the_bus(peer2) &&
+	       xe_svm_devices_are_connected(a, b);
 }
 
 static DRM_PAGEMAP_OWNER_LIST_DEFINE(xe_owner_list);

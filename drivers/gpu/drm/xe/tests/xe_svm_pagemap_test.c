@@ -69,10 +69,16 @@ static void no_vram(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, svm->vm->svm.pagemaps[i]);
 }
 
+static bool are_connected(struct device *a, struct device *b)
+{
+	return true;
+}
+
 /* Devices that can't reach each other don't share pages, those of one device do. */
 static void owners(struct kunit *test)
 {
 	struct device *dev = kunit_device_register(test, "other");
+	struct xe_vram_region vr = { .io_size = SZ_1G, .usable_size = SZ_1G };
 	struct xe_pagemap *other, *same;
 	struct drm_device *drm;
 
@@ -84,7 +90,9 @@ static void owners(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, other);
 	KUNIT_ASSERT_NOT_NULL(test, same);
 
+	other->vr = &vr;
 	other->dpagemap.drm = drm;
+	same->vr = &vr;
 	same->dpagemap.drm = &to_svm(test)->xe->drm;
 	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&other->peer, false), 0);
 	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&same->peer, false), 0);
@@ -94,6 +102,17 @@ static void owners(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, same->peer.owner, to_svm(test)->vm->svm.peer.owner);
 
 	drm_pagemap_release_owner(&same->peer);
+	drm_pagemap_release_owner(&other->peer);
+
+	/* Those that can do, unless there is memory behind the end of a BAR. */
+	kunit_activate_static_stub(test, xe_svm_devices_are_connected, are_connected);
+	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&other->peer, false), 0);
+	KUNIT_EXPECT_PTR_EQ(test, other->peer.owner, to_svm(test)->vm->svm.peer.owner);
+	drm_pagemap_release_owner(&other->peer);
+
+	vr.io_size = SZ_256M;
+	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&other->peer, false), 0);
+	KUNIT_EXPECT_PTR_NE(test, other->peer.owner, to_svm(test)->vm->svm.peer.owner);
 	drm_pagemap_release_owner(&other->peer);
 }
 
