@@ -180,7 +180,8 @@ static bool is_failure(int err)
 static void bo_empty_or_abandon(struct xe_bo *bo)
 {
 	struct drm_pagemap_devmem *devmem = &bo->devmem_allocation;
-	unsigned int failures = 0;
+	/* A device that is wedged copies nothing any more, and says so slowly. */
+	unsigned int failures = xe_device_wedged(xe_bo_device(bo)) ? XE_SVM_REMOVE_TRIES : 0;
 	int err;
 
 	do {
