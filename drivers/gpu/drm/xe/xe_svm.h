@@ -745,11 +745,18 @@ do {									\
 
 /* Whether that is all that a service has failed for, so that it can be begun again */
 
+static inline bool xe_svm_is_interruption(int err)
+{
+	return err == -EINTR || err == -ERESTARTSYS;
+}
+
 #define xe_svm_interrupted(vm__, err__) \
-	((err__) == -EINTR && !drm_gpusvm_services_cancelled(&(vm__)->svm.services))
+	(xe_svm_is_interruption(err__) && \
+	 !drm_gpusvm_services_cancelled(&(vm__)->svm.services))
 
 #define xe_svm_vma_interrupted(vm__, err__) \
-	((err__) == -EINTR && !drm_gpusvm_services_cancelled(&(vm__)->svm.vma_services))
+	(xe_svm_is_interruption(err__) && \
+	 !drm_gpusvm_services_cancelled(&(vm__)->svm.vma_services))
 
 #else /* CONFIG_DRM_GPUSVM */
 
