@@ -526,6 +526,7 @@ static int fault_serve_range(struct xe_svm_fault *fault)
 {
 	int err;
 
+	xe_svm_range_forget_binds(fault->range);
 	if (fault_is_served(fault)) {
 		xe_svm_range_debug(fault->range, "PAGE FAULT - VALID");
 		fault_stat(fault, &stat_valid_faults, 1);

@@ -217,9 +217,21 @@ static void range_binds_wait(struct xe_svm_range *range)
 			dma_fence_wait(range->binds[i], false);
 }
 
+/* What a job has not written may be missing anywhere. */
+static void range_note_failed_bind_locked(struct xe_svm_range *range, u8 tile_id)
+{
+	WRITE_ONCE(range->tile_partial, range->tile_partial | BIT(tile_id));
+	WRITE_ONCE(range->tile_invalidated, range->tile_invalidated | BIT(tile_id));
+	range->hole.start = 0;
+	range->hole.end = 0;
+}
+
 /**
  * xe_svm_range_forget_binds() - Let go of the jobs of a range that are done
  * @range: The range, which the caller has in hand
+ *
+ * A job may have failed: its queue was banned, for instance. Then what it should have
+ * bound isn't.
  */
 void xe_svm_range_forget_binds(struct xe_svm_range *range)
 {
@@ -231,8 +243,12 @@ void xe_svm_range_forget_binds(struct xe_svm_range *range)
 	xe_svm_notifier_lock(vm);
 	/* The second pass of an invalidation may be looking at them. */
 	for (i = 0; !range_zap_is_pending(range) && i < ARRAY_SIZE(range->binds); i++) {
-		if (!range->binds[i] || !dma_fence_is_signaled(range->binds[i]))
+		int status = range->binds[i] ? dma_fence_get_status(range->binds[i]) : 0;
+
+		if (!status)
 			continue;
+		if (status < 0)
+			range_note_failed_bind_locked(range, i);
 		dma_fence_put(range->binds[i]);
 		range->binds[i] = NULL;
 	}

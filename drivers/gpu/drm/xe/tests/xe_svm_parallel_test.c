@@ -127,6 +127,26 @@ static void garbage_needs_the_lock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fault_shared(test, SVM_BASE, GPU_WRITE, &served), 0);
 }
 
+/* A prefetch whose queue was banned in between has bound nothing, whatever it said. */
+static void bind_that_failed(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_served served;
+	struct xe_svm_job *job;
+
+	job = xsvm_start_bind(test, xsvm_map_and_touch(test, SVM_BASE, SZ_64K));
+	KUNIT_ASSERT_EQ(test, fault_shared(test, SVM_BASE, GPU_WRITE, &served), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 1);
+
+	dma_fence_set_error(&job->fence, -ECANCELED);
+	dma_fence_signal(&job->fence);
+	KUNIT_ASSERT_EQ(test, fault_shared(test, SVM_BASE, GPU_WRITE, &served), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 2);
+	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_64K);
+	KUNIT_ASSERT_EQ(test, fault_shared(test, SVM_BASE, GPU_WRITE, &served), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 2);
+}
+
 /* What is said to be served is, for that access, and what is not bound isn't. */
 static void what_is_served(struct kunit *test)
 {
@@ -152,6 +172,7 @@ static struct kunit_case xe_svm_parallel_cases[] = {
 	KUNIT_CASE(faults_on_one_range),
 	KUNIT_CASE(invalidation_while_a_neighbour_is_served),
 	KUNIT_CASE(garbage_needs_the_lock),
+	KUNIT_CASE(bind_that_failed),
 	KUNIT_CASE(what_is_served),
 	{}
 };
