@@ -63,7 +63,7 @@ int gpusvm_pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n)
 		return 0;
 	}
 
-	addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT);
+	addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!addrs)
 		return -ENOMEM;
 

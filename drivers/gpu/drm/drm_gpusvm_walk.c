@@ -42,7 +42,7 @@ static unsigned long *walk_buffer_get(struct drm_gpusvm *gpusvm,
 	unsigned long *pfns = NULL;
 
 	if (npages > WALK_CACHED_PFNS)
-		return kvcalloc(npages, sizeof(*pfns), GFP_KERNEL_ACCOUNT);
+		return kvcalloc(npages, sizeof(*pfns), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 
 	pfns = xchg(&gpusvm->pfn_cache, NULL);
 
