@@ -5,11 +5,14 @@
 
 #include "xe_svm.h"
 
+#include <linux/log2.h>
 #include <linux/sched.h>
 
 #include <drm/drm_pagemap_util.h>
+#include <drm/drm_print.h>
 
 #include "xe_assert.h"
+#include "xe_defaults.h"
 #include "xe_module.h"
 #include "xe_svm_internal.h"
 #include "xe_vm.h"
@@ -82,6 +85,20 @@ static const struct drm_gpusvm_ops xe_gpusvm_ops = {
 /* What a range can be large, so that it fits the GPU's page sizes. */
 static const unsigned long xe_svm_chunk_sizes[] = { SZ_2M, SZ_64K, SZ_4K };
 
+/* The user may have asked for one that can't be. */
+static unsigned long notifier_size(struct xe_vm *vm)
+{
+	unsigned long size = READ_ONCE(xe_modparam.svm_notifier_size);
+
+	if (is_power_of_2(size) && size <= ULONG_MAX / SZ_1M && size * SZ_1M >= SZ_2M)
+		return size * SZ_1M;
+
+	drm_warn_once(&vm->xe->drm, "svm_notifier_size=%lu is not a power of 2 from 2 on: taking %u\n",
+		      size, XE_DEFAULT_SVM_NOTIFIER_SIZE);
+
+	return (unsigned long)XE_DEFAULT_SVM_NOTIFIER_SIZE * SZ_1M;
+}
+
 static int mirror_init(struct xe_vm *vm)
 {
 	int err;
@@ -99,7 +116,7 @@ static int mirror_init(struct xe_vm *vm)
 		goto err_owner;
 
 	err = drm_gpusvm_init(&vm->svm.gpusvm, "Xe SVM", current->mm, 0, vm->size,
-			      xe_modparam.svm_notifier_size * SZ_1M, &xe_gpusvm_ops,
+			      notifier_size(vm), &xe_gpusvm_ops,
 			      xe_svm_chunk_sizes, ARRAY_SIZE(xe_svm_chunk_sizes));
 	if (err)
 		goto err_pagemaps;

@@ -3,6 +3,7 @@
  * Tests of ranges and their VM: their life, the garbage collector, and the end.
  */
 
+#include <linux/log2.h>
 #include <linux/mm.h>
 
 #include <kunit/resource.h>
@@ -10,8 +11,10 @@
 #include <trace/events/drm_gpusvm.h>
 
 #include "tests/xe_svm_fixture.h"
+#include "xe_defaults.h"
 #include "xe_device.h"
 #include "xe_gt.h"
+#include "xe_module.h"
 #include "xe_svm.h"
 #include "xe_vm.h"
 
@@ -486,6 +489,24 @@ static void vm_without_faults(struct kunit *test)
  * Questions
  */
 
+/* A window that can't be is no reason to have no VM. */
+static void window_of_an_odd_size(struct kunit *test)
+{
+	const u32 before = xe_modparam.svm_notifier_size;
+	const u32 sizes[] = { 300, 0, 4096 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		xsvm_close_vm(test);
+		xe_modparam.svm_notifier_size = sizes[i];
+		xsvm_create_vm(test, XE_VM_FLAG_LR_MODE | XE_VM_FLAG_FAULT_MODE);
+		xe_modparam.svm_notifier_size = before;
+		KUNIT_EXPECT_EQ(test, to_svm(test)->vm->svm.gpusvm.notifier_size,
+				is_power_of_2(sizes[i]) ? sizes[i] * (u64)SZ_1M :
+				XE_DEFAULT_SVM_NOTIFIER_SIZE * (u64)SZ_1M);
+	}
+}
+
 static void questions_about_ranges(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
@@ -565,6 +586,7 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(end_unmaps_what_is_left),
 	KUNIT_CASE(process_ends_first),
 	KUNIT_CASE(vm_without_faults),
+	KUNIT_CASE(window_of_an_odd_size),
 	KUNIT_CASE(questions_about_ranges),
 	KUNIT_CASE(zap_an_interval),
 	{}
