@@ -322,6 +322,7 @@ struct xe_vma *xsvm_add_mirror(struct kunit *test, u64 start, u64 size, u32 flag
 
 	KUNIT_ASSERT_NOT_NULL(test, vma);
 	INIT_LIST_HEAD(&vma->combined_links.rebind);
+	mutex_init(&vma->fault_lock);
 	INIT_LIST_HEAD(&vma->gpuva.gem.entry);
 	vma->gpuva.vm = &vm->gpuvm;
 	vma->gpuva.va.addr = start;

@@ -37,6 +37,9 @@ struct xe_vma;
 /* The address space of the test's VM, as the GPU calls it. */
 #define SVM_ASID	1
 
+/* That of another VM, which uses no memory. */
+#define SVM_OTHER_ASID	2
+
 /* How long somebody may be waited for. */
 #define SVM_PATIENCE	(10 * HZ)
 
@@ -152,7 +155,7 @@ struct xe_svm_job {
  * @arg: For the test's hooks
  * @ack: The answer to the last fault
  * @acks: Number of answers
- * @rounds: How often the worker of a VM ran for the last fault
+ * @rounds: How often a worker of the VM ran for the last fault
  * @meanwhile: What another thread does
  * @busy: Keeps the workers of the device from running
  * @vm_busy: Keeps those of VMs from running

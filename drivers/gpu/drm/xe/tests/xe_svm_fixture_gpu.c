@@ -278,6 +278,11 @@ static int gpu_flush_range(struct xe_tlb_inval *tlb_inval, u32 seqno, u64 start,
 		return 0;
 	}
 
+	if (asid == SVM_OTHER_ASID) {
+		xe_tlb_inval_done_handler(tlb_inval, seqno);
+		return 0;
+	}
+
 	KUNIT_EXPECT_EQ(kunit_get_current_test(), asid, SVM_ASID);
 	if (svm->before_flush)
 		svm->before_flush(kunit_get_current_test(), start, end);
@@ -352,8 +357,7 @@ bool xsvm_run_work(struct work_struct *work)
 void xsvm_raise_fault(struct kunit *test, u64 addr, u8 access)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_pagefault_queue *queue =
-		&svm->xe->usm.pf_queue[SVM_ASID % XE_PAGEFAULT_QUEUE_COUNT];
+	struct xe_pagefault_queue *queue = &svm->xe->usm.pf_queue;
 	struct xe_pagefault pf = {
 		.gt = svm->gt,
 		.consumer = {
@@ -369,13 +373,20 @@ void xsvm_raise_fault(struct kunit *test, u64 addr, u8 access)
 	};
 
 	KUNIT_ASSERT_EQ(test, 0, xe_pagefault_handler(svm->xe, &pf));
-	KUNIT_ASSERT_TRUE(test, xsvm_run_work(&queue->worker));
+	KUNIT_ASSERT_TRUE(test, xsvm_run_work(&queue->work));
 }
 
-/* Let the worker of the VM run, if it is to. */
+/* Let a worker of the VM run, if one is to. */
 bool xsvm_serve_once(struct kunit *test)
 {
-	return xsvm_run_work(&to_svm(test)->vm->usm.fault_work);
+	struct xe_pagefault_vm *pf_vm = &to_svm(test)->vm->usm.pf;
+	unsigned int i;
+
+	for (i = 0; i < pf_vm->nr_workers; i++)
+		if (xsvm_run_work(&pf_vm->workers[i].work))
+			return true;
+
+	return false;
 }
 
 /* Raise a fault, and have it served. Returns the answer. */

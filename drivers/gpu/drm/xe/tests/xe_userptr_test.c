@@ -33,6 +33,7 @@ static struct xe_userptr_vma *new_userptr(struct kunit *test, u64 cpu, u64 gpu, 
 
 	KUNIT_ASSERT_NOT_NULL(test, uvma);
 	INIT_LIST_HEAD(&vma->combined_links.rebind);
+	mutex_init(&vma->fault_lock);
 	INIT_LIST_HEAD(&vma->gpuva.gem.entry);
 	vma->gpuva.vm = &vm->gpuvm;
 	vma->gpuva.va.addr = gpu;
