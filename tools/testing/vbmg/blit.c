@@ -46,6 +46,7 @@ static int for_each_row(struct engine *e, const struct area *area, row_fn row)
 		if (ret)
 			return ret;
 	}
+	engine_end(e, LATENCY_COPY);
 	return 0;
 }
 

@@ -114,6 +114,7 @@ struct engine {
 	u32 regs[ENGINE_REGS];
 	struct context *ctx;	/* loaded */
 	u64 loaded_at;
+	u64 free_at;		/* clock; when what it has done would be over, 0: it is */
 	u32 command[MAX_COMMAND_DW];
 	bool jumped;		/* the command set the cursor itself */
 	u32 jumps_back;		/* since the engine last looked at others */
@@ -180,6 +181,12 @@ int context_load(struct engine *e, struct context *ctx);
 int context_read_tail(struct engine *e, struct context *ctx);
 void context_save(struct engine *e, struct context *ctx);
 u64 context_live_timestamp(struct engine *e);
+
+/* engine-time.c, all for the engine's own thread */
+u64 engine_begin(struct engine *e, enum latency_part part);
+void engine_end_bytes(struct engine *e, enum latency_part part, u64 begin, u64 bytes);
+void engine_end(struct engine *e, enum latency_part part);
+int engine_settle(struct engine *e);
 
 /* fault.c */
 int fault_resolve(struct engine *e);

@@ -239,6 +239,8 @@ void *engine_main(void *arg)
 	struct engine *e = arg;
 	struct engines *engines = e->parent;
 
+	if (latencies_any(&engines->config.latencies))
+		clock_want_precision();
 	pthread_mutex_lock(&engines->lock);
 	while (!engines->stop) {
 		struct context *ctx = NULL;

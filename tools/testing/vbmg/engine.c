@@ -63,8 +63,6 @@ void engine_forget(struct engine *e, struct context *ctx)
 static void engine_init(struct engines *engines, struct engine *e,
 			const struct engine_place *place)
 {
-	pthread_condattr_t attr;
-
 	e->parent = engines;
 	e->class = place->class;
 	e->guc_class = place->guc_class;
@@ -74,10 +72,7 @@ static void engine_init(struct engines *engines, struct engine *e,
 	e->name = place->name;
 	engine_regs_reset(e);
 	pthread_mutex_init(&e->tlb_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&e->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&e->wake);
 }
 
 /* The threads wait for the lock until all are there */
@@ -122,6 +117,8 @@ struct engines *engines_create(const struct engine_config *config)
 	if (!engines)
 		return NULL;
 	engines->config = *config;
+	if (!config->clock)
+		engines->config.clock = &clock_real;
 	engines->vram = (struct vram) { .base = config->vram, .size = config->vram_size };
 	engines->n = MAX_ENGINES - ENGINE_MAX_COMPUTE + config->n_compute;
 	pthread_mutex_init(&engines->lock, NULL);
@@ -170,6 +167,7 @@ static void reset_parked(struct engine *e)
 	while (e->contexts)
 		engine_forget(e, e->contexts);
 	e->ctx = NULL;
+	e->free_at = 0;
 	e->kill_current = false;
 	exec_flush_tlb(e);
 	set_flag(&e->cancel, false);

@@ -18,7 +18,9 @@
 #ifndef VBMG_ENGINE_H
 #define VBMG_ENGINE_H
 
+#include "clock.h"
 #include "fault.h"
+#include "latency.h"
 #include "types.h"
 
 struct engines;
@@ -38,6 +40,9 @@ enum guc_class {
 };
 
 #define ENGINE_MAX_COMPUTE	4
+
+/* The instance of ENGINE_COPY that the driver lets nobody else use: migration, page tables */
+#define ENGINE_DRIVERS_COPY	8
 
 /* Why a context ended */
 enum context_error {
@@ -98,6 +103,10 @@ struct engine_config {
 
 	u32 n_compute;		/* 1 to ENGINE_MAX_COMPUTE; render, copy 0 and 8 always */
 	u32 timeslice_us;	/* of contexts that share an engine; 0: the default */
+
+	/* Of these the engines' own, LATENCY_COPY and LATENCY_PTE, see engine-time.c */
+	struct latencies latencies;
+	struct clock *clock;	/* NULL: clock_real */
 };
 
 struct engines *engines_create(const struct engine_config *config);

@@ -92,8 +92,10 @@ static void note_repeats(struct engine *e, u64 va)
 
 int fault_resolve(struct engine *e)
 {
-	int ret;
+	int ret = engine_settle(e);
 
+	if (ret)
+		return ret;
 	take_slots(e);
 	send_reports(e);
 	ret = wait_for_replies(e);

@@ -45,11 +45,15 @@ static int pipe_control(struct engine *e, const struct command *cmd)
 {
 	enum mem_space space = cmd->dw[1] & PIPE_CONTROL_GGTT ? MEM_GGTT : MEM_PPGTT;
 	u64 address = command_address(cmd, 2) & ADDRESS_MASK;
+	int ret;
 
 	if (cmd->dw[1] & PIPE_CONTROL_TLB)
 		exec_flush_tlb(e);
 	if (FIELD_GET(PIPE_CONTROL_POST_SYNC, cmd->dw[1]) == POST_SYNC_NONE)
 		return 0;
+	ret = engine_settle(e); /* before the time is read */
+	if (ret)
+		return ret;
 	if (cmd->dw[1] & PIPE_CONTROL_INDEX) {
 		space = MEM_GGTT;
 		address = e->ctx->lrca + (address & (SZ_4K - 1));

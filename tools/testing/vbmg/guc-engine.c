@@ -62,8 +62,9 @@ static void engine_msix(void *arg, u32 vector)
 #define PFD_ASID		GENMASK(31, 12)
 #define PFD_ACCESS_TYPE		GENMASK(1, 0)
 #define PFD_FAULT_TYPE		GENMASK(3, 2)
-static void engine_page_fault(void *arg, const struct fault_report *f)
+static void engine_tell_fault(void *arg, const void *data)
 {
+	const struct fault_report *f = data;
 	u32 desc[4] = {
 		FIELD_PREP(PFD_LEVEL, f->level) | FIELD_PREP(PFD_SRC_ID, f->src) |
 		FIELD_PREP(PFD_ENG_INSTANCE, f->engine_instance) |
@@ -76,6 +77,11 @@ static void engine_page_fault(void *arg, const struct fault_report *f)
 	};
 
 	guc_ct_event(arg, G2H_PAGE_FAULT, desc, ARRAY_SIZE(desc));
+}
+
+static void engine_page_fault(void *arg, const struct fault_report *f)
+{
+	guc_later(arg, LATENCY_FAULT, engine_tell_fault, f, sizeof(*f));
 }
 
 static void engine_context_error(void *arg, u32 guc_id, enum context_error why)

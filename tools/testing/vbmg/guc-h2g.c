@@ -54,6 +54,13 @@ static u32 guc_deregister_context(struct vbmg *dev, const struct guc_request *r)
 #define PFR_ENG_INSTANCE	GENMASK(12, 7)
 #define PFR_ENG_CLASS		GENMASK(15, 13)
 #define PFR_PDATA		GENMASK(31, 16)
+static void guc_fault_answered(void *arg, const void *data)
+{
+	struct vbmg *dev = arg;
+
+	engines_fault_reply(dev->engines, data);
+}
+
 static u32 guc_page_fault_reply(struct vbmg *dev, const struct guc_request *r)
 {
 	struct fault_reply reply = {
@@ -64,7 +71,7 @@ static u32 guc_page_fault_reply(struct vbmg *dev, const struct guc_request *r)
 		.pdata = (u16)FIELD_GET(PFR_PDATA, r->dw[2]),
 	};
 
-	engines_fault_reply(dev->engines, &reply);
+	guc_later(dev, LATENCY_REPLY, guc_fault_answered, &reply, sizeof(reply));
 	return 0;
 }
 
@@ -89,20 +96,39 @@ static void guc_tlb_scope(const struct guc_request *r, struct tlb_invalidation *
 	}
 }
 
+struct guc_tlb_request {
+	struct tlb_invalidation inv;
+	u32 seqno;
+};
+
+/*
+ * The old translations are in use as long as they may be, until the host is told.
+ * All invalidations take the same time, so they are done in the order of their
+ * seqnos, which the driver relies on.
+ */
+static void guc_tlb_done(void *arg, const void *data)
+{
+	const struct guc_tlb_request *request = data;
+	struct vbmg *dev = arg;
+
+	engines_tlb_invalidate(dev->engines, &request->inv);
+	guc_ct_event(dev, G2H_TLB_INVALIDATION_DONE, &request->seqno, 1);
+}
+
 static u32 guc_tlb_invalidate(struct vbmg *dev, const struct guc_request *r)
 {
-	struct tlb_invalidation inv;
+	struct guc_tlb_request request = { .seqno = r->dw[1] };
 
-	guc_tlb_scope(r, &inv);
-	engines_tlb_invalidate(dev->engines, &inv);
-	guc_ct_event(dev, G2H_TLB_INVALIDATION_DONE, &r->dw[1], 1);
+	guc_tlb_scope(r, &request.inv);
+	guc_later(dev, LATENCY_TLB, guc_tlb_done, &request, sizeof(request));
 	return 0;
 }
 
 static u32 guc_tlb_invalidate_all(struct vbmg *dev, const struct guc_request *r)
 {
-	engines_tlb_invalidate(dev->engines, &(struct tlb_invalidation){ .scope = TLB_ALL });
-	guc_ct_event(dev, G2H_TLB_INVALIDATION_DONE, &r->dw[1], 1);
+	struct guc_tlb_request request = { .inv.scope = TLB_ALL, .seqno = r->dw[1] };
+
+	guc_later(dev, LATENCY_TLB, guc_tlb_done, &request, sizeof(request));
 	return 0;
 }
 

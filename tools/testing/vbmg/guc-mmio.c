@@ -103,6 +103,7 @@ static u32 guc_client_reset(struct vbmg *dev)
 {
 	guc_ct_disable(dev);
 	engines_reset(dev->engines);
+	delay_forget(&dev->delay);
 	return guc_success(0);
 }
 

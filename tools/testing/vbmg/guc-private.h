@@ -69,6 +69,10 @@ void guc_ct_receive(struct vbmg *dev);
 void guc_ct_send(struct vbmg *dev, u32 fence, const u32 *hxg, u32 len);
 void guc_ct_event(struct vbmg *dev, enum guc_action action, const u32 *payload, u32 len);
 
+/* guc.c: fn(@dev, copy of @data) when the time of the part is over, at once if it has none */
+void guc_later(struct vbmg *dev, enum latency_part part,
+	       void (*fn)(void *dev, const void *data), const void *data, size_t len);
+
 /* guc-h2g.c: 0, or an enum guc_error */
 u32 guc_h2g(struct vbmg *dev, const struct guc_request *request);
 

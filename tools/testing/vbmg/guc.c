@@ -38,9 +38,17 @@ void guc_reset(struct vbmg *dev)
 {
 	trace(TRACE_GUC, "reset");
 	engines_reset(dev->engines);
+	delay_forget(&dev->delay);
 	guc_forget(dev);
 	mmio_poke(dev, GUC_WOPCM_SIZE, 0);
 	mmio_poke(dev, DMA_GUC_WOPCM_OFFSET, 0);
+}
+
+/* Each for itself: any number of them may be waiting at the same time */
+void guc_later(struct vbmg *dev, enum latency_part part,
+	       void (*fn)(void *dev, const void *data), const void *data, size_t len)
+{
+	delay_call(&dev->delay, dev->config.latencies.part[part].ns, fn, data, len);
 }
 
 static void guc_load(struct vbmg *dev)

@@ -39,6 +39,10 @@ static const char usage_text[] =
 	"  --vram GIB          video memory in GiB (default 1)\n"
 	"  --compute N         compute engines, 1 to 4 (default 1)\n"
 	"  --timeslice US      of contexts that share an engine\n"
+	"  --latency LIST      how long things take, as PART=COST,...: with a time in ns,\n"
+	"                      us or ms tlb, copy, pte, fault, reply; copy and pte also\n"
+	"                      with a rate in MB/s or GB/s. Default: no time at all.\n"
+	"                      As tlb=20us,copy=5us+10GB/s,pte=1us,fault=10us,reply=5us\n"
 	"  --msix              MSI-X instead of MSI; engines report to memory\n"
 	"  --log LEVEL         error, warn, info (default) or debug\n"
 	"  --trace TOPIC,...   vfu, mmio, irq, guc, command, context, fault, tlb or all\n"
@@ -63,6 +67,16 @@ static unsigned long parse_number(const char *text, unsigned long low, unsigned 
 	return value;
 }
 
+static void parse_latency(struct options *options, const char *text)
+{
+	char why[LATENCY_WHY];
+
+	if (!latencies_parse(&options->config.latencies, text, why)) {
+		fprintf(stderr, "vbmg: --latency: %s\n", why);
+		exit(2);
+	}
+}
+
 static void parse_log(const char *text)
 {
 	enum log_level level;
@@ -83,14 +97,15 @@ static void parse_trace_file(const char *path)
 }
 
 enum {
-	OPT_VRAM = 1, OPT_COMPUTE, OPT_TIMESLICE, OPT_MSIX, OPT_LOG, OPT_TRACE, OPT_TRACE_FILE,
-	OPT_HELP,
+	OPT_VRAM = 1, OPT_COMPUTE, OPT_TIMESLICE, OPT_LATENCY, OPT_MSIX, OPT_LOG, OPT_TRACE,
+	OPT_TRACE_FILE, OPT_HELP,
 };
 
 static const struct option long_options[] = {
 	{ "vram", required_argument, NULL, OPT_VRAM },
 	{ "compute", required_argument, NULL, OPT_COMPUTE },
 	{ "timeslice", required_argument, NULL, OPT_TIMESLICE },
+	{ "latency", required_argument, NULL, OPT_LATENCY },
 	{ "msix", no_argument, NULL, OPT_MSIX },
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "trace", required_argument, NULL, OPT_TRACE },
@@ -110,6 +125,9 @@ static void parse_option(struct options *options, int option)
 		break;
 	case OPT_TIMESLICE:
 		options->config.timeslice_us = (u32)parse_number(optarg, 1, 1000000);
+		break;
+	case OPT_LATENCY:
+		parse_latency(options, optarg);
 		break;
 	case OPT_MSIX:
 		options->config.msix = true;

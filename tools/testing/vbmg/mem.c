@@ -295,6 +295,13 @@ int mem_read(struct engine *e, enum mem_space space, u64 va, void *buf, size_t l
 
 int mem_write(struct engine *e, enum mem_space space, u64 va, const void *buf, size_t len)
 {
+	int ret = engine_settle(e);
+
+	return ret ? ret : mem_write_early(e, space, va, buf, len);
+}
+
+int mem_write_early(struct engine *e, enum mem_space space, u64 va, const void *buf, size_t len)
+{
 	return access_all(e, space, va, (u8 *)buf, len, true);
 }
 
@@ -372,9 +379,11 @@ int mem_atomic(struct engine *e, enum mem_space space, u64 va, u32 size,
 	       bool (*change)(void *arg, const struct mem_value *old, struct mem_value *new),
 	       void *arg, struct mem_value *old)
 {
+	int ret = engine_settle(e);
 	struct window w;
-	int ret;
 
+	if (ret)
+		return ret;
 	va &= ~(u64)(size - 1);
 	pthread_mutex_lock(&e->tlb_lock);
 	ret = window_open(e, space, va, size, FAULT_ATOMIC, &w);
@@ -485,6 +494,7 @@ static void probe_copy(struct engine *e, u64 dst, u64 src, u64 len)
 int mem_copy(struct engine *e, u64 dst, u64 src, u64 len, u64 *done)
 {
 	while (*done < len) {
+		u64 begin = engine_begin(e, LATENCY_COPY);
 		u64 n = len - *done;
 		int ret;
 
@@ -498,6 +508,7 @@ int mem_copy(struct engine *e, u64 dst, u64 src, u64 len, u64 *done)
 		if (ret)
 			return ret;
 		*done += n;
+		engine_end_bytes(e, LATENCY_COPY, begin, n);
 		count(e->stats.bytes_copied, n);
 	}
 	return 0;
@@ -532,6 +543,7 @@ int mem_fill(struct engine *e, u64 dst, u64 len, const void *pattern, u32 size, 
 	struct window w;
 
 	while (*done < len) {
+		u64 begin = engine_begin(e, LATENCY_COPY);
 		int ret;
 
 		if (flagged(&e->attention))
@@ -548,6 +560,7 @@ int mem_fill(struct engine *e, u64 dst, u64 len, const void *pattern, u32 size, 
 		if (ret)
 			return ret;
 		*done += w.len;
+		engine_end_bytes(e, LATENCY_COPY, begin, w.len);
 		count(e->stats.bytes_copied, w.len);
 	}
 	return 0;

@@ -7,6 +7,7 @@
  * also -EINTR if the engine should look at something else first. After -EFAULT
  * and -EINTR the command is executed again, so a command either does all its
  * accesses before it changes anything, or keeps in ctx->done how far it got.
+ * What writes may also sleep, see engine-time.c; -ECANCELED: not to the end.
  */
 #ifndef VBMG_MEM_H
 #define VBMG_MEM_H
@@ -15,6 +16,8 @@
 
 int mem_read(struct engine *e, enum mem_space space, u64 va, void *buf, size_t len);
 int mem_write(struct engine *e, enum mem_space space, u64 va, const void *buf, size_t len);
+/* Without engine_settle(): what nobody is to look at until a fence says so */
+int mem_write_early(struct engine *e, enum mem_space space, u64 va, const void *buf, size_t len);
 
 static inline int mem_read32(struct engine *e, enum mem_space space, u64 va, u32 *value)
 {

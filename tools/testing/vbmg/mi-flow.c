@@ -181,8 +181,11 @@ static int report_interrupt(struct engine *e)
 int mi_user_interrupt(struct engine *e, const struct command *cmd)
 {
 	const struct engine_config *config = &e->parent->config;
+	int ret = engine_settle(e);
 
 	(void)cmd;
+	if (ret)
+		return ret;
 	if (engine_uses_msix(e))
 		return report_interrupt(e);
 	config->ops->user_interrupt(config->dev, e->class, e->instance);

@@ -67,8 +67,12 @@ int mi_load_register_imm(struct engine *e, const struct command *cmd)
 int mi_store_register_mem(struct engine *e, const struct command *cmd)
 {
 	enum mem_space space = cmd->dw[0] & REG_GGTT ? MEM_GGTT : MEM_PPGTT;
-	u32 value = exec_reg_read(e, cmd->dw[1] & REG_OFFSET, cmd->dw[0] & SRM_CS_RELATIVE);
+	int ret = engine_settle(e); /* the register may be a clock */
+	u32 value;
 
+	if (ret)
+		return ret;
+	value = exec_reg_read(e, cmd->dw[1] & REG_OFFSET, cmd->dw[0] & SRM_CS_RELATIVE);
 	return mem_write32(e, space, command_address(cmd, 2) & ADDRESS_MASK, value);
 }
 

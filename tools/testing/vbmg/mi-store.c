@@ -21,14 +21,33 @@
 
 #define ADDRESS_MASK		GENMASK_ULL(56, 2)
 
-/* Page table updates of the driver come as up to 510 qwords in one command */
+/*
+ * The engine that the driver keeps for itself changes page tables with these, up
+ * to 510 entries in one command. Its fences are stored from the ring.
+ */
+static bool writes_page_tables(const struct engine *e, const struct command *cmd)
+{
+	return e->class == ENGINE_COPY && e->instance == ENGINE_DRIVERS_COPY && e->ctx->level &&
+	       (cmd->dw[0] & (STORE_QWORD | STORE_GGTT)) == STORE_QWORD;
+}
+
 int mi_store_data_imm(struct engine *e, const struct command *cmd)
 {
 	enum mem_space space = cmd->dw[0] & STORE_GGTT ? MEM_GGTT : MEM_PPGTT;
 	u32 dwords = cmd->dw[0] & STORE_QWORD ? (cmd->len - 3) & ~1u : cmd->len - 3;
+	u64 address = command_address(cmd, 1) & ADDRESS_MASK;
+	u64 begin;
+	int ret;
 
-	return mem_write(e, space, command_address(cmd, 1) & ADDRESS_MASK, cmd->dw + 3,
-			 dwords * 4);
+	if (!writes_page_tables(e, cmd))
+		return mem_write(e, space, address, cmd->dw + 3, dwords * 4);
+	begin = engine_begin(e, LATENCY_PTE);
+	ret = mem_write_early(e, space, address, cmd->dw + 3, dwords * 4);
+	if (ret)
+		return ret;
+	engine_end_bytes(e, LATENCY_PTE, begin, dwords * 4);
+	engine_end(e, LATENCY_PTE);
+	return 0;
 }
 
 /* Only this engine's TLB, all of it: what commands ask for */
@@ -46,6 +65,7 @@ int mi_flush_dw(struct engine *e, const struct command *cmd)
 	enum mem_space space = MEM_PPGTT;
 	u64 address;
 	u64 value;
+	int ret;
 
 	if (cmd->dw[0] & FLUSH_TLB)
 		exec_flush_tlb(e);
@@ -53,6 +73,9 @@ int mi_flush_dw(struct engine *e, const struct command *cmd)
 		return 0;
 	if (cmd->len < 4)
 		return -EILSEQ;
+	ret = engine_settle(e); /* before the time is read */
+	if (ret)
+		return ret;
 
 	address = command_address(cmd, 1) & ADDRESS_MASK & ~(u64)FLUSH_ADDRESS_GGTT;
 	if (cmd->dw[1] & FLUSH_ADDRESS_GGTT)

@@ -51,6 +51,8 @@ static int vbmg_create_engines(struct vbmg *dev)
 		.ggtt_entries = GGTT_ENTRIES,
 		.n_compute = dev->config.n_compute,
 		.timeslice_us = dev->config.timeslice_us,
+		.latencies = dev->config.latencies,
+		.clock = dev->config.clock,
 	};
 
 	dev->engines = engines_create(&config);
@@ -63,6 +65,8 @@ int vbmg_init(struct vbmg *dev, unsigned int index, const struct vbmg_config *co
 
 	memset(dev, 0, sizeof(*dev));
 	dev->config = *config;
+	if (!config->clock)
+		dev->config.clock = &clock_real;
 	dev->index = index;
 	err = memory_create("vbmg-bar0", BAR0_SIZE, &dev->bar0_fd, &dev->bar0);
 	if (err)
@@ -73,6 +77,9 @@ int vbmg_init(struct vbmg *dev, unsigned int index, const struct vbmg_config *co
 	err = dma_init(&dev->dma);
 	if (err)
 		goto destroy_vram;
+	err = delay_init(&dev->delay, dev->config.clock, dev, latencies_any(&config->latencies));
+	if (err)
+		goto destroy_dma;
 	irq_init(&dev->irq);
 	guc_init(dev);
 	pci_init(&dev->pci, BAR0_SIZE, config->vram_size, config->msix ? IRQ_VECTORS : 0);
@@ -85,6 +92,8 @@ int vbmg_init(struct vbmg *dev, unsigned int index, const struct vbmg_config *co
 destroy_guc:
 	guc_destroy(dev);
 	irq_destroy(&dev->irq);
+	delay_destroy(&dev->delay);
+destroy_dma:
 	dma_destroy(&dev->dma);
 destroy_vram:
 	memory_destroy(dev->vram_fd, dev->vram, config->vram_size);
@@ -95,7 +104,10 @@ destroy_bar0:
 
 void vbmg_destroy(struct vbmg *dev)
 {
+	/* Delayed calls use the engines, which delay some */
+	delay_stop(&dev->delay);
 	engines_destroy(dev->engines);
+	delay_destroy(&dev->delay);
 	guc_destroy(dev);
 	irq_destroy(&dev->irq);
 	dma_destroy(&dev->dma);

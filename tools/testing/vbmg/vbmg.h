@@ -6,15 +6,17 @@
  *   mmio    registers                       irq    interrupt tree and MSI
  *   guc-*   the firmware's side of the      dma    guest memory
  *           driver's messages               ggtt   global page table
- *   engine  what runs command streams
+ *   engine  what runs command streams      delay  what comes later
  *
  * Threads: one server thread a device handles the client's messages, hence all
- * register accesses of the guest; every engine is a thread. Each part locks its
- * own state; the order is guc.lock, then irq.lock, then dma.lock.
+ * register accesses of the guest; every engine is a thread; so is what the device
+ * does with a latency, if it has one. Each part locks its own state; the order is
+ * guc.lock, then irq.lock, then dma.lock.
  */
 #ifndef VBMG_VBMG_H
 #define VBMG_VBMG_H
 
+#include "delay.h"
 #include "dma.h"
 #include "engine.h"
 #include "guc.h"
@@ -32,6 +34,8 @@ struct vbmg_config {
 	u32 n_compute;
 	u32 timeslice_us;	/* 0: the engines' default */
 	bool msix;		/* MSI-X, and interrupts of engines from memory */
+	struct latencies latencies;
+	struct clock *clock;	/* of these; NULL: clock_real */
 };
 
 struct vbmg {
@@ -47,6 +51,7 @@ struct vbmg {
 	struct pci pci;
 	struct irq irq;
 	struct guc guc;
+	struct delay delay;
 	struct engines *engines;
 
 	u64 flr_done;		/* see mmio.c */

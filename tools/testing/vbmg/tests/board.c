@@ -125,10 +125,10 @@ static const struct engine_ops board_ops = {
 	.deregister_done = deregister_done,
 };
 
-int board_setup(void **state)
+int board_setup_with(void **state, u32 n_compute, const struct latencies *latencies,
+		     struct clock *clock)
 {
 	struct board *board = calloc(1, sizeof(*board));
-	pthread_condattr_t attr;
 
 	/* Many tests do what the engines warn of */
 	log_set_level(getenv("VBMG_LOG") ? LOG_DEBUG : LOG_ERROR);
@@ -140,10 +140,7 @@ int board_setup(void **state)
 	board->next_free = SZ_4K;
 	board->root = board_alloc(board, SZ_4K);
 	pthread_mutex_init(&board->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&board->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&board->changed);
 	board->engines = engines_create(&(struct engine_config) {
 		.ops = &board_ops,
 		.dev = board,
@@ -151,10 +148,17 @@ int board_setup(void **state)
 		.vram_size = BOARD_VRAM,
 		.ggtt = board->ggtt,
 		.ggtt_entries = BOARD_GGTT,
-		.n_compute = 1,
+		.n_compute = n_compute,
+		.latencies = *latencies,
+		.clock = clock,
 	});
 	*state = board;
 	return board->engines ? 0 : -1;
+}
+
+int board_setup(void **state)
+{
+	return board_setup_with(state, 1, &(struct latencies) { 0 }, NULL);
 }
 
 int board_teardown(void **state)
@@ -235,6 +239,12 @@ u32 image_dword(struct board_context *ctx, u32 dword)
 
 void board_context(struct board *board, struct board_context *ctx, u32 id, u32 guc_class)
 {
+	board_context_on(board, ctx, id, guc_class, 0);
+}
+
+void board_context_on(struct board *board, struct board_context *ctx, u32 id, u32 guc_class,
+		      u32 logical)
+{
 	u32 enabled = board->enabled;
 
 	*ctx = (struct board_context) {
@@ -251,7 +261,7 @@ void board_context(struct board *board, struct board_context *ctx, u32 id, u32 g
 	assert_int_equal(context_register(board->engines, &(struct context_desc) {
 		.guc_id = id,
 		.guc_class = guc_class,
-		.logical_mask = 1,
+		.logical_mask = BIT(logical),
 		.lrca = ggtt_of(ctx->lrc) | 0x119,
 	}), 0);
 	assert_int_equal(context_set_sched(board->engines, id, true), 0);
@@ -275,13 +285,18 @@ void board_kick(struct board_context *ctx)
 	assert_int_equal(context_kick(ctx->board->engines, ctx->id), 0);
 }
 
+void board_start(struct board_context *ctx, const u32 *dw, u32 n)
+{
+	board_emit(ctx, dw, n);
+	emit(ctx, USER_INTERRUPT);
+	board_kick(ctx);
+}
+
 void board_run(struct board_context *ctx, const u32 *dw, u32 n)
 {
 	u32 interrupts = ctx->board->interrupts;
 
-	board_emit(ctx, dw, n);
-	emit(ctx, USER_INTERRUPT);
-	board_kick(ctx);
+	board_start(ctx, dw, n);
 	board_wait(ctx->board, &ctx->board->interrupts, interrupts + 1);
 }
 

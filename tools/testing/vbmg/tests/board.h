@@ -76,6 +76,9 @@ struct board_context {
 };
 
 int board_setup(void **state);
+/* With more compute engines, and with times on a clock that the caller keeps */
+int board_setup_with(void **state, u32 n_compute, const struct latencies *latencies,
+		     struct clock *clock);
 int board_teardown(void **state);
 
 u64 board_alloc(struct board *board, u64 size);
@@ -94,14 +97,21 @@ void board_set_entry(struct board *board, u64 va, u64 entry, u32 shift);
 
 /* A context on the engine of that class; registered, and enabled */
 void board_context(struct board *board, struct board_context *ctx, u32 id, u32 guc_class);
+/* The same on one of several: @logical counts from 0 */
+void board_context_on(struct board *board, struct board_context *ctx, u32 id, u32 guc_class,
+		      u32 logical);
 void board_emit(struct board_context *ctx, const u32 *dw, u32 n);
 /* The tail moves, the GuC tells the engine */
 void board_kick(struct board_context *ctx);
 /* Emit, then MI_USER_INTERRUPT, kick, and wait for the interrupt */
 void board_run(struct board_context *ctx, const u32 *dw, u32 n);
+/* The same without waiting */
+void board_start(struct board_context *ctx, const u32 *dw, u32 n);
 
 #define emit(ctx, ...) \
 	board_emit(ctx, (const u32[]) { __VA_ARGS__ }, sizeof((u32[]) { __VA_ARGS__ }) / 4)
+#define start(ctx, ...) \
+	board_start(ctx, (const u32[]) { __VA_ARGS__ }, sizeof((u32[]) { __VA_ARGS__ }) / 4)
 #define run(ctx, ...) \
 	board_run(ctx, (const u32[]) { __VA_ARGS__ }, sizeof((u32[]) { __VA_ARGS__ }) / 4)
 

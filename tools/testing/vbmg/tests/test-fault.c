@@ -20,16 +20,6 @@ static void refuse(struct board *board, const struct fault_report *fault)
 	board_reply(board, fault, true);
 }
 
-static void start(struct board_context *ctx, const u32 *dw, u32 n)
-{
-	board_emit(ctx, dw, n);
-	emit(ctx, USER_INTERRUPT);
-	board_kick(ctx);
-}
-
-#define start(ctx, ...) \
-	start(ctx, (const u32[]) { __VA_ARGS__ }, sizeof((u32[]) { __VA_ARGS__ }) / 4)
-
 static void expect(const struct fault_report *f, u64 va, enum fault_access access,
 		   enum fault_type type, u32 level)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The GuC as the driver meets it: load, registers, rings; and rings gone wrong */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "../log.h"
 #include "../mmio.h"
 #include "../vbmg.h"
+#include "fake-clock.h"
 
 #define GGTT_BASE	0x800000u	/* maps the first pages of VRAM */
 #define PAGES		64
@@ -75,21 +77,27 @@ static void open_rings(struct driver *d)
 	assert_int_equal(mmio_message(d, H2G_CONTROL_CTB, 1, 0), 0xf0000000);
 }
 
-static int driver_setup(void **state)
+static int driver_setup_with(void **state, const struct vbmg_config *config)
 {
-	const struct vbmg_config config = { .vram_size = SZ_1G, .n_compute = 1 };
 	struct driver *d = calloc(1, sizeof(*d));
 	u64 *ggtt;
 
 	log_set_level(LOG_ERROR);
 	*state = d;
-	if (vbmg_init(&d->dev, 0, &config))
+	if (vbmg_init(&d->dev, 0, config))
 		return -1;
 	ggtt = (u64 *)(d->dev.bar0 + GGTT_OFFSET);
 	for (u64 i = 0; i < PAGES; i++)
 		ggtt[GGTT_BASE / SZ_4K + i] = i * SZ_4K | 3;	/* present, in VRAM */
 	d->memory = (u32 *)d->dev.vram;
 	return 0;
+}
+
+static int driver_setup(void **state)
+{
+	return driver_setup_with(state, &(struct vbmg_config) {
+		.vram_size = SZ_1G, .n_compute = 1,
+	});
 }
 
 static int driver_teardown(void **state)
@@ -293,6 +301,139 @@ static void frequencies_are_kept(void **state)
 	assert_int_equal(data[33], 72u << 24 | 144 << 16 | 72 << 8 | 144);
 }
 
+/*
+ * With latencies, on a clock of ours
+ */
+
+static struct fake_clock fake;
+
+static int timed_setup(void **state)
+{
+	fake_clock_init(&fake);
+	return driver_setup_with(state, &(struct vbmg_config) {
+		.vram_size = SZ_1G, .n_compute = 1, .clock = &fake.clock,
+		.latencies.part = {
+			[LATENCY_TLB].ns = 20 * US,
+			[LATENCY_FAULT].ns = 10 * US,
+			[LATENCY_REPLY].ns = 5 * US,
+		},
+	});
+}
+
+static int timed_teardown(void **state)
+{
+	int ret = driver_teardown(state);
+
+	fake_clock_destroy(&fake);
+	return ret;
+}
+
+/* The next message is of a thread that nobody else waits for */
+static void await(struct driver *d, u32 *dw)
+{
+	while (nothing_received(d))
+		sched_yield();
+	receive(d, dw);
+}
+
+static u64 invalidations(struct driver *d)
+{
+	struct engine_stats stats;
+
+	engines_stats(d->dev.engines, &stats);
+	return stats.invalidations;
+}
+
+static void expect_done(struct driver *d, u32 seqno)
+{
+	u32 dw[256];
+
+	await(d, dw);
+	assert_int_equal(dw[0], EVENT(G2H_TLB_INVALIDATION_DONE));
+	assert_int_equal(dw[1], seqno);
+}
+
+static void invalidations_take_their_time_side_by_side(void **state)
+{
+	struct driver *d = *state;
+	u32 dw[256];
+
+	load(d);
+	open_rings(d);
+	SEND(d, 1, FAST | H2G_TLB_INVALIDATION, 5, BIT(31) | 1, 9, 0x1000, 0, 0);
+	SEND(d, 1, FAST | H2G_TLB_INVALIDATION_ALL, 6);
+	fake_clock_sleeper(&fake, 20 * US);
+	/* Others are taken, messages answered and registers read meanwhile */
+	fake_clock_set(&fake, 15 * US);
+	SEND(d, 1, FAST | H2G_TLB_INVALIDATION, 7, BIT(31), 9, 0, 0, 0);
+	SEND(d, 5, H2G_UPDATE_SCHEDULING_POLICIES);
+	receive(d, dw);
+	assert_int_equal(dw[0], 0xf0000000);
+	assert_int_equal(reg_read(d, GUC_STATUS), 0x8001f0ec);
+	fake_clock_sleeper(&fake, 20 * US);
+	assert_true(nothing_received(d));
+	assert_int_equal(invalidations(d), 0);
+
+	fake_clock_set(&fake, 20 * US);
+	expect_done(d, 5);
+	expect_done(d, 6);
+	fake_clock_sleeper(&fake, 35 * US);
+	assert_int_equal(invalidations(d), 2);
+	assert_true(nothing_received(d));
+	fake_clock_set(&fake, 35 * US);
+	expect_done(d, 7);
+}
+
+static void a_reset_drops_what_is_under_way(void **state)
+{
+	struct driver *d = *state;
+
+	load(d);
+	open_rings(d);
+	SEND(d, 1, FAST | H2G_TLB_INVALIDATION_ALL, 5);
+	fake_clock_sleeper(&fake, 20 * US);
+	reg_write(d, 0x941c, 8);
+	load(d);
+	d->h2g_tail = 0;
+	memset(at(d, H2G_DESC), 0, 64);
+	memset(at(d, G2H_DESC), 0, 64);
+	open_rings(d);
+	SEND(d, 1, FAST | H2G_TLB_INVALIDATION_ALL, 1);
+	fake_clock_set(&fake, 100 * US);
+	expect_done(d, 1);
+	assert_true(nothing_received(d));
+}
+
+static void a_fault_is_told_and_answered_late(void **state)
+{
+	const struct fault_report fault = { .va = 0x5000, .asid = 9, .pdata = 3 };
+	struct driver *d = *state;
+	struct engine_stats stats;
+	u32 dw[256];
+
+	load(d);
+	open_rings(d);
+	guc_engine_ops.page_fault(&d->dev, &fault);
+	fake_clock_sleeper(&fake, 10 * US);
+	assert_true(nothing_received(d));
+	fake_clock_set(&fake, 10 * US);
+	await(d, dw);
+	assert_int_equal(dw[0], EVENT(G2H_PAGE_FAULT));
+	assert_int_equal(dw[3], 0x5000);
+
+	/* No engine has this fault, so that it counts the answer when it comes */
+	SEND(d, 1, FAST | H2G_PAGE_FAULT_REPLY, 9 << 12, 3 << 16);
+	fake_clock_sleeper(&fake, 15 * US);
+	engines_stats(d->dev.engines, &stats);
+	assert_int_equal(stats.stray_replies, 0);
+	fake_clock_set(&fake, 15 * US);
+	do {
+		engines_stats(d->dev.engines, &stats);
+	} while (!stats.stray_replies && !sched_yield());
+	assert_int_equal(stats.stray_replies, 1);
+}
+
+#define TIMED(name)	cmocka_unit_test_setup_teardown(name, timed_setup, timed_teardown)
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, driver_setup, driver_teardown)
 
 int main(void)
@@ -309,6 +450,9 @@ int main(void)
 		TEST(an_unknown_format_stops_the_ring),
 		TEST(a_ring_that_is_not_mapped_is_no_harm),
 		TEST(frequencies_are_kept),
+		TIMED(invalidations_take_their_time_side_by_side),
+		TIMED(a_reset_drops_what_is_under_way),
+		TIMED(a_fault_is_told_and_answered_late),
 	};
 
 	return cmocka_run_group_tests_name("guc", tests, NULL, NULL);
