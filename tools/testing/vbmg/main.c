@@ -37,7 +37,7 @@ static const char usage_text[] =
 	"It ends when its last client has left.\n"
 	"\n"
 	"  --vram GIB          video memory in GiB (default 1)\n"
-	"  --compute N         compute engines, 1 to 4 (default 1)\n"
+	"  --ccs N             compute engines, 1 to 4 (default 1); also --compute\n"
 	"  --timeslice US      of contexts that share an engine\n"
 	"  --latency LIST      how long things take, as PART=COST,...: with a time in ns,\n"
 	"                      us or ms tlb, copy, pte, fault, reply; copy and pte also\n"
@@ -103,6 +103,7 @@ enum {
 
 static const struct option long_options[] = {
 	{ "vram", required_argument, NULL, OPT_VRAM },
+	{ "ccs", required_argument, NULL, OPT_COMPUTE },
 	{ "compute", required_argument, NULL, OPT_COMPUTE },
 	{ "timeslice", required_argument, NULL, OPT_TIMESLICE },
 	{ "latency", required_argument, NULL, OPT_LATENCY },

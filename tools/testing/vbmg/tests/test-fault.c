@@ -153,6 +153,45 @@ static void a_copy_asks_for_several_pages_at_once(void **state)
 	assert_int_equal(board->ram[0x2ffff], 0x5a);
 }
 
+static int six_setup(void **state)
+{
+	return board_setup_with(state, 4, &(struct latencies) { 0 }, NULL);
+}
+
+/* Each of the driver's engines that user space may have */
+static void six_engines_fault_at_once(void **state)
+{
+	static const struct {
+		u32 guc_class, logical;
+	} places[] = {
+		{ GUC_RENDER, 0 }, { GUC_BLITTER, 0 }, { GUC_COMPUTE, 0 },
+		{ GUC_COMPUTE, 1 }, { GUC_COMPUTE, 2 }, { GUC_COMPUTE, 3 },
+	};
+	struct board *board = *state;
+	struct board_context ctx[6];
+	u32 computes = 0;
+
+	for (u32 i = 0; i < 6; i++) {
+		u64 va = VA + i * SZ_4K;
+
+		board_context_on(board, &ctx[i], i, places[i].guc_class, places[i].logical);
+		start(&ctx[i], SDI, LO(va), HI(va), i + 1);
+	}
+	board_wait(board, &board->n_faults, 6);
+	assert_int_equal(board->interrupts, 0);
+	for (u32 i = 0; i < 6; i++) {
+		const struct fault_report *fault = &board->faults[i];
+
+		if (fault->engine_class == ENGINE_COMPUTE)
+			computes |= BIT(fault->engine_instance);
+		map_and_serve(board, fault);
+	}
+	assert_int_equal(computes, 0xf);
+	board_wait(board, &board->interrupts, 6);
+	for (u32 i = 0; i < 6; i++)
+		assert_int_equal(*(u32 *)(board->ram + i * SZ_4K), i + 1);
+}
+
 static void a_stray_answer_is_counted(void **state)
 {
 	struct board *board = *state;
@@ -275,6 +314,8 @@ int main(void)
 		test(a_refused_fault_ends_the_context),
 		test(a_copy_goes_on_where_it_faulted),
 		test(a_copy_asks_for_several_pages_at_once),
+		cmocka_unit_test_setup_teardown(six_engines_fault_at_once, six_setup,
+						board_teardown),
 		test(a_stray_answer_is_counted),
 		test(a_reset_ends_a_fault),
 		test(a_disable_waits_for_the_answer),

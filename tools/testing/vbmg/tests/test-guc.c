@@ -301,6 +301,45 @@ static void frequencies_are_kept(void **state)
 	assert_int_equal(data[33], 72u << 24 | 144 << 16 | 72 << 8 | 144);
 }
 
+/* The fuse that the driver finds its compute engines by, and the engines */
+static void compute_engines_are_fused_in(void **state)
+{
+	struct driver *d = *state;
+	u32 dw[256];
+
+	assert_int_equal(reg_read(d, 0x9114), 0xf0000);
+	assert_int_equal(reg_read(d, 0x2608c), 3 << 4 | 5);	/* ENGINE_ID of ccs3 */
+	load(d);
+	open_rings(d);
+	/* A context for the fourth of them, and one for a fifth */
+	SEND(d, 1, H2G_REGISTER_CONTEXT, 0, 7, 4, BIT(3), 0, 0, 0, 0, 0, GGTT_BASE, 0);
+	receive(d, dw);
+	assert_int_equal(dw[0], 0xf0000000);
+	SEND(d, 2, H2G_REGISTER_CONTEXT, 0, 8, 4, BIT(4), 0, 0, 0, 0, 0, GGTT_BASE, 0);
+	receive(d, dw);
+	assert_int_equal(dw[0] >> 28, 8 | HXG_FAILURE);
+	/* A reset doesn't change fuses */
+	reg_write(d, 0x941c, 8);
+	vbmg_reset(&d->dev);
+	assert_int_equal(reg_read(d, 0x9114), 0xf0000);
+}
+
+static void one_compute_engine_is_the_default_of_most(void **state)
+{
+	struct driver *d = *state;
+
+	assert_int_equal(reg_read(d, 0x9114), 0x10000);
+	/* No engine's register: storage */
+	assert_int_equal(reg_read(d, 0x1c08c), 0);
+}
+
+static int four_setup(void **state)
+{
+	return driver_setup_with(state, &(struct vbmg_config) {
+		.vram_size = SZ_1G, .n_compute = 4,
+	});
+}
+
 /*
  * With latencies, on a clock of ours
  */
@@ -450,6 +489,9 @@ int main(void)
 		TEST(an_unknown_format_stops_the_ring),
 		TEST(a_ring_that_is_not_mapped_is_no_harm),
 		TEST(frequencies_are_kept),
+		TEST(one_compute_engine_is_the_default_of_most),
+		cmocka_unit_test_setup_teardown(compute_engines_are_fused_in, four_setup,
+						driver_teardown),
 		TIMED(invalidations_take_their_time_side_by_side),
 		TIMED(a_reset_drops_what_is_under_way),
 		TIMED(a_fault_is_told_and_answered_late),
