@@ -4,6 +4,8 @@
  * memory is mapped anew in each round, and passes through all rows in their order; a
  * figure is the median of the rounds, beside the best and the worst. The copy engine
  * does the work, since it is the one that needs no shader.
+ *
+ * bench-xe rows [FACTOR]: rows to be paired with those of another driver, see xe-rows.c
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 #include <sys/utsname.h>
 
 #include "svm_mem.h"
+#include "xe-rows.h"
 #include "xe_lib.h"
 
 #define MB		(1UL << 20)
@@ -174,14 +177,34 @@ static int run_rounds(struct bench *b, size_t rounds)
 	return 0;
 }
 
+static int report_failure(int err)
+{
+	fprintf(stderr, "bench-xe: %s%s\n", err == -ENODEV ? "skipped: " : "", svm_why());
+	return err == -ENODEV ? SKIPPED : 1;
+}
+
+static int rows_main(int argc, char **argv)
+{
+	struct xe_gpu gpu;
+	int err = xe_open(&gpu);
+
+	if (err)
+		return report_failure(err);
+	err = xe_rows(&gpu, argc > 2 ? strtoul(argv[2], NULL, 0) : 1);
+	xe_close(&gpu);
+	return err ? report_failure(err) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 0) : 9;
 	struct bench b = { .len = (argc > 1 ? strtoul(argv[1], NULL, 0) : 64) * MB };
 	int err;
 
+	if (argc > 1 && !strcmp(argv[1], "rows"))
+		return rows_main(argc, argv);
 	if (!b.len || !rounds || rounds > MAX_ROUNDS) {
-		fprintf(stderr, "bench-xe [MIB [ROUNDS]]\n");
+		fprintf(stderr, "bench-xe [MIB [ROUNDS]]\nbench-xe rows [FACTOR]\n");
 		return 2;
 	}
 	err = xe_open(&b.gpu);

@@ -126,6 +126,39 @@ static int find_engine(int fd, uint16_t class,
 	return err;
 }
 
+int xe_count_engines(const struct xe_gpu *gpu)
+{
+	struct drm_xe_query_engines *engines = query(gpu->fd, DRM_XE_DEVICE_QUERY_ENGINES);
+	int n = engines ? (int)engines->num_engines : -EIO;
+
+	free(engines);
+	return n;
+}
+
+static int nth_engine(int fd, unsigned int n, struct drm_xe_engine_class_instance *engine)
+{
+	struct drm_xe_query_engines *engines = query(fd, DRM_XE_DEVICE_QUERY_ENGINES);
+	int err = svm_failed(-ENODEV, "this GPU has no engine %u", n);
+
+	if (!engines)
+		return -EIO;
+	if (n < engines->num_engines) {
+		*engine = engines->engines[n].instance;
+		err = 0;
+	}
+	free(engines);
+	return err;
+}
+
+uint32_t xe_clock_hz(const struct xe_gpu *gpu)
+{
+	struct drm_xe_query_gt_list *gts = query(gpu->fd, DRM_XE_DEVICE_QUERY_GT_LIST);
+	uint32_t hz = gts && gts->num_gt ? gts->gt_list[0].reference_clock : 0;
+
+	free(gts);
+	return hz;
+}
+
 /*
  * The VM. A bind is done when its fence has been written, by the kernel.
  */
@@ -321,23 +354,30 @@ static int job_create(const struct xe_gpu *gpu, struct xe_job **job)
 	return err ? err : xe_prefetch(gpu, *job, JOB_SIZE, gpu->system);
 }
 
-static int bare_queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *queue)
+static int queue_create_on(const struct xe_gpu *gpu,
+			   const struct drm_xe_engine_class_instance *engine,
+			   struct xe_queue *queue)
 {
-	struct drm_xe_engine_class_instance engine;
 	struct drm_xe_exec_queue_create args = {
 		.width = 1,
 		.num_placements = 1,
 		.vm_id = gpu->vm,
-		.instances = svm_addr(&engine),
+		.instances = svm_addr(engine),
 	};
+	int err = CALL(gpu->fd, EXEC_QUEUE_CREATE, &args);
+
+	queue->id = args.exec_queue_id;
+	return err;
+}
+
+static int bare_queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *queue)
+{
+	struct drm_xe_engine_class_instance engine;
 	int err = find_engine(gpu->fd, class, &engine);
 
 	queue->fd = gpu->fd;
 	gpu->gt = engine.gt_id;
-	if (!err)
-		err = CALL(gpu->fd, EXEC_QUEUE_CREATE, &args);
-	queue->id = args.exec_queue_id;
-	return err;
+	return err ? err : queue_create_on(gpu, &engine, queue);
 }
 
 int xe_destroy_queue(const struct xe_queue *queue)
@@ -352,6 +392,31 @@ static int queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *que
 	int err = bare_queue_create(gpu, class, queue);
 
 	return err ? err : job_create(gpu, &queue->job);
+}
+
+int xe_open_queue(struct xe_gpu *gpu, unsigned int engine, struct xe_queue *queue)
+{
+	struct drm_xe_engine_class_instance instance;
+	int err = nth_engine(gpu->fd, engine, &instance);
+
+	*queue = (struct xe_queue) { .fd = gpu->fd };
+	if (!err)
+		err = queue_create_on(gpu, &instance, queue);
+	if (err)
+		return err;
+	err = job_create(gpu, &queue->job);
+	if (err)
+		xe_close_queue(queue);
+	return err;
+}
+
+void xe_close_queue(struct xe_queue *queue)
+{
+	if (queue->id)
+		xe_destroy_queue(queue);
+	if (queue->job)
+		munmap(queue->job, JOB_SIZE);
+	*queue = (struct xe_queue) { 0 };
 }
 
 int xe_submit(struct xe_queue *queue)
@@ -478,6 +543,7 @@ void xe_close(struct xe_gpu *gpu)
 #define LOAD_REGISTER_IMM	(MI(0x22, 5) | 1 << 19)	/* offsets in the engine */
 #define LOAD_REGISTER_MEM	(MI(0x29, 4) | 1 << 19)
 #define STORE_REGISTER_MEM	(MI(0x24, 4) | 1 << 19)
+#define RING_TIMESTAMP		0x358
 #define GPR(n)			(0x600 + (n) * 8)
 
 #define MATH			MI(0x1a, 5)
@@ -532,6 +598,13 @@ void xe_emit_add(struct xe_queue *queue, const uint64_t *word, uint64_t value)
 	emit(queue, ALU_ADD);
 	emit(queue, ALU_STORE_RESULT(0));
 	emit_move(queue, STORE_REGISTER_MEM, GPR(0), word);
+}
+
+void xe_emit_timestamp(struct xe_queue *queue, uint32_t *to)
+{
+	emit(queue, STORE_REGISTER_MEM);
+	emit(queue, RING_TIMESTAMP);
+	emit_address(queue, to);
 }
 
 void xe_emit_atomic_add(struct xe_queue *queue, const uint64_t *word,

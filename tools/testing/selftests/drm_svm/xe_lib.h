@@ -65,6 +65,10 @@ void xe_emit_add(struct xe_queue *queue, const uint64_t *word, uint64_t value);
 void xe_emit_atomic_add(struct xe_queue *queue, const uint64_t *word,
 			uint64_t value);
 
+/* The lower half of the engine's clock, which runs at xe_clock_hz(), 0: not told */
+void xe_emit_timestamp(struct xe_queue *queue, uint32_t *to);
+uint32_t xe_clock_hz(const struct xe_gpu *gpu);
+
 /* The copy engine; copies are in units of XE_COPY_UNIT bytes */
 #define XE_COPY_UNIT	256
 void xe_emit_copy(struct xe_queue *queue, void *dst, const void *src, size_t len);
@@ -104,6 +108,14 @@ int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len);
 int xe_use_userptr(struct xe_gpu *gpu);
 
 int xe_destroy_queue(const struct xe_queue *queue);
+
+/*
+ * More queues than xe_open() makes, on any engine of the GPU that user space may have:
+ * 0 and up to what xe_count_engines() says, which may be a negative error number
+ */
+int xe_count_engines(const struct xe_gpu *gpu);
+int xe_open_queue(struct xe_gpu *gpu, unsigned int engine, struct xe_queue *queue);
+void xe_close_queue(struct xe_queue *queue);
 
 /*
  * After fork(): the process that has opened the GPU gives up its queues, and then its
