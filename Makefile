@@ -20,7 +20,7 @@ endif
 run kcsan check bench trace igt igt-full gpu deb clean distclean soak-diff:
 	@$(LAB) $@
 
-# make bench-xe HW=1 measures the GPU of this machine
+# make bench-xe HW=1 measures the GPU of this machine, PAIR=1 the kernel's own xe, too
 bench-xe:
 	@$(if $(HW),tools/bench/bench-xe,$(LAB) bench-xe)
 
