@@ -31,9 +31,10 @@ git_here()
 	git -c safe.directory='*' "$@"
 }
 
+# Those in patches/fixes are for the base as it is
 tree_patches()
 {
-	[[ ! -d $lab_top/patches ]] || find "$lab_top/patches" -name '*.patch' | sort
+	[[ ! -d $lab_top/patches ]] || find "$lab_top/patches" -maxdepth 1 -name '*.patch' | sort
 }
 
 # The files that a patch changes, makes or removes

@@ -10,7 +10,7 @@ check_mail_style()
 
 	for mail in $(steps_mails); do
 		in_series perl scripts/checkpatch.pl --strict --terse --show-types --showfile \
-			--no-summary "/build/series/${mail##*/}" >"$log" 2>&1 || true
+			--no-summary "/build/${series_out##*/}/${mail##*/}" >"$log" 2>&1 || true
 		while read -r line; do
 			type=$(sed -nE 's/.*(ERROR|WARNING|CHECK):([A-Z0-9_]+):.*/\2/p' <<<"$line")
 			[[ -n $type ]] || continue
@@ -18,6 +18,19 @@ check_mail_style()
 			check_style_excepted "$type" "${file#/src/}" || say "$line"
 		done <"$log" | findings_add "${mail##*/}: checkpatch"
 	done
+}
+
+# Whoever takes one of the mails need not take those before it
+check_mail_alone()
+{
+	local mail
+
+	for mail in $(steps_mails); do
+		GIT_INDEX_FILE=$check_dir/alone.index tree_git read-tree base
+		GIT_INDEX_FILE=$check_dir/alone.index tree_git apply --cached "$mail" 2>&1 |
+			findings_add "${mail##*/}: alone"
+	done
+	rm -f "$check_dir/alone.index"
 }
 
 # Spelling of messages and of added lines
@@ -84,7 +97,7 @@ check_mail_send()
 	in_series sh -c 'exec git -c safe.directory="*" -c user.name="$0" -c user.email="$1" \
 		-C /src send-email --dry-run --confirm=never --suppress-cc=all --quiet \
 		--to=dri-devel@lists.freedesktop.org --smtp-server=/bin/true --from="$0 <$1>" \
-		/build/series/*.patch' "$GIT_AUTHOR_NAME" "$GIT_AUTHOR_EMAIL" >"$log" 2>&1 ||
+		"/build/$2/"*.patch' "$GIT_AUTHOR_NAME" "$GIT_AUTHOR_EMAIL" "${series_out##*/}" >"$log" 2>&1 ||
 		tail -n 5 "$log" | findings_add send-email
 }
 
@@ -132,6 +145,8 @@ series_check()
 			"2 min, 10 min the first time" steps_baseline
 		step "applying and building the mails one by one" "10 min" steps_all
 	fi
+	! manifest_is_independent ||
+		step "taking each of the mails alone" "1 min" check_mails alone 'git apply'
 	step "checking the mails" "2 min" check_mails \
 		style 'checkpatch --strict' spelling 'codespell' kernel_doc 'kernel-doc -Wall' \
 		docs 'htmldocs of our pages' send 'git send-email --dry-run'

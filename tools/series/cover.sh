@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# The cover letter: the text of tools/series/cover with the figures of the last
-# measurement and of the last complete test, each with its date and command.
+# The cover letter: the text of the series' cover with the figures of the last
+# measurement and of the last complete test, each with its date and command, if it
+# has room for them.
 
 cover_date()
 {
@@ -110,13 +111,13 @@ cover_fill()
 {
 	local text=$series_work/cover
 
-	cover_bench >"$text.bench"
-	cover_tests >"$text.tests"
+	! grep -qx '@BENCH@' "$series_cover" || cover_bench >"$text.bench"
+	! grep -qx '@TESTS@' "$series_cover" || cover_tests >"$text.tests"
 	sed -e 1,2d -e "s|@BASE@|$(series_base_name)|" \
 		-e "/^@BENCH@$/{r $text.bench
 d}" -e "/^@TESTS@$/{r $text.tests
-d}" "$series_dir/cover" >"$text"
-	sed -i -e "s|\*\*\* SUBJECT HERE \*\*\*|$(sed -n 1p "$series_dir/cover")|" \
+d}" "$series_cover" >"$text"
+	sed -i -e "s|\*\*\* SUBJECT HERE \*\*\*|$(sed -n 1p "$series_cover")|" \
 		-e "/^\*\*\* BLURB HERE \*\*\*$/{r $text
 d}" "$1"
 }

@@ -3,8 +3,8 @@
 # make series: a git repository of the base's files that we touch, a commit for
 # each mail of the manifest, and git format-patch.
 
-series_out=$lab_build/series
-series_work=$lab_build/series-work # ours/ paths repo/ full/
+series_out=$lab_build/series${SERIES:+-$SERIES}
+series_work=$lab_build/series-work${SERIES:+-$SERIES} # ours/ paths repo/ full/
 series_rev=${SERIES_REV:-HEAD}
 
 # The author of the mails, who signs them off
@@ -23,14 +23,16 @@ series_identity()
 # What is committed: work that is not is not meant to be sent
 series_export()
 {
-	local dir paths=() dirty
+	local dir dirs=(patches) paths=() dirty
+
+	! manifest_has_files || dirs+=("${lab_overlay[@]}")
 
 	git_here rev-parse -q --verify "$series_rev^{commit}" >/dev/null ||
 		die "make series needs the git repository, and a commit $series_rev in it"
-	dirty=$(git_here status --porcelain -- "${lab_overlay[@]}" patches)
+	dirty=$(git_here status --porcelain -- "${dirs[@]}")
 	[[ -z $dirty ]] || say "    not committed, so not in the series: $(awk '{ printf "%s%s", (NR > 1 ? ", " : ""), $NF }' <<<"$dirty")"
 
-	for dir in "${lab_overlay[@]}" patches; do
+	for dir in "${dirs[@]}"; do
 		! git_here cat-file -e "$series_rev:$dir" 2>/dev/null || paths+=("$dir")
 	done
 	rm -rf "$series_work"
@@ -269,6 +271,7 @@ series_make()
 {
 	local i count
 
+	[[ -f $series_manifest ]] || die "there is no series $SERIES: ${series_manifest#"$lab_top"/}"
 	need_package git git
 	series_identity
 	host_namespace

@@ -7,6 +7,9 @@
 # mail_body[I]. Mails without any file are gone.
 
 series_dir=$lab_top/tools/series
+# SERIES=NAME has a manifest and a cover letter of its own
+series_manifest=$series_dir/${SERIES:+$SERIES.}manifest
+series_cover=$series_dir/${SERIES:+$SERIES.}cover
 
 # manifest_take GLOB: what of standard input it matches and nobody has taken
 manifest_take()
@@ -82,10 +85,13 @@ manifest_line()
 		manifest_globs "${words[@]:1}"
 		manifest_add_patches
 		;;
+	'without '*)
+		manifest_globs "${words[@]:1}"
+		;;
 	'maintainers '*)
 		mail_entries[i]+=${line#maintainers }$'\n'
 		;;
-	'#'*)
+	'#'* | independent)
 		;;
 	*)
 		((i < 0)) || mail_body[i]+=$line$'\n'
@@ -115,7 +121,19 @@ manifest_need_all()
 	done <"$series_work/paths"
 	((${#missing[@]} == 0)) && return
 	printf '    %s\n' "${missing[@]}" >&2
-	die "no mail of tools/series/manifest takes these: name each under a 'files' or 'patches'"
+	die "${series_manifest#"$lab_top"/} has nothing of these: name each under 'files', 'patches' or 'without'"
+}
+
+# A series of patches alone leaves all of the base's files to the base
+manifest_has_files()
+{
+	grep -q '^files ' "$series_manifest"
+}
+
+# Can each of the patches be taken without those before it?
+manifest_is_independent()
+{
+	grep -qx 'independent' "$series_manifest"
 }
 
 # manifest_read: from $series_work/paths, our files and patches
@@ -128,7 +146,7 @@ manifest_read()
 	set -f
 	while IFS= read -r line; do
 		manifest_line "$line"
-	done <"$series_dir/manifest"
+	done <"$series_manifest"
 	set +f
 	manifest_compact
 	manifest_need_all
