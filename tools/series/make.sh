@@ -249,7 +249,8 @@ series_verify()
 		[[ $path == patches/* ]] || cmp -s "$series_work/ours/$path" "$series_work/repo/$path" ||
 			die "$path is not in the series as it is in the checkout"
 	done <"$series_work/paths"
-	(cd "$series_work/full" 2>/dev/null && find . -type f -printf '%P\n') | while read -r path; do
+	[[ -d $series_work/full ]] || return 0
+	(cd "$series_work/full" && find . -type f -printf '%P\n') | while read -r path; do
 		cmp -s "$series_work/full/$path" "$series_work/repo/$path" ||
 			die "$path lists objects that no mail brings"
 	done
