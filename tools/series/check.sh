@@ -26,9 +26,9 @@ check_mail_alone()
 	local mail
 
 	for mail in $(steps_mails); do
-		GIT_INDEX_FILE=$check_dir/alone.index tree_git read-tree base
-		GIT_INDEX_FILE=$check_dir/alone.index tree_git apply --cached "$mail" 2>&1 |
-			findings_add "${mail##*/}: alone"
+		GIT_INDEX_FILE=$check_dir/alone.index repo_git read-tree base
+		GIT_INDEX_FILE=$check_dir/alone.index repo_git apply --cached "$mail" 2>&1 |
+			findings_add "${mail##*/}: alone" || true
 	done
 	rm -f "$check_dir/alone.index"
 }
@@ -146,7 +146,7 @@ series_check()
 		step "applying and building the mails one by one" "10 min" steps_all
 	fi
 	! manifest_is_independent ||
-		step "taking each of the mails alone" "1 min" check_mails alone 'git apply'
+		step "taking each of the mails alone" "5 s" check_mails alone 'git apply'
 	step "checking the mails" "2 min" check_mails \
 		style 'checkpatch --strict' spelling 'codespell' kernel_doc 'kernel-doc -Wall' \
 		docs 'htmldocs of our pages' send 'git send-email --dry-run'
