@@ -30,7 +30,7 @@ soak:
 shell:
 	@$(LAB) shell $(CONFIG)
 
-# The mails for review, and their test
+# The mails for review, and their test; SERIES=fixes, those of the mends alone
 .PHONY: series check-series
 
 series:

@@ -121,7 +121,7 @@ manifest_need_all()
 	done <"$series_work/paths"
 	((${#missing[@]} == 0)) && return
 	printf '    %s\n' "${missing[@]}" >&2
-	die "${series_manifest#"$lab_top"/} has nothing of these: name each under 'files', 'patches' or 'without'"
+	die "${series_manifest##*/} has nothing of these: name each under 'files', 'patches' or 'without'"
 }
 
 # A series of patches alone leaves all of the base's files to the base
