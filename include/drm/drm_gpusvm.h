@@ -207,7 +207,7 @@ struct drm_gpusvm_notifier {
  * @has_devmem_pages: Some of the mapped pages are device memory
  * @has_dma_mapping: The pages are mapped and may be bound
  * @writable: All of the segments that are mapped let the device write
- * @has_holes: Some of the segments are not mapped: an invalidation has taken them, or
+ * @has_gaps: Some of the segments are not mapped: an invalidation has taken them, or
  *	       they could not be had. Excludes @has_dma_mapping
  * @__flags: All flags
  */
@@ -218,7 +218,7 @@ struct drm_gpusvm_pages_flags {
 			u16 has_devmem_pages : 1;
 			u16 has_dma_mapping : 1;
 			u16 writable : 1;
-			u16 has_holes : 1;
+			u16 has_gaps : 1;
 		};
 		u16 __flags;
 	};
@@ -246,10 +246,10 @@ struct drm_gpusvm_pages_flags {
  * @deferred_at: How many invalidations @deferred_by had when one of them took any of
  *		 the pages last
  * @npages: Number of pages that were mapped when all were
- * @nr_missing: Number of those that are taken or holes now
- * @nr_holes: How often some were taken since then
- * @hole_at: No segment before this one is a hole or taken
- * @hole_page: Index of its first page
+ * @nr_missing: Number of those that are taken or gaps now
+ * @nr_takes: How often some were taken since then
+ * @gap_at: No segment before this one is a gap or taken
+ * @gap_page: Index of its first page
  * @taken_first: No segment before this one is taken
  * @taken_end: Nor this one, nor one behind it
  * @single_addr: Where @dma_addr points to when one entry is enough
@@ -269,9 +269,9 @@ struct drm_gpusvm_pages {
 	unsigned long deferred_at;
 	unsigned int npages;
 	unsigned int nr_missing;
-	unsigned int nr_holes;
-	unsigned int hole_at;
-	unsigned int hole_page;
+	unsigned int nr_takes;
+	unsigned int gap_at;
+	unsigned int gap_page;
 	unsigned int taken_first;
 	unsigned int taken_end;
 	struct drm_pagemap_addr single_addr;
@@ -336,7 +336,7 @@ struct drm_gpusvm_range {
  * @retries: Walks that an invalidation made useless
  * @segments: Address entries that were mapped
  * @pages: Pages that these entries cover
- * @fills: Holes of pages objects that were mapped again
+ * @fills: Gaps of pages objects that were mapped again
  * @parts: Invalidations that took a part of a pages object
  * @unmaps: Pages objects that were unmapped
  * @invalidations: Invalidations that hit a range
@@ -568,12 +568,12 @@ void drm_gpusvm_debugfs_info(struct seq_file *m, struct drm_gpusvm *gpusvm);
  * drm_gpusvm_pages_mapped() - Whether anything of the pages is mapped
  * @svm_pages: The pages object
  *
- * Pages that are mapped but for holes may not be bound, as drm_gpusvm_pages_valid()
+ * Pages that are mapped but for gaps may not be bound, as drm_gpusvm_pages_valid()
  * tells, yet parts of them may be bound still.
  *
  * Reliable under the notifier lock, advisory without it.
  *
- * Return: true if the pages are mapped, be it with holes.
+ * Return: true if the pages are mapped, be it with gaps.
  */
 static inline bool drm_gpusvm_pages_mapped(const struct drm_gpusvm_pages *svm_pages)
 {
@@ -581,7 +581,7 @@ static inline bool drm_gpusvm_pages_mapped(const struct drm_gpusvm_pages *svm_pa
 		.__flags = READ_ONCE(svm_pages->flags.__flags),
 	};
 
-	return flags.has_dma_mapping || flags.has_holes;
+	return flags.has_dma_mapping || flags.has_gaps;
 }
 
 /**

@@ -121,7 +121,7 @@
  * on write. With two passes a driver can take just the segments that are hit, by
  * drm_gpusvm_unmap_part_deferred(), and zap what the function says was taken. The
  * device goes on with the rest of the range. The pages count as invalid, since they
- * have holes, until the next get has filled these, which costs as much as the holes
+ * have gaps, until the next get has filled these, which costs as much as the gaps
  * are large and no more. A driver that wants to bind just that remembers where they
  * were.
  *
@@ -175,9 +175,9 @@
  *
  * With &drm_gpusvm_ctx.partial the page at &drm_gpusvm_ctx.fault_addr decides. It is
  * faulted in first. Its neighbours come along if they are there, or if they are in the
- * same VMA and nobody has to be waited for; what can't be had is a hole. The pages are
+ * same VMA and nobody has to be waited for; what can't be had is a gap. The pages are
  * not valid then, and the driver binds what drm_gpusvm_pages_mapped_around() tells. A
- * later fault in the hole fills as much of it as can be had.
+ * later fault in the gap fills as much of it as can be had.
  *
  * A CPU that changes the neighbours again and again can't keep the page away, either:
  * after a few attempts the walk is for that page alone.

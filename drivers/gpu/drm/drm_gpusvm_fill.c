@@ -6,47 +6,47 @@
 #include "drm_gpusvm_internal.h"
 
 /*
- * Filling holes
+ * Filling gaps
  */
 
 /**
- * struct drm_gpusvm_filling - A hole on its way to be filled
+ * struct drm_gpusvm_filling - A gap on its way to be filled
  *
  * @req: The request
  * @walk: What the CPU has there
- * @hole: Where it is
- * @addrs: Room for the new segments of all pages objects that have the hole
+ * @gap: Where it is
+ * @addrs: Room for the new segments of all pages objects that have the gap
  * @max_addrs: How many that is for
- * @few_addrs: The room that most holes get by with
+ * @few_addrs: The room that most gaps get by with
  */
 struct drm_gpusvm_filling {
 	const struct drm_gpusvm_request *req;
 	struct drm_gpusvm_walk walk;
-	struct drm_gpusvm_hole hole;
+	struct drm_gpusvm_gap gap;
 	struct drm_pagemap_addr *addrs;
 	unsigned int max_addrs;
 	struct drm_pagemap_addr few_addrs[4];
 };
 
-/* The hole that is to be filled next. */
-static bool pages_next_hole_locked(const struct drm_gpusvm_request *req,
-				   struct drm_gpusvm_pages *pages,
-				   struct drm_gpusvm_hole *hole)
+/* The gap that is to be filled next. */
+static bool pages_next_gap_locked(const struct drm_gpusvm_request *req,
+				  struct drm_gpusvm_pages *pages,
+				  struct drm_gpusvm_gap *gap)
 {
 	lockdep_assert_held(&req->gpusvm->notifier_lock);
 
-	if (!pages->flags.has_holes || pages_deferred(pages))
+	if (!pages->flags.has_gaps || pages_deferred(pages))
 		return false;
 
 	if (req->wanted != WALK_WANTS_ALL)
-		return gpusvm_pages_find_hole_at(pages, req->wanted, hole);
+		return gpusvm_pages_find_gap_at(pages, req->wanted, gap);
 
-	return gpusvm_pages_find_hole(pages, hole);
+	return gpusvm_pages_find_gap(pages, gap);
 }
 
-/* Find a hole in any of the pages that an invalidation is done with. */
-static bool request_find_hole(const struct drm_gpusvm_request *req,
-			      struct drm_gpusvm_hole *hole)
+/* Find a gap in any of the pages that an invalidation is done with. */
+static bool request_find_gap(const struct drm_gpusvm_request *req,
+			     struct drm_gpusvm_gap *gap)
 {
 	bool found = false;
 	unsigned int i;
@@ -54,11 +54,11 @@ static bool request_find_hole(const struct drm_gpusvm_request *req,
 	for (i = 0; !found && i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
-		if (!pages_flags(pages).has_holes)
+		if (!pages_flags(pages).has_gaps)
 			continue;
 		gpusvm_pages_settle(pages);
 		drm_gpusvm_notifier_lock(req->gpusvm);
-		found = pages_next_hole_locked(req, pages, hole);
+		found = pages_next_gap_locked(req, pages, gap);
 		drm_gpusvm_notifier_unlock(req->gpusvm);
 	}
 
@@ -109,11 +109,11 @@ static int filling_make_room(struct drm_gpusvm_filling *fill)
 	for (i = 0; !err && i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
-		/* At least one segment goes, and what is left of a hole is a hole. */
+		/* At least one segment goes, and what is left of a gap is a gap. */
 		n = pages->nr_addrs + fill->walk.nr_segments - 1 +
-		    hole_segments(hole_pages_before(&fill->walk)) +
-		    hole_segments(hole_pages_behind(&fill->hole, &fill->walk));
-		if (pages_flags(pages).has_holes && n > pages->max_addrs)
+		    gap_segments(gap_pages_before(&fill->walk)) +
+		    gap_segments(gap_pages_behind(&fill->gap, &fill->walk));
+		if (pages_flags(pages).has_gaps && n > pages->max_addrs)
 			err = pages_grow(req->gpusvm, pages, n);
 	}
 
@@ -127,17 +127,17 @@ static struct drm_pagemap_addr *filling_addrs(const struct drm_gpusvm_filling *f
 }
 
 /*
- * Whether pages are to have the hole filled, and @hole then says where it is. It is
+ * Whether pages are to have the gap filled, and @gap then says where it is. It is
  * decided once, by filling_check_locked(): a second pass that ends meanwhile leaves
  * pages that look as if they were part of it.
  */
 static bool filling_is_for(const struct drm_gpusvm_filling *fill, unsigned int i,
-			   struct drm_gpusvm_hole *hole)
+			   struct drm_gpusvm_gap *gap)
 {
-	*hole = fill->hole;
+	*gap = fill->gap;
 
 	return !filling_addrs(fill, i)->hole &&
-	       gpusvm_pages_have_hole_locked(&fill->req->pages[i], hole);
+	       gpusvm_pages_have_gap_locked(&fill->req->pages[i], gap);
 }
 
 static int filling_check_locked(const struct drm_gpusvm_filling *fill)
@@ -150,31 +150,31 @@ static int filling_check_locked(const struct drm_gpusvm_filling *fill)
 
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
-		struct drm_gpusvm_hole hole = fill->hole;
-		bool has_hole = gpusvm_pages_have_hole_locked(pages, &hole);
+		struct drm_gpusvm_gap gap = fill->gap;
+		bool has_gap = gpusvm_pages_have_gap_locked(pages, &gap);
 
-		if (has_hole && gpusvm_pages_count_filled(pages, &hole, &fill->walk) >
+		if (has_gap && gpusvm_pages_count_filled(pages, &gap, &fill->walk) >
 				pages->max_addrs)
 			return COMMIT_NEEDS_ROOM;
-		*filling_addrs(fill, i) = (struct drm_pagemap_addr) { .hole = !has_hole };
+		*filling_addrs(fill, i) = (struct drm_pagemap_addr) { .hole = !has_gap };
 	}
 
 	return 0;
 }
 
-/* Map for all pages objects that have the hole, or for none. */
+/* Map for all pages objects that have the gap, or for none. */
 static int filling_map_locked(const struct drm_gpusvm_filling *fill)
 {
 	const struct drm_gpusvm_request *req = fill->req;
-	struct drm_gpusvm_hole hole;
+	struct drm_gpusvm_gap gap;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < req->count; i++) {
-		if (!filling_is_for(fill, i, &hole))
+		if (!filling_is_for(fill, i, &gap))
 			continue;
-		err = gpusvm_pages_map_hole_locked(&req->pages[i], &hole, &fill->walk,
-						   req->ctx, filling_addrs(fill, i));
+		err = gpusvm_pages_map_gap_locked(&req->pages[i], &gap, &fill->walk,
+						  req->ctx, filling_addrs(fill, i));
 		if (err)
 			goto err_unmap;
 	}
@@ -183,7 +183,7 @@ static int filling_map_locked(const struct drm_gpusvm_filling *fill)
 
 err_unmap:
 	while (i--) {
-		if (!filling_is_for(fill, i, &hole))
+		if (!filling_is_for(fill, i, &gap))
 			continue;
 		gpusvm_pages_unmap_segments(&req->pages[i], filling_addrs(fill, i),
 					    fill->walk.nr_segments);
@@ -200,7 +200,7 @@ static void pages_publish_filled_locked(struct drm_gpusvm_pages *pages,
 	flags.has_devmem_pages = !!pages->dpagemap;
 	flags.writable = fill->walk.writable &&
 			 (flags.writable || gpusvm_pages_all_writable(pages));
-	flags.has_holes = !!pages->nr_missing;
+	flags.has_gaps = !!pages->nr_missing;
 	flags.has_dma_mapping = !pages->nr_missing;
 	pages->notifier_seq = fill->walk.hmm.notifier_seq;
 	pages_set_flags(pages, flags);
@@ -213,12 +213,12 @@ static void filling_publish_locked(const struct drm_gpusvm_filling *fill)
 	unsigned int i, n = 0;
 
 	for (i = 0; i < req->count; i++) {
-		struct drm_gpusvm_hole hole;
+		struct drm_gpusvm_gap gap;
 
-		if (!filling_is_for(fill, i, &hole))
+		if (!filling_is_for(fill, i, &gap))
 			continue;
-		gpusvm_pages_fill_hole_locked(&req->pages[i], &hole, &fill->walk,
-					      filling_addrs(fill, i));
+		gpusvm_pages_fill_gap_locked(&req->pages[i], &gap, &fill->walk,
+					     filling_addrs(fill, i));
 		pages_publish_filled_locked(&req->pages[i], fill);
 		n++;
 	}
@@ -270,20 +270,20 @@ static int filling_commit(struct drm_gpusvm_filling *fill)
 	}
 }
 
-static int request_fill_hole(const struct drm_gpusvm_request *req,
-			     struct drm_gpusvm_effort *effort,
-			     const struct drm_gpusvm_hole *hole)
+static int request_fill_gap(const struct drm_gpusvm_request *req,
+			    struct drm_gpusvm_effort *effort,
+			    const struct drm_gpusvm_gap *gap)
 {
 	struct drm_gpusvm_filling fill __uninitialized;
-	unsigned long start = req->start + (hole->page << PAGE_SHIFT);
+	unsigned long start = req->start + (gap->page << PAGE_SHIFT);
 	int err;
 
 	fill.req = req;
-	fill.hole = *hole;
+	fill.gap = *gap;
 	fill.addrs = fill.few_addrs;
 	fill.max_addrs = ARRAY_SIZE(fill.few_addrs);
 	err = gpusvm_request_walk_begin(req, effort, &fill.walk, start,
-					start + (hole->npages << PAGE_SHIFT));
+					start + (gap->npages << PAGE_SHIFT));
 	if (err)
 		return err;
 
@@ -300,15 +300,15 @@ static int request_fill_hole(const struct drm_gpusvm_request *req,
 	return err;
 }
 
-/* Holes may come while others are filled: the deadline of the walks is the end. */
+/* Gaps may come while others are filled: the deadline of the walks is the end. */
 int gpusvm_request_fill(const struct drm_gpusvm_request *req,
 			struct drm_gpusvm_effort *effort)
 {
-	struct drm_gpusvm_hole hole;
+	struct drm_gpusvm_gap gap;
 	int err = 0;
 
-	while (!err && request_find_hole(req, &hole))
-		err = request_fill_hole(req, effort, &hole);
+	while (!err && request_find_gap(req, &gap))
+		err = request_fill_gap(req, effort, &gap);
 
 	return err;
 }

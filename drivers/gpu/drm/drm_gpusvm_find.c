@@ -80,8 +80,8 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_find_vma_start);
  * @addr: The fault address
  * @start: First address of what the driver mirrors there
  * @end: Address behind the last one
- * @gap_start: First address of what no range has of that
- * @gap_end: Address behind the last one
+ * @free_start: First address of what no range has of that
+ * @free_end: Address behind the last one
  * @notifier: The notifier that a new range belongs to, with a reference
  * @spare: @notifier was made for this fault and is in no tree
  * @get: The caller wants a reference
@@ -92,8 +92,8 @@ struct drm_gpusvm_fault {
 	unsigned long addr;
 	unsigned long start;
 	unsigned long end;
-	unsigned long gap_start;
-	unsigned long gap_end;
+	unsigned long free_start;
+	unsigned long free_end;
 	struct drm_gpusvm_notifier *notifier;
 	bool spare;
 	bool get;
@@ -162,11 +162,11 @@ fault_search_notifier(struct drm_gpusvm_fault *fault,
 			rb_entry(node, struct drm_gpusvm_range, itree.rb);
 
 		if (fault->addr < range->itree.start) {
-			fault->gap_end = min(fault->gap_end, range->itree.start);
+			fault->free_end = min(fault->free_end, range->itree.start);
 			node = node->rb_left;
 		} else if (fault->addr > range->itree.last) {
-			fault->gap_start = max(fault->gap_start,
-					       range->itree.last + 1);
+			fault->free_start = max(fault->free_start,
+						range->itree.last + 1);
 			node = node->rb_right;
 		} else {
 			return range;
@@ -183,8 +183,8 @@ static struct drm_gpusvm_range *fault_find(struct drm_gpusvm_fault *fault)
 	struct drm_gpusvm_notifier *notifier;
 	struct drm_gpusvm_range *range = NULL;
 
-	fault->gap_start = fault->start;
-	fault->gap_end = fault->end;
+	fault->free_start = fault->start;
+	fault->free_end = fault->end;
 
 	drm_gpusvm_notifier_lock(gpusvm);
 	notifier = drm_gpusvm_notifier_find(gpusvm, fault->addr, fault->addr + 1);
@@ -241,9 +241,9 @@ static bool fault_chunk_present(const struct drm_gpusvm_fault *fault,
 static unsigned long fault_chunk_size(const struct drm_gpusvm_fault *fault,
 				      const struct vm_area_struct *vma)
 {
-	unsigned long low = max3(fault->gap_start, vma->vm_start,
+	unsigned long low = max3(fault->free_start, vma->vm_start,
 				 drm_gpusvm_notifier_start(fault->notifier));
-	unsigned long high = min3(fault->gap_end, vma->vm_end,
+	unsigned long high = min3(fault->free_end, vma->vm_end,
 				  drm_gpusvm_notifier_end(fault->notifier));
 	int i;
 

@@ -30,12 +30,12 @@ static int request_check_locked(const struct drm_gpusvm_request *req,
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
 
-		if (pages->flags.has_holes && !gpusvm_request_wanted_locked(req, pages))
+		if (pages->flags.has_gaps && !gpusvm_request_wanted_locked(req, pages))
 			return COMMIT_NEEDS_FILLING;
 		if (drm_gpusvm_pages_mapped(pages))
 			continue;
 		if (walk->npages != walk->max_pages)
-			return COMMIT_NEEDS_HOLES;
+			return COMMIT_NEEDS_GAPS;
 		if (!gpusvm_pages_have_room(pages, walk->nr_segments))
 			return COMMIT_NEEDS_ROOM;
 	}
@@ -122,10 +122,10 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 }
 
 /* Not all pages can be had: begin with none of them, and fill in what can. */
-static int request_begin_holes(const struct drm_gpusvm_request *req)
+static int request_begin_gaps(const struct drm_gpusvm_request *req)
 {
 	unsigned long npages = (req->end - req->start) >> PAGE_SHIFT;
-	unsigned int i, n = hole_segments(npages);
+	unsigned int i, n = gap_segments(npages);
 	int err;
 
 	err = gpusvm_request_make_room(req, n);
@@ -140,7 +140,7 @@ static int request_begin_holes(const struct drm_gpusvm_request *req)
 		if (drm_gpusvm_pages_mapped(pages) || pages_deferred(pages) ||
 		    !gpusvm_pages_have_room(pages, n))
 			continue;
-		gpusvm_pages_become_hole_locked(pages, npages);
+		gpusvm_pages_become_gap_locked(pages, npages);
 		atomic_long_inc(&req->gpusvm->stats.gets);
 	}
 	drm_gpusvm_notifier_unlock(req->gpusvm);
@@ -158,8 +158,8 @@ static int request_commit(const struct drm_gpusvm_request *req,
 		drm_gpusvm_notifier_lock(req->gpusvm);
 		err = request_commit_locked(req, walk);
 		drm_gpusvm_notifier_unlock(req->gpusvm);
-		if (err == COMMIT_NEEDS_HOLES)
-			return request_begin_holes(req);
+		if (err == COMMIT_NEEDS_GAPS)
+			return request_begin_gaps(req);
 		if (err != COMMIT_NEEDS_ROOM)
 			return err;
 
@@ -169,7 +169,7 @@ static int request_commit(const struct drm_gpusvm_request *req,
 	}
 }
 
-/* Map all that has no mapping. What has holes is left alone. */
+/* Map all that has no mapping. What has gaps is left alone. */
 static int request_walk_and_map(const struct drm_gpusvm_request *req,
 				struct drm_gpusvm_effort *effort)
 {
@@ -191,7 +191,7 @@ static int request_walk_and_map(const struct drm_gpusvm_request *req,
 	return err;
 }
 
-/* Fill what has holes, if there may be any, and map what has no mapping. */
+/* Fill what has gaps, if there may be any, and map what has no mapping. */
 static int request_map(const struct drm_gpusvm_request *req,
 		       struct drm_gpusvm_effort *effort, bool fill)
 {
@@ -232,7 +232,7 @@ static int request_serve(const struct drm_gpusvm_request *req,
 	if (any.unmapped || gpusvm_range_is_gone(req->range))
 		return request_gone_error(req);
 
-	if (any.has_dma_mapping || any.has_holes) {
+	if (any.has_dma_mapping || any.has_gaps) {
 		if (gpusvm_request_refresh(req)) {
 			atomic_long_inc(&req->gpusvm->stats.gets_valid);
 			return 0;
@@ -241,7 +241,7 @@ static int request_serve(const struct drm_gpusvm_request *req,
 			return -EROFS;
 	}
 
-	return request_map(req, effort, any.has_holes);
+	return request_map(req, effort, any.has_gaps);
 }
 
 static int request_get(const struct drm_gpusvm_request *req)
@@ -290,7 +290,7 @@ static int request_get(const struct drm_gpusvm_request *req)
  *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
- * Return: 0; or an error, and what is mapped then may have fewer holes than before,
+ * Return: 0; or an error, and what is mapped then may have fewer gaps than before,
  * but nothing is mapped that had no mapping at all: -EINVAL for pages without a
  * device, addresses that are not page aligned or a fault address outside of them,
  * -ENODEV once drm_dev_unplug() was called for one of the devices,

@@ -5,7 +5,7 @@
  *
  *	drm_gpusvm_range.c	windows of the address space, and the ranges in them
  *	drm_gpusvm_map.c	mappings: DMA addresses for what a walk has found
- *	drm_gpusvm_parts.c	mappings with holes: which segments there are
+ *	drm_gpusvm_parts.c	mappings with gaps: which segments there are
  *	drm_gpusvm_invalidate.c	what the CPU takes away, in one pass or two
  *	drm_gpusvm_walk.c	what the CPU has, and how it is faulted in
  *	drm_gpusvm_segments.c	whether what a walk has found will do
@@ -20,10 +20,10 @@
  *
  *	state       told by                 becomes     by
  *	unmapped    neither flag            mapped      a get of all pages
- *	                                    with holes  a get of some pages
- *	mapped      has_dma_mapping         with holes  who takes a part
+ *	                                    with gaps   a get of some pages
+ *	mapped      has_dma_mapping         with gaps   who takes a part
  *	                                    unmapped    who takes all
- *	with holes  has_holes, nr_missing   mapped      a get that fills the last hole
+ *	with gaps   has_gaps, nr_missing    mapped      a get that fills the last gap
  *	                                    unmapped    who takes what is left
  *
  * The owner gets, and takes, with the notifier lock held for reading; an invalidation
@@ -50,14 +50,14 @@ static inline s64 elapsed_since(ktime_t begin)
 }
 
 /**
- * struct drm_gpusvm_hole - A run of segments that are not mapped
+ * struct drm_gpusvm_gap - A run of segments that are not mapped
  *
  * @page: Index of its first page
  * @npages: Number of pages
  * @first: Index of its first segment
  * @count: Number of segments
  */
-struct drm_gpusvm_hole {
+struct drm_gpusvm_gap {
 	unsigned long page;
 	unsigned long npages;
 	unsigned int first;
@@ -156,7 +156,7 @@ struct drm_gpusvm_walk {
  * struct drm_gpusvm_effort - What it takes to serve a request
  *
  * @deadline: When to give up, in jiffies
- * @rounds: How often it began anew because an invalidation has made holes
+ * @rounds: How often it began anew because an invalidation has made gaps
  * @segments: How many were mapped
  * @trim: Some of the pages can't be had
  */
@@ -200,7 +200,7 @@ struct drm_gpusvm_request {
 /* What a commit returns when it could not be done, and is no error. */
 enum {
 	COMMIT_NEEDS_ROOM = 1,
-	COMMIT_NEEDS_HOLES,
+	COMMIT_NEEDS_GAPS,
 	COMMIT_NEEDS_FILLING,
 };
 
@@ -238,29 +238,29 @@ static inline bool pages_deferred(const struct drm_gpusvm_pages *pages)
 
 /*
  * Whether a segment is mapped. The order is for those who hold the notifier lock for
- * reading, see addr_taken_to_hole().
+ * reading, see addr_taken_to_gap().
  */
 static inline bool addr_is_mapped(const struct drm_pagemap_addr *addr)
 {
 	return !addr->taken && !addr->hole;
 }
 
-/* How many segments a hole of so many pages takes. */
-static inline unsigned int hole_segments(unsigned long npages)
+/* How many segments a gap of so many pages takes. */
+static inline unsigned int gap_segments(unsigned long npages)
 {
 	return hweight_long(npages);
 }
 
-/* Where the walk has found something within a hole, and what that leaves of the hole. */
-static inline unsigned long hole_pages_before(const struct drm_gpusvm_walk *walk)
+/* Where the walk has found something within a gap, and what that leaves of the gap. */
+static inline unsigned long gap_pages_before(const struct drm_gpusvm_walk *walk)
 {
 	return walk->hmm.hmm_pfns - walk->buffer;
 }
 
-static inline unsigned long hole_pages_behind(const struct drm_gpusvm_hole *hole,
-					      const struct drm_gpusvm_walk *walk)
+static inline unsigned long gap_pages_behind(const struct drm_gpusvm_gap *gap,
+					     const struct drm_gpusvm_walk *walk)
 {
-	return hole->npages - walk->npages - hole_pages_before(walk);
+	return gap->npages - walk->npages - gap_pages_before(walk);
 }
 
 /* drm_gpusvm_range.c */
@@ -308,32 +308,32 @@ void gpusvm_pages_check_dpagemap(struct drm_gpusvm_pages *pages);
 int gpusvm_pages_map_locked(struct drm_gpusvm_pages *pages,
 			    const struct drm_gpusvm_walk *walk,
 			    const struct drm_gpusvm_ctx *ctx);
-int gpusvm_pages_map_hole_locked(struct drm_gpusvm_pages *pages,
-				 const struct drm_gpusvm_hole *hole,
-				 const struct drm_gpusvm_walk *walk,
-				 const struct drm_gpusvm_ctx *ctx,
-				 struct drm_pagemap_addr *addrs);
+int gpusvm_pages_map_gap_locked(struct drm_gpusvm_pages *pages,
+				const struct drm_gpusvm_gap *gap,
+				const struct drm_gpusvm_walk *walk,
+				const struct drm_gpusvm_ctx *ctx,
+				struct drm_pagemap_addr *addrs);
 
 /* drm_gpusvm_parts.c */
 
 unsigned int gpusvm_pages_seek(const struct drm_gpusvm_pages *pages,
 			       unsigned long page, unsigned long *first_page);
-bool gpusvm_pages_find_hole(struct drm_gpusvm_pages *pages, struct drm_gpusvm_hole *hole);
-bool gpusvm_pages_find_hole_at(const struct drm_gpusvm_pages *pages, unsigned long page,
-			       struct drm_gpusvm_hole *hole);
-bool gpusvm_pages_have_hole_locked(struct drm_gpusvm_pages *pages,
-				   struct drm_gpusvm_hole *hole);
-void gpusvm_pages_become_hole_locked(struct drm_gpusvm_pages *pages, unsigned long npages);
-void gpusvm_pages_begin_holes(struct drm_gpusvm_pages *pages);
+bool gpusvm_pages_find_gap(struct drm_gpusvm_pages *pages, struct drm_gpusvm_gap *gap);
+bool gpusvm_pages_find_gap_at(const struct drm_gpusvm_pages *pages, unsigned long page,
+			      struct drm_gpusvm_gap *gap);
+bool gpusvm_pages_have_gap_locked(struct drm_gpusvm_pages *pages,
+				  struct drm_gpusvm_gap *gap);
+void gpusvm_pages_become_gap_locked(struct drm_gpusvm_pages *pages, unsigned long npages);
+void gpusvm_pages_begin_gaps(struct drm_gpusvm_pages *pages);
 unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
 				unsigned long *end);
 unsigned int gpusvm_pages_count_filled(const struct drm_gpusvm_pages *pages,
-				       const struct drm_gpusvm_hole *hole,
+				       const struct drm_gpusvm_gap *gap,
 				       const struct drm_gpusvm_walk *walk);
-void gpusvm_pages_fill_hole_locked(struct drm_gpusvm_pages *pages,
-				   const struct drm_gpusvm_hole *hole,
-				   const struct drm_gpusvm_walk *walk,
-				   const struct drm_pagemap_addr *addrs);
+void gpusvm_pages_fill_gap_locked(struct drm_gpusvm_pages *pages,
+				  const struct drm_gpusvm_gap *gap,
+				  const struct drm_gpusvm_walk *walk,
+				  const struct drm_pagemap_addr *addrs);
 bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages);
 
 /* drm_gpusvm_invalidate.c */

@@ -92,7 +92,7 @@ static struct llist_node *notifier_unmap(struct drm_gpusvm_notifier *notifier,
 		}
 
 		++*n;
-		if (!pages->flags.has_holes) {
+		if (!pages->flags.has_gaps) {
 			deferred_add(&whole, pages);
 			continue;
 		}
@@ -125,7 +125,7 @@ static void notifier_finish(struct drm_gpusvm_notifier *notifier)
 
 	mutex_lock(&notifier->finish_lock);
 	taken = llist_del_all(&notifier->deferred);
-	/* Ends: what has holes is not filled before, so there is less and less to take. */
+	/* Ends: what has gaps is not filled before, so there is less and less to take. */
 	while (taken || notifier_must_flush(notifier, asked_at))
 		taken = notifier_unmap(notifier, taken, notifier_flush(notifier), &n, &unmaps);
 	atomic_sub(n, &notifier->nr_deferred);
@@ -330,11 +330,11 @@ struct drm_gpusvm_notifier *gpusvm_to_window(struct mmu_interval_notifier *mni)
 }
 
 /*
- * With more holes, or more of the pages hit than one in so many, it is cheaper to begin
- * anew: each hole costs a walk, and each hit a flush.
+ * With more gaps, or more of the pages hit than one in so many, it is cheaper to begin
+ * anew: each gap costs a walk, and each hit a flush.
  */
-#define PAGES_MAX_HOLES		32
-#define PAGES_PER_HOLE		4
+#define PAGES_MAX_TAKES		32
+#define PAGES_PER_TAKE		4
 
 /**
  * drm_gpusvm_unmap_pages() - Unmap pages
@@ -369,7 +369,7 @@ void drm_gpusvm_unmap_pages(struct drm_gpusvm *gpusvm,
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_pages);
 
-/* Unmap the segments that overlap an interval, and leave a hole. */
+/* Unmap the segments that overlap an interval, and leave a gap. */
 static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
 				    struct drm_gpusvm_pages *pages,
 				    unsigned long first, unsigned long last)
@@ -377,7 +377,7 @@ static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
 	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
 
 	if (flags.has_dma_mapping)
-		gpusvm_pages_begin_holes(pages);
+		gpusvm_pages_begin_gaps(pages);
 	pages->nr_missing += gpusvm_pages_take(pages, &first, &last);
 	if (pages->nr_missing == pages->npages) {
 		gpusvm_pages_unmap_locked(gpusvm, pages);
@@ -387,7 +387,7 @@ static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
 		return;
 
 	flags.has_dma_mapping = false;
-	flags.has_holes = true;
+	flags.has_gaps = true;
 	pages_set_flags(pages, flags);
 	gpusvm_pages_unmap_taken_locked(gpusvm, pages);
 }
@@ -401,7 +401,7 @@ static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
  * @end: Address behind the last one
  *
  * Unmaps the segments that overlap the part. No device can use them any more: the
- * driver has zapped them, and waited for the flush. The next get fills the hole.
+ * driver has zapped them, and waited for the flush. The next get fills the gap.
  *
  * Context: The owner of the pages; not from a notifier. Takes the notifier lock, and
  * may wait for a second pass of an invalidation that took some of the pages.
@@ -465,7 +465,7 @@ static bool pages_take_part_locked(struct drm_gpusvm_notifier *notifier,
 	unsigned long first = 0, last = pages->npages, taken;
 
 	if (flags.has_dma_mapping)
-		gpusvm_pages_begin_holes(pages);
+		gpusvm_pages_begin_gaps(pages);
 
 	if (*start > pages_start)
 		first = (*start - pages_start) >> PAGE_SHIFT;
@@ -475,18 +475,18 @@ static bool pages_take_part_locked(struct drm_gpusvm_notifier *notifier,
 	taken = gpusvm_pages_take(pages, &first, &last);
 	*start = min(*start, pages_start + (first << PAGE_SHIFT));
 	*end = max(*end, pages_start + (last << PAGE_SHIFT));
-	/* All of it may be holes already. */
+	/* All of it may be gaps already. */
 	if (!taken)
 		return true;
 
-	pages->nr_holes++;
+	pages->nr_takes++;
 	pages->nr_missing += taken;
-	if (pages->nr_missing == pages->npages || pages->nr_holes > PAGES_MAX_HOLES ||
-	    pages->nr_holes * PAGES_PER_HOLE > pages->npages)
+	if (pages->nr_missing == pages->npages || pages->nr_takes > PAGES_MAX_TAKES ||
+	    pages->nr_takes * PAGES_PER_TAKE > pages->npages)
 		return false;
 
 	flags.has_dma_mapping = false;
-	flags.has_holes = true;
+	flags.has_gaps = true;
 	pages_set_flags(pages, flags);
 	pages_defer_locked(notifier, pages);
 	atomic_long_inc(&notifier->gpusvm->stats.parts);
@@ -509,7 +509,7 @@ static bool pages_take_part_locked(struct drm_gpusvm_notifier *notifier,
  * them may stay, although the pages are not valid before the next get. That looks
  * at no more than what is missing and leaves the other segments as they are.
  *
- * Where nothing would be left, or many holes, everything is taken.
+ * Where nothing would be left, or many gaps, everything is taken.
  *
  * Context: Called from &drm_gpusvm_ops.invalidate_start, with the notifier lock
  * held for writing.

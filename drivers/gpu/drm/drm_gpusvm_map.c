@@ -25,7 +25,7 @@ void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages)
 	flags.has_dma_mapping = false;
 	flags.has_devmem_pages = false;
 	flags.writable = false;
-	flags.has_holes = false;
+	flags.has_gaps = false;
 	pages_set_flags(pages, flags);
 }
 
@@ -145,7 +145,7 @@ static void unmap_addr(struct drm_gpusvm_unmapper *unmap,
 	}
 }
 
-/* Unmap @n segments but for holes. Where nothing has to be done, none is looked at. */
+/* Unmap @n segments but for gaps. Where nothing has to be done, none is looked at. */
 void gpusvm_pages_unmap_segments(struct drm_gpusvm_pages *pages,
 				 const struct drm_pagemap_addr *addrs, unsigned int n)
 {
@@ -223,10 +223,10 @@ void gpusvm_pages_check_dpagemap(struct drm_gpusvm_pages *pages)
 }
 
 /*
- * What was taken is a hole from now on. Others who hold the notifier lock for reading
+ * What was taken is a gap from now on. Others who hold the notifier lock for reading
  * look meanwhile: they must find one of the two, or they take the segment for mapped.
  */
-static void addr_taken_to_hole(struct drm_pagemap_addr *addr)
+static void addr_taken_to_gap(struct drm_pagemap_addr *addr)
 {
 	addr->hole = true;
 	barrier();	/* both are bits of one word, which CPUs see in order */
@@ -250,7 +250,7 @@ void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
 		if (!addr->taken)
 			continue;
 		unmap_addr(&unmap, addr);
-		addr_taken_to_hole(addr);
+		addr_taken_to_gap(addr);
 	}
 	unmap_end(&unmap);
 	pages->taken_first = 0;
@@ -535,14 +535,14 @@ int gpusvm_pages_map_locked(struct drm_gpusvm_pages *pages,
 	return err;
 }
 
-/* Map what the walk has found where the hole is. The hole stays until it is filled. */
-int gpusvm_pages_map_hole_locked(struct drm_gpusvm_pages *pages,
-				 const struct drm_gpusvm_hole *hole,
-				 const struct drm_gpusvm_walk *walk,
-				 const struct drm_gpusvm_ctx *ctx,
-				 struct drm_pagemap_addr *addrs)
+/* Map what the walk has found where the gap is. The gap stays until it is filled. */
+int gpusvm_pages_map_gap_locked(struct drm_gpusvm_pages *pages,
+				const struct drm_gpusvm_gap *gap,
+				const struct drm_gpusvm_walk *walk,
+				const struct drm_gpusvm_ctx *ctx,
+				struct drm_pagemap_addr *addrs)
 {
-	unsigned long page = hole->page + hole_pages_before(walk);
+	unsigned long page = gap->page + gap_pages_before(walk);
 	struct drm_gpusvm_mapper map = {
 		.pages = pages,
 		.walk = walk,

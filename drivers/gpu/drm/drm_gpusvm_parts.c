@@ -7,11 +7,11 @@
 #include "drm_gpusvm_internal.h"
 
 /*
- * Holes in a mapping
+ * Gaps in a mapping
  *
  * An invalidation that hits a part of the pages takes the segments there. They are
- * marked as taken until the second pass has unmapped them, and as holes from then
- * on. The other segments stay mapped. The next get fills the holes, one walk for
+ * marked as taken until the second pass has unmapped them, and as gaps from then
+ * on. The other segments stay mapped. The next get fills the gaps, one walk for
  * each, and the pages are valid again.
  */
 
@@ -37,38 +37,38 @@ unsigned int gpusvm_pages_seek(const struct drm_gpusvm_pages *pages,
 }
 
 /*
- * Find the first hole, from where the last one was found. Returns whether there is one.
+ * Find the first gap, from where the last one was found. Returns whether there is one.
  *
  * The owner calls it with the notifier lock held for reading.
  */
-bool gpusvm_pages_find_hole(struct drm_gpusvm_pages *pages, struct drm_gpusvm_hole *hole)
+bool gpusvm_pages_find_gap(struct drm_gpusvm_pages *pages, struct drm_gpusvm_gap *gap)
 {
 	const struct drm_pagemap_addr *addr = pages->dma_addr;
-	unsigned int page = pages->hole_page;
-	unsigned int i = pages->hole_at;
+	unsigned int page = pages->gap_page;
+	unsigned int i = pages->gap_at;
 
 	for (; i < pages->nr_addrs && !addr[i].hole; i++)
 		page += 1UL << addr[i].order;
-	pages->hole_at = i;
-	pages->hole_page = page;
+	pages->gap_at = i;
+	pages->gap_page = page;
 
-	hole->first = i;
-	hole->page = page;
+	gap->first = i;
+	gap->page = page;
 	for (; i < pages->nr_addrs && addr[i].hole; i++)
 		page += 1UL << addr[i].order;
-	hole->count = i - hole->first;
-	hole->npages = page - hole->page;
+	gap->count = i - gap->first;
+	gap->npages = page - gap->page;
 
-	return hole->count;
+	return gap->count;
 }
 
 /* Before anything is taken from pages that are mapped as a whole. */
-void gpusvm_pages_begin_holes(struct drm_gpusvm_pages *pages)
+void gpusvm_pages_begin_gaps(struct drm_gpusvm_pages *pages)
 {
-	pages->nr_holes = 0;
+	pages->nr_takes = 0;
 	pages->nr_missing = 0;
-	pages->hole_at = pages->nr_addrs;
-	pages->hole_page = pages->npages;
+	pages->gap_at = pages->nr_addrs;
+	pages->gap_page = pages->npages;
 	pages->taken_first = 0;
 	pages->taken_end = 0;
 }
@@ -77,9 +77,9 @@ void gpusvm_pages_begin_holes(struct drm_gpusvm_pages *pages)
 static void pages_note_taken(struct drm_gpusvm_pages *pages, unsigned int first,
 			     unsigned long first_page, unsigned int end)
 {
-	if (first < pages->hole_at) {
-		pages->hole_at = first;
-		pages->hole_page = first_page;
+	if (first < pages->gap_at) {
+		pages->gap_at = first;
+		pages->gap_page = first_page;
 	}
 	if (pages->taken_end) {
 		first = min(first, pages->taken_first);
@@ -91,7 +91,7 @@ static void pages_note_taken(struct drm_gpusvm_pages *pages, unsigned int first,
 
 /*
  * Take the segments of an interval, in pages, and grow the interval to them. Returns
- * the number of pages that were taken; those of holes are no more to be had.
+ * the number of pages that were taken; those of gaps are no more to be had.
  */
 unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
 				unsigned long *end)
@@ -124,9 +124,9 @@ unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *s
 	return taken;
 }
 
-/* The hole around a page. Returns whether there is one. */
-bool gpusvm_pages_find_hole_at(const struct drm_gpusvm_pages *pages, unsigned long page,
-			       struct drm_gpusvm_hole *hole)
+/* The gap around a page. Returns whether there is one. */
+bool gpusvm_pages_find_gap_at(const struct drm_gpusvm_pages *pages, unsigned long page,
+			      struct drm_gpusvm_gap *gap)
 {
 	const struct drm_pagemap_addr *addr = pages->dma_addr;
 	unsigned long at;
@@ -137,39 +137,39 @@ bool gpusvm_pages_find_hole_at(const struct drm_gpusvm_pages *pages, unsigned lo
 
 	while (i && addr[i - 1].hole)
 		at -= 1UL << addr[--i].order;
-	hole->first = i;
-	hole->page = at;
+	gap->first = i;
+	gap->page = at;
 	for (; i < pages->nr_addrs && addr[i].hole; i++)
 		at += 1UL << addr[i].order;
-	hole->count = i - hole->first;
-	hole->npages = at - hole->page;
+	gap->count = i - gap->first;
+	gap->npages = at - gap->page;
 
 	return true;
 }
 
 /*
- * Whether the pages have a hole where @hole is. Then @hole says which of the segments
+ * Whether the pages have a gap where @gap is. Then @gap says which of the segments
  * it is.
  */
-bool gpusvm_pages_have_hole_locked(struct drm_gpusvm_pages *pages,
-				   struct drm_gpusvm_hole *hole)
+bool gpusvm_pages_have_gap_locked(struct drm_gpusvm_pages *pages,
+				  struct drm_gpusvm_gap *gap)
 {
-	struct drm_gpusvm_hole found;
+	struct drm_gpusvm_gap found;
 
-	/* What was taken is not a hole yet, and may become part of this one. */
-	if (!pages->flags.has_holes || pages_deferred(pages) ||
-	    !gpusvm_pages_find_hole_at(pages, hole->page, &found) ||
-	    found.page != hole->page || found.npages != hole->npages)
+	/* What was taken is not a gap yet, and may become part of this one. */
+	if (!pages->flags.has_gaps || pages_deferred(pages) ||
+	    !gpusvm_pages_find_gap_at(pages, gap->page, &found) ||
+	    found.page != gap->page || found.npages != gap->npages)
 		return false;
 
-	*hole = found;
+	*gap = found;
 
 	return true;
 }
 
-/* Make a hole. Returns the place behind it. */
-static struct drm_pagemap_addr *hole_write(struct drm_pagemap_addr *addr,
-					   unsigned long npages)
+/* Make a gap. Returns the place behind it. */
+static struct drm_pagemap_addr *gap_write(struct drm_pagemap_addr *addr,
+					  unsigned long npages)
 {
 	while (npages) {
 		unsigned int order = __fls(npages);
@@ -181,47 +181,47 @@ static struct drm_pagemap_addr *hole_write(struct drm_pagemap_addr *addr,
 	return addr;
 }
 
-/* Make pages that have no mapping ones that are a hole; they have room for it. */
-void gpusvm_pages_become_hole_locked(struct drm_gpusvm_pages *pages, unsigned long npages)
+/* Make pages that have no mapping ones that are a gap; they have room for it. */
+void gpusvm_pages_become_gap_locked(struct drm_gpusvm_pages *pages, unsigned long npages)
 {
 	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
 
 	pages->npages = npages;
-	pages->nr_addrs = hole_write(pages->dma_addr, npages) - pages->dma_addr;
-	gpusvm_pages_begin_holes(pages);
+	pages->nr_addrs = gap_write(pages->dma_addr, npages) - pages->dma_addr;
+	gpusvm_pages_begin_gaps(pages);
 	pages->nr_missing = npages;
-	pages->hole_at = 0;
-	pages->hole_page = 0;
-	flags.has_holes = true;
+	pages->gap_at = 0;
+	pages->gap_page = 0;
+	flags.has_gaps = true;
 	flags.writable = true;	/* of what there is */
 	pages_set_flags(pages, flags);
 }
 
-/* How many segments there are once what the walk has found is in the place of the hole. */
+/* How many segments there are once what the walk has found is in the place of the gap. */
 unsigned int gpusvm_pages_count_filled(const struct drm_gpusvm_pages *pages,
-				       const struct drm_gpusvm_hole *hole,
+				       const struct drm_gpusvm_gap *gap,
 				       const struct drm_gpusvm_walk *walk)
 {
-	return pages->nr_addrs - hole->count + walk->nr_segments +
-	       hole_segments(hole_pages_before(walk)) +
-	       hole_segments(hole_pages_behind(hole, walk));
+	return pages->nr_addrs - gap->count + walk->nr_segments +
+	       gap_segments(gap_pages_before(walk)) +
+	       gap_segments(gap_pages_behind(gap, walk));
 }
 
-/* Put segments in the place of a hole, or of a part of it. */
-void gpusvm_pages_fill_hole_locked(struct drm_gpusvm_pages *pages,
-				   const struct drm_gpusvm_hole *hole,
-				   const struct drm_gpusvm_walk *walk,
-				   const struct drm_pagemap_addr *addrs)
+/* Put segments in the place of a gap, or of a part of it. */
+void gpusvm_pages_fill_gap_locked(struct drm_gpusvm_pages *pages,
+				  const struct drm_gpusvm_gap *gap,
+				  const struct drm_gpusvm_walk *walk,
+				  const struct drm_pagemap_addr *addrs)
 {
-	unsigned int nr_addrs = gpusvm_pages_count_filled(pages, hole, walk);
-	unsigned int behind = pages->nr_addrs - hole->first - hole->count;
-	struct drm_pagemap_addr *at = &pages->dma_addr[hole->first];
+	unsigned int nr_addrs = gpusvm_pages_count_filled(pages, gap, walk);
+	unsigned int behind = pages->nr_addrs - gap->first - gap->count;
+	struct drm_pagemap_addr *at = &pages->dma_addr[gap->first];
 
-	memmove(pages->dma_addr + nr_addrs - behind, at + hole->count,
+	memmove(pages->dma_addr + nr_addrs - behind, at + gap->count,
 		behind * sizeof(*at));
-	at = hole_write(at, hole_pages_before(walk));
+	at = gap_write(at, gap_pages_before(walk));
 	memcpy(at, addrs, walk->nr_segments * sizeof(*at));
-	hole_write(at + walk->nr_segments, hole_pages_behind(hole, walk));
+	gap_write(at + walk->nr_segments, gap_pages_behind(gap, walk));
 	pages->nr_addrs = nr_addrs;
 	pages->nr_missing -= walk->npages;
 }
@@ -309,7 +309,7 @@ static bool pages_find_run_locked(const struct drm_gpusvm_pages *pages,
  * @pages_start: Address of its first page
  * @addr: The address
  * @start: On success the first address of the largest interval around @addr that has
- *	   no hole
+ *	   no gap
  * @end: The address behind its last one
  *
  * After a get with &drm_gpusvm_ctx.partial this is what the driver may bind, under the

@@ -59,7 +59,7 @@ static void hole_in_device_memory_comes_back_as_system_memory(struct kunit *test
 		look[i] = svm_look_at(test, range, i);
 
 	svm_move_to_ram(test, 5, 1);
-	KUNIT_EXPECT_TRUE(test, pages->flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, pages->flags.has_gaps);
 	KUNIT_EXPECT_TRUE(test, pages->flags.has_devmem_pages);
 	KUNIT_EXPECT_PTR_EQ(test, pages->dpagemap, vrams[0].dpagemap);
 	KUNIT_EXPECT_EQ(test, atomic_read(&seen->unmaps), 2);
@@ -67,7 +67,7 @@ static void hole_in_device_memory_comes_back_as_system_memory(struct kunit *test
 
 	/* One kind of memory only: all that there was stays. */
 	KUNIT_EXPECT_EQ(test, svm_get(range, 2, &owner_ctx), -EOPNOTSUPP);
-	KUNIT_EXPECT_TRUE(test, pages->flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, pages->flags.has_gaps);
 	KUNIT_EXPECT_EQ(test, atomic_read(&seen->unmaps), 2);
 	svm_expect_kept(test, range, 0, look[0], 5, 1);
 	svm_expect_unmapped(test);
@@ -108,10 +108,10 @@ static void hole_in_system_memory_comes_back_as_device_memory(struct kunit *test
 	pages = &range->pages[0];
 	look = svm_look_at(test, range, 0);
 	svm_move_to_device(test, 5, 1);
-	if (!pages->flags.has_holes)
+	if (!pages->flags.has_gaps)
 		kunit_skip(test, "the pages happened to lie in a row");
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &owner_ctx), -EOPNOTSUPP);
-	KUNIT_EXPECT_TRUE(test, pages->flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, pages->flags.has_gaps);
 	KUNIT_EXPECT_NULL(test, pages->dpagemap);
 	KUNIT_EXPECT_FALSE(test, pages->flags.has_devmem_pages);
 	KUNIT_EXPECT_EQ(test, atomic_read(&seen->maps), 0);
@@ -123,7 +123,7 @@ static void hole_in_system_memory_comes_back_as_device_memory(struct kunit *test
 	vrams[0].device = 0;
 	vrams[0].rules.alone = false;
 	KUNIT_EXPECT_NULL(test, pages->dpagemap);
-	KUNIT_EXPECT_TRUE(test, pages->flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, pages->flags.has_gaps);
 
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &mixed_ctx), 0);
 	svm_expect_same_places(test, range, 0);
@@ -133,7 +133,7 @@ static void hole_in_system_memory_comes_back_as_device_memory(struct kunit *test
 
 	/* With the last of it goes the hold on the device memory. */
 	svm_move_to_ram(test, 5, 1);
-	KUNIT_EXPECT_TRUE(test, pages->flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, pages->flags.has_gaps);
 	KUNIT_EXPECT_NULL(test, pages->dpagemap);
 	KUNIT_EXPECT_FALSE(test, pages->flags.has_devmem_pages);
 	KUNIT_EXPECT_EQ(test, atomic_read(&seen->maps), 1);
@@ -160,7 +160,7 @@ static void device_memory_is_let_go_with_its_last_page(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, pages->flags.has_devmem_pages);
 		/* Not in a row, which would bring more than one. */
 		svm_move_to_ram(test, (i * 5) % SMALL_PAGES, 1);
-		KUNIT_EXPECT_TRUE(test, pages->flags.has_holes);
+		KUNIT_EXPECT_TRUE(test, pages->flags.has_gaps);
 		KUNIT_EXPECT_EQ(test, svm_get(range, 1, &mixed_ctx), 0);
 		svm_expect_same_places(test, range, 0);
 		KUNIT_EXPECT_EQ(test, count_device_segments(pages), SMALL_PAGES - 1 - i);
@@ -187,7 +187,7 @@ static void hole_with_memory_of_another_device_stays(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, vram_populate(test, &vrams[1], page_addr(5), PAGE_SIZE), 0);
 	KUNIT_ASSERT_EQ(test, vram_count(&vrams[1], page_addr(5), PAGE_SIZE), 1);
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &mixed_ctx), -EOPNOTSUPP);
-	KUNIT_EXPECT_TRUE(test, range->pages[0].flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, range->pages[0].flags.has_gaps);
 	KUNIT_EXPECT_PTR_EQ(test, range->pages[0].dpagemap, vrams[0].dpagemap);
 	KUNIT_EXPECT_EQ(test, atomic_read(&vrams[1].seen.maps), 0);
 	svm_expect_kept(test, range, 0, look, 5, 1);
@@ -216,7 +216,7 @@ static void device_memory_that_can_not_be_mapped_leaves_the_hole(struct kunit *t
 	vrams[0].rules.fail_map = 0;
 	KUNIT_EXPECT_EQ(test, atomic_read(&seen->unmaps), 3);
 	for (i = 0; i < 2; i++) {
-		KUNIT_EXPECT_TRUE(test, range->pages[i].flags.has_holes);
+		KUNIT_EXPECT_TRUE(test, range->pages[i].flags.has_gaps);
 		KUNIT_EXPECT_PTR_EQ(test, range->pages[i].dpagemap, vrams[0].dpagemap);
 		svm_expect_kept(test, range, i, look[i], 5, 1);
 	}

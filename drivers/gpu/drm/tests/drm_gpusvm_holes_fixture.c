@@ -227,7 +227,7 @@ void svm_expect_holes(struct kunit *test, struct svm_range *range, unsigned int 
 	struct drm_gpusvm_pages *pages = &range->pages[device];
 
 	KUNIT_EXPECT_FALSE(test, svm_valid(test, pages));
-	KUNIT_EXPECT_TRUE(test, pages->flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, pages->flags.has_gaps);
 	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_mapped(pages));
 	KUNIT_EXPECT_NULL(test, pages->deferred_by);
 	KUNIT_EXPECT_EQ(test, count_missing(test, range, device), missing);
@@ -238,7 +238,7 @@ void svm_expect_whole(struct kunit *test, struct svm_range *range, unsigned int 
 	struct drm_gpusvm_pages *pages = &range->pages[device];
 
 	KUNIT_EXPECT_TRUE(test, svm_valid(test, pages));
-	KUNIT_EXPECT_FALSE(test, pages->flags.has_holes);
+	KUNIT_EXPECT_FALSE(test, pages->flags.has_gaps);
 	KUNIT_EXPECT_TRUE(test, drm_gpusvm_pages_mapped(pages));
 	KUNIT_EXPECT_EQ(test, count_missing(test, range, device), 0);
 	svm_expect_same_memory(test, range, device);

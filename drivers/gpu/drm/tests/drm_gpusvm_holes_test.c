@@ -77,7 +77,7 @@ static void discarded_page_alone_is_unmapped_and_mapped(struct kunit *test)
 	svm_discard(test, SVM_BASE + 100 * PAGE_SIZE, PAGE_SIZE);
 	svm->hooks.start = NULL;
 	KUNIT_EXPECT_FALSE(test, pass.flags.has_dma_mapping);
-	KUNIT_EXPECT_TRUE(test, pass.flags.has_holes);
+	KUNIT_EXPECT_TRUE(test, pass.flags.has_gaps);
 	KUNIT_EXPECT_TRUE(test, pass.flags.writable);
 	KUNIT_EXPECT_EQ(test, pass.unmaps, look->unmaps);
 	KUNIT_EXPECT_EQ(test, svm->devices[0].taken_start, SVM_BASE + page * PAGE_SIZE);
