@@ -342,7 +342,8 @@ const struct mmu_interval_notifier_ops *
 gpusvm_notifier_mmu_ops(const struct drm_gpusvm *gpusvm);
 struct drm_gpusvm_notifier *gpusvm_to_window(struct mmu_interval_notifier *mni);
 void gpusvm_pages_settle(struct drm_gpusvm_pages *pages);
-void gpusvm_pages_unmap(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages);
+void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
+				  struct drm_gpusvm_pages *pages);
 
 /* drm_gpusvm_walk.c */
 

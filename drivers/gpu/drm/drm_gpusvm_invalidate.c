@@ -298,19 +298,20 @@ void gpusvm_pages_settle(struct drm_gpusvm_pages *pages)
 		notifier_finish(notifier);
 }
 
-/* Unmap, which is for the second pass to do where an invalidation has begun to. */
-void gpusvm_pages_unmap(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages)
+/*
+ * Lock with nothing of the pages left for a second pass to do, by doing that. More of them
+ * may have been taken when the lock is there.
+ */
+void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
+				  struct drm_gpusvm_pages *pages)
 {
-	bool deferred;
-
-	do {
+	for (;;) {
 		gpusvm_pages_settle(pages);
 		drm_gpusvm_notifier_lock(gpusvm);
-		deferred = pages_deferred(pages);
-		if (!deferred)
-			gpusvm_pages_unmap_locked(gpusvm, pages);
+		if (!pages_deferred(pages))
+			return;
 		drm_gpusvm_notifier_unlock(gpusvm);
-	} while (deferred);
+	}
 }
 
 /* What the MM calls for the notifiers of a GPU SVM. */
@@ -357,7 +358,9 @@ void drm_gpusvm_unmap_pages(struct drm_gpusvm *gpusvm,
 			    const struct drm_gpusvm_ctx *ctx)
 {
 	if (!ctx->in_notifier) {
-		gpusvm_pages_unmap(gpusvm, svm_pages);
+		gpusvm_pages_finish_and_lock(gpusvm, svm_pages);
+		gpusvm_pages_unmap_locked(gpusvm, svm_pages);
+		drm_gpusvm_notifier_unlock(gpusvm);
 		return;
 	}
 
@@ -410,23 +413,17 @@ void drm_gpusvm_unmap_part(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *s
 			   unsigned long pages_start, unsigned long start,
 			   unsigned long end)
 {
-	bool deferred;
+	unsigned long pages_end, from, to;
 
-	do {
-		unsigned long pages_end, from, to;
-
-		gpusvm_pages_settle(svm_pages);
-		drm_gpusvm_notifier_lock(gpusvm);
-		pages_end = pages_start + ((unsigned long)svm_pages->npages << PAGE_SHIFT);
-		from = max(start, pages_start);
-		to = min(end, pages_end);
-		deferred = pages_deferred(svm_pages);
-		if (!deferred && drm_gpusvm_pages_mapped(svm_pages) && from < to)
-			pages_unmap_part_locked(gpusvm, svm_pages,
-						(from - pages_start) >> PAGE_SHIFT,
-						PAGE_ALIGN(to - pages_start) >> PAGE_SHIFT);
-		drm_gpusvm_notifier_unlock(gpusvm);
-	} while (deferred);
+	gpusvm_pages_finish_and_lock(gpusvm, svm_pages);
+	pages_end = pages_start + ((unsigned long)svm_pages->npages << PAGE_SHIFT);
+	from = max(start, pages_start);
+	to = min(end, pages_end);
+	if (drm_gpusvm_pages_mapped(svm_pages) && from < to)
+		pages_unmap_part_locked(gpusvm, svm_pages,
+					(from - pages_start) >> PAGE_SHIFT,
+					PAGE_ALIGN(to - pages_start) >> PAGE_SHIFT);
+	drm_gpusvm_notifier_unlock(gpusvm);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_part);
 
