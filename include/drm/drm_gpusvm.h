@@ -252,6 +252,8 @@ struct drm_gpusvm_pages_flags {
  * @gap_page: Index of its first page
  * @taken_first: No segment before this one is taken
  * @taken_end: Nor this one, nor one behind it
+ * @nr_filled: Entries there will be once the get that is at work has filled a gap; 0 if
+ *	       these pages don't have it
  * @single_addr: Where @dma_addr points to when one entry is enough
  * @nr_addrs: Entries of @dma_addr that are in use
  * @max_addrs: Entries of @dma_addr that there is room for
@@ -274,6 +276,7 @@ struct drm_gpusvm_pages {
 	unsigned int gap_page;
 	unsigned int taken_first;
 	unsigned int taken_end;
+	unsigned int nr_filled;
 	struct drm_pagemap_addr single_addr;
 	unsigned int nr_addrs;
 	unsigned int max_addrs;

@@ -7,308 +7,350 @@
 
 /*
  * Filling gaps
- */
-
-/**
- * struct drm_gpusvm_filling - A gap on its way to be filled
  *
- * @req: The request
- * @walk: What the CPU has there
- * @gap: Where it is
- * @addrs: Room for the new segments of all pages objects that have the gap
- * @max_addrs: How many that is for
- * @few_addrs: The room that most gaps get by with
+ * Pages that are not mapped are one gap, and those of which a part was taken, or could
+ * not be had, have smaller ones. Whatever a request has to map, it finds a gap that is in
+ * its way, walks it, and fills it for all devices that have it. It does so until the
+ * access is served.
  */
-struct drm_gpusvm_filling {
-	const struct drm_gpusvm_request *req;
-	struct drm_gpusvm_walk walk;
-	struct drm_gpusvm_gap gap;
-	struct drm_pagemap_addr *addrs;
-	unsigned int max_addrs;
-	struct drm_pagemap_addr few_addrs[4];
-};
 
-/* The gap that is to be filled next. */
-static bool pages_next_gap_locked(const struct drm_gpusvm_request *req,
-				  struct drm_gpusvm_pages *pages,
-				  struct drm_gpusvm_gap *gap)
+/* Each is a walk that has filled nothing, since an invalidation has changed the gap. */
+#define MAX_LOST_WALKS		64
+
+static struct drm_gpusvm_gap request_whole(const struct drm_gpusvm_request *req)
 {
-	lockdep_assert_held(&req->gpusvm->notifier_lock);
-
-	if (!pages->flags.has_gaps || pages_deferred(pages))
-		return false;
-
-	if (req->wanted != WALK_WANTS_ALL)
-		return gpusvm_pages_find_gap_at(pages, req->wanted, gap);
-
-	return gpusvm_pages_find_gap(pages, gap);
-}
-
-/* Find a gap in any of the pages that an invalidation is done with. */
-static bool request_find_gap(const struct drm_gpusvm_request *req,
-			     struct drm_gpusvm_gap *gap)
-{
-	bool found = false;
-	unsigned int i;
-
-	for (i = 0; !found && i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-
-		if (!pages_flags(pages).has_gaps)
-			continue;
-		gpusvm_pages_settle(pages);
-		drm_gpusvm_notifier_lock(req->gpusvm);
-		found = pages_next_gap_locked(req, pages, gap);
-		drm_gpusvm_notifier_unlock(req->gpusvm);
-	}
-
-	return found;
-}
-
-/* More room for the segments of pages that are mapped. */
-static int pages_grow(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages,
-		      unsigned int n)
-{
-	struct drm_pagemap_addr *addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT);
-
-	if (!addrs)
-		return -ENOMEM;
-
-	gpusvm_pages_settle(pages);
-	drm_gpusvm_notifier_lock(gpusvm);
-	/* A second pass looks at the segments, too; then the next attempt grows. */
-	if (!pages_deferred(pages) && n >= pages->nr_addrs && n > pages->max_addrs) {
-		memcpy(addrs, pages->dma_addr, pages->nr_addrs * sizeof(*addrs));
-		swap(addrs, pages->dma_addr);
-		pages->max_addrs = n;
-		if (addrs == &pages->single_addr)
-			addrs = NULL;
-	}
-	drm_gpusvm_notifier_unlock(gpusvm);
-	kvfree(addrs);
-
-	return 0;
-}
-
-static int filling_make_room(struct drm_gpusvm_filling *fill)
-{
-	const struct drm_gpusvm_request *req = fill->req;
-	unsigned int i, n = req->count * fill->walk.nr_segments;
-	int err = 0;
-
-	if (n > fill->max_addrs) {
-		if (fill->addrs != fill->few_addrs)
-			kvfree(fill->addrs);
-		fill->max_addrs = 0;
-		fill->addrs = kvmalloc_array(n, sizeof(*fill->addrs), GFP_KERNEL_ACCOUNT);
-		if (!fill->addrs)
-			return -ENOMEM;
-		fill->max_addrs = n;
-	}
-
-	for (i = 0; !err && i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-
-		/* At least one segment goes, and what is left of a gap is a gap. */
-		n = pages->nr_addrs + fill->walk.nr_segments - 1 +
-		    gap_segments(gap_pages_before(&fill->walk)) +
-		    gap_segments(gap_pages_behind(&fill->gap, &fill->walk));
-		if (pages_flags(pages).has_gaps && n > pages->max_addrs)
-			err = pages_grow(req->gpusvm, pages, n);
-	}
-
-	return err;
-}
-
-static struct drm_pagemap_addr *filling_addrs(const struct drm_gpusvm_filling *fill,
-					      unsigned int i)
-{
-	return fill->addrs + i * fill->walk.nr_segments;
+	return (struct drm_gpusvm_gap) {
+		.npages = (req->end - req->start) >> PAGE_SHIFT,
+	};
 }
 
 /*
- * Whether pages are to have the gap filled, and @gap then says where it is. It is
- * decided once, by filling_check_locked(): a second pass that ends meanwhile leaves
- * pages that look as if they were part of it.
+ * Find a gap that is in the way of the access. Pages that have no mapping at all come
+ * last: they get one when nothing else can fail.
  */
-static bool filling_is_for(const struct drm_gpusvm_filling *fill, unsigned int i,
-			   struct drm_gpusvm_gap *gap)
+static bool request_find_gap(const struct drm_gpusvm_request *req,
+			     struct drm_gpusvm_gap *gap)
 {
-	*gap = fill->gap;
+	struct drm_gpusvm_pages *pages;
+	bool found;
 
-	return !filling_addrs(fill, i)->hole &&
-	       gpusvm_pages_have_gap_locked(&fill->req->pages[i], gap);
+	for (pages = req->pages; pages < req->pages + req->count; pages++) {
+		if (!pages_flags(pages).has_gaps)
+			continue;
+		gpusvm_pages_finish_and_lock(req->gpusvm, pages);
+		found = gpusvm_pages_find_gap_locked(pages, req->wanted, gap);
+		drm_gpusvm_notifier_unlock(req->gpusvm);
+		if (found)
+			return true;
+	}
+
+	*gap = request_whole(req);
+	for (pages = req->pages; pages < req->pages + req->count; pages++)
+		if (!drm_gpusvm_pages_mapped(pages))
+			return true;
+
+	return false;
 }
 
-static int filling_check_locked(const struct drm_gpusvm_filling *fill)
+/* Whether the pages have the gap, and which of their segments it is. */
+static bool pages_have_gap_locked(const struct drm_gpusvm_request *req,
+				  struct drm_gpusvm_pages *pages,
+				  struct drm_gpusvm_gap *gap)
 {
-	const struct drm_gpusvm_request *req = fill->req;
-	unsigned int i;
+	struct drm_gpusvm_gap own = request_whole(req);
 
-	if (fill->max_addrs < req->count * fill->walk.nr_segments)
-		return COMMIT_NEEDS_ROOM;
+	/* What was taken is not a gap yet, and may become part of this one. */
+	if (pages_deferred(pages) ||
+	    (drm_gpusvm_pages_mapped(pages) &&
+	     !gpusvm_pages_find_gap_locked(pages, gap->page, &own)) ||
+	    own.page != gap->page || own.npages != gap->npages)
+		return false;
+
+	*gap = own;
+
+	return true;
+}
+
+/*
+ * Pages that have no mapping get one when all others have what the access needs, and all
+ * at once: nothing is left to fail then. Invalidations may have come since the walk began.
+ */
+static bool request_may_fill_locked(const struct drm_gpusvm_request *req,
+				    const struct drm_gpusvm_gap *gap)
+{
+	struct drm_gpusvm_pages *pages;
+
+	if (gap->npages != request_whole(req).npages)
+		return true;
+
+	for (pages = req->pages; pages < req->pages + req->count; pages++)
+		if (pages->flags.has_gaps ? !gpusvm_request_wanted_locked(req, pages) :
+					    pages_deferred(pages))
+			return false;
+
+	return true;
+}
+
+/*
+ * Choose the pages that are to have the gap filled. That is done once: a second pass that
+ * ends meanwhile leaves pages that look as if they had the gap. Returns whether all that
+ * were chosen have room.
+ */
+static bool request_choose_locked(const struct drm_gpusvm_request *req,
+				  const struct drm_gpusvm_gap *gap,
+				  const struct drm_gpusvm_walk *walk)
+{
+	bool may_fill = request_may_fill_locked(req, gap), have_room = true;
+	unsigned int i;
 
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
-		struct drm_gpusvm_gap gap = fill->gap;
-		bool has_gap = gpusvm_pages_have_gap_locked(pages, &gap);
+		struct drm_gpusvm_gap own = *gap;
 
-		if (has_gap && gpusvm_pages_count_filled(pages, &gap, &fill->walk) >
-				pages->max_addrs)
-			return COMMIT_NEEDS_ROOM;
-		*filling_addrs(fill, i) = (struct drm_pagemap_addr) { .hole = !has_gap };
+		pages->nr_filled = 0;
+		if (!may_fill || !pages_have_gap_locked(req, pages, &own))
+			continue;
+		pages->nr_filled = gpusvm_pages_count_filled(pages, &own, walk);
+		have_room &= gpusvm_pages_have_room(pages, pages->nr_filled);
 	}
+
+	return have_room;
+}
+
+/* Make room for @n entries. Those that are in use move. */
+static int pages_make_room(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *pages,
+			   unsigned int n)
+{
+	struct drm_pagemap_addr *addrs = &pages->single_addr;
+
+	if (n > 1)
+		addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!addrs)
+		return -ENOMEM;
+
+	/* A second pass looks at the entries, too. */
+	gpusvm_pages_finish_and_lock(gpusvm, pages);
+	if (!gpusvm_pages_have_room(pages, n)) {
+		memcpy(addrs, pages->dma_addr, pages->nr_addrs * sizeof(*addrs));
+		swap(addrs, pages->dma_addr);
+		pages->max_addrs = n;
+	}
+	drm_gpusvm_notifier_unlock(gpusvm);
+	if (addrs != &pages->single_addr)
+		kvfree(addrs);
 
 	return 0;
 }
 
-/* Map for all pages objects that have the gap, or for none. */
-static int filling_map_locked(const struct drm_gpusvm_filling *fill)
+static int request_make_room(const struct drm_gpusvm_request *req)
 {
-	const struct drm_gpusvm_request *req = fill->req;
-	struct drm_gpusvm_gap gap;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < req->count; i++)
+		if (req->pages[i].nr_filled)
+			err = pages_make_room(req->gpusvm, &req->pages[i],
+					      req->pages[i].nr_filled);
+
+	return err;
+}
+
+/* Map for all that were chosen, or for none. */
+static int request_map_locked(const struct drm_gpusvm_request *req,
+			      const struct drm_gpusvm_gap *gap,
+			      const struct drm_gpusvm_walk *walk)
+{
+	struct drm_gpusvm_gap own;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < req->count; i++) {
-		if (!filling_is_for(fill, i, &gap))
+		if (!req->pages[i].nr_filled)
 			continue;
-		err = gpusvm_pages_map_gap_locked(&req->pages[i], &gap, &fill->walk,
-						  req->ctx, filling_addrs(fill, i));
+		own = *gap;
+		pages_have_gap_locked(req, &req->pages[i], &own);
+		err = gpusvm_pages_fill_locked(&req->pages[i], &own, walk, req->ctx);
 		if (err)
-			goto err_unmap;
+			goto err_undo;
 	}
 
 	return 0;
 
-err_unmap:
+err_undo:
 	while (i--) {
-		if (!filling_is_for(fill, i, &gap))
+		if (!req->pages[i].nr_filled)
 			continue;
-		gpusvm_pages_unmap_segments(&req->pages[i], filling_addrs(fill, i),
-					    fill->walk.nr_segments);
-		gpusvm_pages_check_dpagemap(&req->pages[i]);
+		own = *gap;
+		own.first = gpusvm_pages_seek(&req->pages[i], gap->page, &own.page);
+		gpusvm_pages_unfill_locked(&req->pages[i], &own, walk, walk->nr_segments);
 	}
 	return err;
 }
 
-static void pages_publish_filled_locked(struct drm_gpusvm_pages *pages,
-					const struct drm_gpusvm_filling *fill)
+static void pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
+				 const struct drm_gpusvm_walk *walk)
 {
 	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	bool is_first = !drm_gpusvm_pages_mapped(pages);
 
+	gpusvm_pages_note_filled_locked(pages, npages, walk->npages);
 	flags.has_devmem_pages = !!pages->dpagemap;
-	flags.writable = fill->walk.writable &&
-			 (flags.writable || gpusvm_pages_all_writable(pages));
+	flags.writable = walk->writable &&
+			 (is_first || flags.writable || gpusvm_pages_all_writable(pages));
 	flags.has_gaps = !!pages->nr_missing;
 	flags.has_dma_mapping = !pages->nr_missing;
-	pages->notifier_seq = fill->walk.hmm.notifier_seq;
 	pages_set_flags(pages, flags);
 }
 
-static void filling_publish_locked(const struct drm_gpusvm_filling *fill)
+static void request_publish_locked(const struct drm_gpusvm_request *req,
+				   struct drm_gpusvm_progress *progress,
+				   const struct drm_gpusvm_walk *walk)
 {
-	const struct drm_gpusvm_request *req = fill->req;
 	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
-	unsigned int i, n = 0;
+	unsigned int i, gets = 0, fills = 0;
 
 	for (i = 0; i < req->count; i++) {
-		struct drm_gpusvm_gap gap;
+		struct drm_gpusvm_pages *pages = &req->pages[i];
+		bool mapped = drm_gpusvm_pages_mapped(pages);
 
-		if (!filling_is_for(fill, i, &gap))
-			continue;
-		gpusvm_pages_fill_gap_locked(&req->pages[i], &gap, &fill->walk,
-					     filling_addrs(fill, i));
-		pages_publish_filled_locked(&req->pages[i], fill);
-		n++;
+		if (pages->nr_filled) {
+			pages_publish_locked(pages, request_whole(req).npages, walk);
+			gets += !mapped;
+			fills += mapped;
+		}
+		if (mapped || pages->nr_filled)
+			pages->notifier_seq = walk->hmm.notifier_seq;
+	}
+	progress->served = gpusvm_request_serves_locked(req);
+	if (!gets && !fills) {
+		progress->lost_walks++;
+		return;
 	}
 
-	atomic_long_add(n, &stats->fills);
-	atomic_long_add(n * fill->walk.nr_segments, &stats->segments);
-	atomic_long_add(n * fill->walk.npages, &stats->pages);
+	progress->segments += walk->nr_segments;
+	atomic_long_add(gets, &stats->gets);
+	atomic_long_add(fills, &stats->fills);
+	atomic_long_add((gets + fills) * walk->nr_segments, &stats->segments);
+	atomic_long_add((gets + fills) * walk->npages, &stats->pages);
 }
 
-/* Return: 0, a negative error, or what has to come first. */
-static int filling_commit_locked(struct drm_gpusvm_filling *fill)
+/* Return: 0, a negative error, or that there is no room. */
+enum {
+	COMMIT_NEEDS_ROOM = 1,
+};
+
+static int request_commit_locked(const struct drm_gpusvm_request *req,
+				 struct drm_gpusvm_progress *progress,
+				 const struct drm_gpusvm_gap *gap,
+				 struct drm_gpusvm_walk *walk)
 {
 	int err;
 
-	if (gpusvm_request_is_gone_locked(fill->req))
-		return request_gone_error(fill->req);
+	/* Nobody tells a walk that it is stale once the notifier has been removed. */
+	if (gpusvm_request_is_gone_locked(req))
+		return request_gone_error(req);
 
-	err = gpusvm_walk_use_locked(&fill->walk);
+	err = gpusvm_walk_use_locked(walk);
 	if (err)
 		return err;
 
-	err = filling_check_locked(fill);
+	if (!request_choose_locked(req, gap, walk))
+		return COMMIT_NEEDS_ROOM;
+
+	err = request_map_locked(req, gap, walk);
 	if (err)
 		return err;
 
-	err = filling_map_locked(fill);
-	if (err)
-		return err;
-
-	filling_publish_locked(fill);
+	request_publish_locked(req, progress, walk);
 
 	return 0;
 }
 
-static int filling_commit(struct drm_gpusvm_filling *fill)
+/* Memory for addresses is allocated without the lock; then the walk may be stale. */
+static int request_commit(const struct drm_gpusvm_request *req,
+			  struct drm_gpusvm_progress *progress,
+			  const struct drm_gpusvm_gap *gap, struct drm_gpusvm_walk *walk)
 {
 	int err;
 
 	for (;;) {
-		drm_gpusvm_notifier_lock(fill->req->gpusvm);
-		err = filling_commit_locked(fill);
-		drm_gpusvm_notifier_unlock(fill->req->gpusvm);
+		drm_gpusvm_notifier_lock(req->gpusvm);
+		err = request_commit_locked(req, progress, gap, walk);
+		drm_gpusvm_notifier_unlock(req->gpusvm);
 		if (err != COMMIT_NEEDS_ROOM)
 			return err;
 
-		err = filling_make_room(fill);
+		err = request_make_room(req);
 		if (err)
 			return err;
 	}
 }
 
-static int request_fill_gap(const struct drm_gpusvm_request *req,
-			    struct drm_gpusvm_effort *effort,
-			    const struct drm_gpusvm_gap *gap)
+static int request_walk_begin(const struct drm_gpusvm_request *req,
+			      const struct drm_gpusvm_progress *progress,
+			      const struct drm_gpusvm_gap *gap,
+			      struct drm_gpusvm_walk *walk)
 {
-	struct drm_gpusvm_filling fill __uninitialized;
 	unsigned long start = req->start + (gap->page << PAGE_SHIFT);
+	unsigned long needed = HMM_PFN_VALID;
 	int err;
 
-	fill.req = req;
-	fill.gap = *gap;
-	fill.addrs = fill.few_addrs;
-	fill.max_addrs = ARRAY_SIZE(fill.few_addrs);
-	err = gpusvm_request_walk_begin(req, effort, &fill.walk, start,
-					start + (gap->npages << PAGE_SHIFT));
+	if (!req->ctx->read_only)
+		needed |= HMM_PFN_WRITE;
+	err = gpusvm_walk_begin(walk, req->gpusvm, req->notifier, start,
+				start + (gap->npages << PAGE_SHIFT),
+				req->ctx->device_private_page_owner, needed);
+	walk->deadline = progress->deadline;
+	walk->may_write = req->ctx->may_write;
+	walk->allow_mixed = req->ctx->allow_mixed;
+	walk->trim = progress->trim;
+	if (req->wanted != WALK_WANTS_ALL) {
+		walk->wanted = req->wanted - gap->page;
+		if (req->ctx->alone)
+			gpusvm_walk_shrink(walk, walk->wanted, 1);
+	}
+
+	return err;
+}
+
+/* Fill a gap, or as much of it as can be had. */
+static int request_fill(const struct drm_gpusvm_request *req,
+			struct drm_gpusvm_progress *progress,
+			const struct drm_gpusvm_gap *gap)
+{
+	struct drm_gpusvm_walk walk __uninitialized;
+	int err;
+
+	err = request_walk_begin(req, progress, gap, &walk);
 	if (err)
 		return err;
 
+	/* Ends at the latest with the walk's deadline, as -EBUSY. */
 	do {
-		err = gpusvm_walk_run(&fill.walk, req->mm);
+		err = gpusvm_walk_run(&walk, req->mm);
 		if (!err)
-			err = filling_commit(&fill);
+			err = request_commit(req, progress, gap, &walk);
 	} while (err == -EAGAIN);
 
-	if (fill.addrs != fill.few_addrs)
-		kvfree(fill.addrs);
-	gpusvm_request_walk_end(effort, &fill.walk, err);
+	/* What a walk has found out is good for the next one. */
+	progress->deadline = walk.deadline;
+	progress->trim = walk.trim || walk.npages < walk.max_pages;
+	gpusvm_walk_end(&walk);
 
 	return err;
 }
 
 /* Gaps may come while others are filled: the deadline of the walks is the end. */
-int gpusvm_request_fill(const struct drm_gpusvm_request *req,
-			struct drm_gpusvm_effort *effort)
+int gpusvm_request_map(const struct drm_gpusvm_request *req,
+		       struct drm_gpusvm_progress *progress)
 {
 	struct drm_gpusvm_gap gap;
 	int err = 0;
 
-	while (!err && request_find_gap(req, &gap))
-		err = request_fill_gap(req, effort, &gap);
+	progress->deadline = walk_new_deadline();
+	while (!err && !progress->served && request_find_gap(req, &gap))
+		err = progress->lost_walks < MAX_LOST_WALKS ?
+		      request_fill(req, progress, &gap) : -EBUSY;
 
 	return err;
 }

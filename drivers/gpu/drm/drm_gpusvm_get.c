@@ -21,195 +21,6 @@ static unsigned long wanted_page(const struct drm_gpusvm_ctx *ctx, unsigned long
 	return (ctx->fault_addr - start) >> PAGE_SHIFT;
 }
 
-/* Return: 0, or what has to come first. */
-static int request_check_locked(const struct drm_gpusvm_request *req,
-				const struct drm_gpusvm_walk *walk)
-{
-	unsigned int i;
-
-	for (i = 0; i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-
-		if (pages->flags.has_gaps && !gpusvm_request_wanted_locked(req, pages))
-			return COMMIT_NEEDS_FILLING;
-		if (drm_gpusvm_pages_mapped(pages))
-			continue;
-		if (walk->npages != walk->max_pages)
-			return COMMIT_NEEDS_GAPS;
-		if (!gpusvm_pages_have_room(pages, walk->nr_segments))
-			return COMMIT_NEEDS_ROOM;
-	}
-
-	return 0;
-}
-
-/* Map all pages that are not, or none. */
-static int request_map_locked(const struct drm_gpusvm_request *req,
-			      const struct drm_gpusvm_walk *walk)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < req->count; i++) {
-		if (drm_gpusvm_pages_mapped(&req->pages[i]))
-			continue;
-		err = gpusvm_pages_map_locked(&req->pages[i], walk, req->ctx);
-		if (err)
-			goto err_unmap;
-	}
-
-	return 0;
-
-err_unmap:
-	while (i--)
-		if (!drm_gpusvm_pages_mapped(&req->pages[i]))
-			gpusvm_pages_unmap_addrs(&req->pages[i]);
-	return err;
-}
-
-static void request_publish_locked(const struct drm_gpusvm_request *req,
-				   const struct drm_gpusvm_walk *walk)
-{
-	const struct drm_gpusvm_pages_flags flags = {
-		.has_dma_mapping = true,
-		.has_devmem_pages = walk->has_devmem,
-		.writable = walk->writable,
-	};
-	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
-	unsigned int i, n = 0;
-
-	for (i = 0; i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-
-		pages->notifier_seq = walk->hmm.notifier_seq;
-		if (drm_gpusvm_pages_mapped(pages))
-			continue;
-		pages->npages = walk->npages;
-		pages_set_flags(pages, flags);
-		n++;
-	}
-
-	atomic_long_add(n, &stats->gets);
-	atomic_long_add(n * walk->nr_segments, &stats->segments);
-	atomic_long_add(n * walk->npages, &stats->pages);
-}
-
-/* Return: 0, a negative error, or what has to come first. */
-static int request_commit_locked(const struct drm_gpusvm_request *req,
-				 struct drm_gpusvm_walk *walk)
-{
-	int err;
-
-	/* Nobody tells a walk that it is stale once the notifier has been removed. */
-	if (gpusvm_request_is_gone_locked(req))
-		return request_gone_error(req);
-
-	err = gpusvm_walk_use_locked(walk);
-	if (err)
-		return err;
-
-	err = request_check_locked(req, walk);
-	if (err)
-		return err;
-
-	err = request_map_locked(req, walk);
-	if (err)
-		return err;
-
-	request_publish_locked(req, walk);
-
-	return 0;
-}
-
-/* Not all pages can be had: begin with none of them, and fill in what can. */
-static int request_begin_gaps(const struct drm_gpusvm_request *req)
-{
-	unsigned long npages = (req->end - req->start) >> PAGE_SHIFT;
-	unsigned int i, n = gap_segments(npages);
-	int err;
-
-	err = gpusvm_request_make_room(req, n);
-	if (err)
-		return err;
-
-	drm_gpusvm_notifier_lock(req->gpusvm);
-	for (i = 0; i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-
-		/* What an invalidation has taken meanwhile is left to the next round. */
-		if (drm_gpusvm_pages_mapped(pages) || pages_deferred(pages) ||
-		    !gpusvm_pages_have_room(pages, n))
-			continue;
-		gpusvm_pages_become_gap_locked(pages, npages);
-		atomic_long_inc(&req->gpusvm->stats.gets);
-	}
-	drm_gpusvm_notifier_unlock(req->gpusvm);
-
-	return COMMIT_NEEDS_FILLING;
-}
-
-/* Memory for addresses is allocated without the lock; then the walk may be stale. */
-static int request_commit(const struct drm_gpusvm_request *req,
-			  struct drm_gpusvm_walk *walk)
-{
-	int err;
-
-	for (;;) {
-		drm_gpusvm_notifier_lock(req->gpusvm);
-		err = request_commit_locked(req, walk);
-		drm_gpusvm_notifier_unlock(req->gpusvm);
-		if (err == COMMIT_NEEDS_GAPS)
-			return request_begin_gaps(req);
-		if (err != COMMIT_NEEDS_ROOM)
-			return err;
-
-		err = gpusvm_request_make_room(req, walk->nr_segments);
-		if (err)
-			return err;
-	}
-}
-
-/* Map all that has no mapping. What has gaps is left alone. */
-static int request_walk_and_map(const struct drm_gpusvm_request *req,
-				struct drm_gpusvm_effort *effort)
-{
-	struct drm_gpusvm_walk walk __uninitialized;
-	int err;
-
-	err = gpusvm_request_walk_begin(req, effort, &walk, req->start, req->end);
-	if (err)
-		return err;
-
-	/* Ends at the latest with the walk's deadline, as -EBUSY. */
-	do {
-		err = gpusvm_walk_run(&walk, req->mm);
-		if (!err)
-			err = request_commit(req, &walk);
-	} while (err == -EAGAIN);
-	gpusvm_request_walk_end(effort, &walk, err);
-
-	return err;
-}
-
-/* Fill what has gaps, if there may be any, and map what has no mapping. */
-static int request_map(const struct drm_gpusvm_request *req,
-		       struct drm_gpusvm_effort *effort, bool fill)
-{
-	int err;
-
-	effort->deadline = walk_new_deadline();
-	do {
-		if (effort->rounds++ == EFFORT_MAX_ROUNDS)
-			return -EBUSY;
-		err = fill ? gpusvm_request_fill(req, effort) : 0;
-		if (!err && !(fill && gpusvm_request_serves(req)))
-			err = request_walk_and_map(req, effort);
-		fill = true;
-	} while (err == COMMIT_NEEDS_FILLING);
-
-	return err;
-}
-
 static bool request_is_sane(const struct drm_gpusvm_request *req)
 {
 	const struct drm_gpusvm_ctx *ctx = req->ctx;
@@ -222,7 +33,7 @@ static bool request_is_sane(const struct drm_gpusvm_request *req)
 
 /* What has to be done if a glance did not tell that all is well. */
 static int request_serve(const struct drm_gpusvm_request *req,
-			 struct drm_gpusvm_effort *effort)
+			 struct drm_gpusvm_progress *progress)
 {
 	struct drm_gpusvm_pages_flags any;
 
@@ -241,12 +52,12 @@ static int request_serve(const struct drm_gpusvm_request *req,
 			return -EROFS;
 	}
 
-	return request_map(req, effort, any.has_gaps);
+	return gpusvm_request_map(req, progress);
 }
 
 static int request_get(const struct drm_gpusvm_request *req)
 {
-	struct drm_gpusvm_effort effort = {};
+	struct drm_gpusvm_progress progress = {};
 	ktime_t begin;
 	int err;
 
@@ -256,12 +67,12 @@ static int request_get(const struct drm_gpusvm_request *req)
 	}
 
 	begin = trace_drm_gpusvm_get_pages_enabled() ? ktime_get() : 0;
-	err = request_serve(req, &effort);
+	err = request_serve(req, &progress);
 	if (trace_drm_gpusvm_get_pages_enabled())
 		trace_drm_gpusvm_get_pages(req->gpusvm,
 					   req->count ? req->pages->drm : NULL,
 					   req->start, req->end, req->count,
-					   effort.segments, req->ctx->read_only,
+					   progress.segments, req->ctx->read_only,
 					   err, elapsed_since(begin));
 
 	return err;

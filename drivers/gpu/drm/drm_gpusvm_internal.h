@@ -4,14 +4,14 @@
  * below it:
  *
  *	drm_gpusvm_range.c	windows of the address space, and the ranges in them
+ *	drm_gpusvm_parts.c	which segments of a mapping there are, and where gaps are
  *	drm_gpusvm_map.c	mappings: DMA addresses for what a walk has found
- *	drm_gpusvm_parts.c	mappings with gaps: which segments there are
  *	drm_gpusvm_invalidate.c	what the CPU takes away, in one pass or two
  *	drm_gpusvm_walk.c	what the CPU has, and how it is faulted in
  *	drm_gpusvm_segments.c	whether what a walk has found will do
  *	drm_gpusvm_find.c	the range of a fault
  *	drm_gpusvm_request.c	what a get is about, and whether it is served
- *	drm_gpusvm_fill.c	getting where a part is mapped
+ *	drm_gpusvm_fill.c	what a get does: find gaps and fill them
  *	drm_gpusvm_get.c	getting
  *	drm_gpusvm_evict.c	where the memory of a range is, and moving it to RAM
  *	drm_gpusvm.c		the GPU SVM itself, debugfs
@@ -50,7 +50,9 @@ static inline s64 elapsed_since(ktime_t begin)
 }
 
 /**
- * struct drm_gpusvm_gap - A run of segments that are not mapped
+ * struct drm_gpusvm_gap - A part of a pages object that is not mapped
+ *
+ * A run of segments, or the whole object, which has no segments then.
  *
  * @page: Index of its first page
  * @npages: Number of pages
@@ -153,22 +155,21 @@ struct drm_gpusvm_walk {
 };
 
 /**
- * struct drm_gpusvm_effort - What it takes to serve a request
+ * struct drm_gpusvm_progress - How far a request has come
  *
  * @deadline: When to give up, in jiffies
- * @rounds: How often it began anew because an invalidation has made gaps
- * @segments: How many were mapped
+ * @lost_walks: Walks after which there was nothing to fill
+ * @segments: How many were found by the others
  * @trim: Some of the pages can't be had
+ * @served: Nothing was missing when the last walk was used
  */
-struct drm_gpusvm_effort {
+struct drm_gpusvm_progress {
 	unsigned long deadline;
-	unsigned int rounds;
+	unsigned int lost_walks;
 	unsigned int segments;
 	bool trim;
+	bool served;
 };
-
-/* Each round means that an invalidation came between two steps of the last one. */
-#define EFFORT_MAX_ROUNDS	64
 
 /**
  * struct drm_gpusvm_request - A request to map a piece of an mm
@@ -195,13 +196,6 @@ struct drm_gpusvm_request {
 	unsigned long end;
 	unsigned long wanted;
 	const struct drm_gpusvm_ctx *ctx;
-};
-
-/* What a commit returns when it could not be done, and is no error. */
-enum {
-	COMMIT_NEEDS_ROOM = 1,
-	COMMIT_NEEDS_GAPS,
-	COMMIT_NEEDS_FILLING,
 };
 
 /* What all of them ask */
@@ -291,57 +285,50 @@ gpusvm_range_alloc(struct drm_gpusvm *gpusvm, unsigned long start, unsigned long
 void gpusvm_range_link_locked(struct drm_gpusvm_notifier *notifier,
 			      struct drm_gpusvm_range *range);
 
-/* drm_gpusvm_map.c */
-
-void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages);
-void gpusvm_pages_free_addrs(struct drm_gpusvm_pages *pages);
-bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n);
-int gpusvm_pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n);
-void gpusvm_pages_unmap_segments(struct drm_gpusvm_pages *pages,
-				 const struct drm_pagemap_addr *addrs, unsigned int n);
-void gpusvm_pages_unmap_addrs(struct drm_gpusvm_pages *pages);
-void gpusvm_pages_unmap_locked(struct drm_gpusvm *gpusvm,
-			       struct drm_gpusvm_pages *pages);
-void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
-				     struct drm_gpusvm_pages *pages);
-void gpusvm_pages_check_dpagemap(struct drm_gpusvm_pages *pages);
-int gpusvm_pages_map_locked(struct drm_gpusvm_pages *pages,
-			    const struct drm_gpusvm_walk *walk,
-			    const struct drm_gpusvm_ctx *ctx);
-int gpusvm_pages_map_gap_locked(struct drm_gpusvm_pages *pages,
-				const struct drm_gpusvm_gap *gap,
-				const struct drm_gpusvm_walk *walk,
-				const struct drm_gpusvm_ctx *ctx,
-				struct drm_pagemap_addr *addrs);
-
 /* drm_gpusvm_parts.c */
 
 unsigned int gpusvm_pages_seek(const struct drm_gpusvm_pages *pages,
 			       unsigned long page, unsigned long *first_page);
-bool gpusvm_pages_find_gap(struct drm_gpusvm_pages *pages, struct drm_gpusvm_gap *gap);
-bool gpusvm_pages_find_gap_at(const struct drm_gpusvm_pages *pages, unsigned long page,
-			      struct drm_gpusvm_gap *gap);
-bool gpusvm_pages_have_gap_locked(struct drm_gpusvm_pages *pages,
+bool gpusvm_pages_find_gap_locked(struct drm_gpusvm_pages *pages, unsigned long page,
 				  struct drm_gpusvm_gap *gap);
-void gpusvm_pages_become_gap_locked(struct drm_gpusvm_pages *pages, unsigned long npages);
-void gpusvm_pages_begin_gaps(struct drm_gpusvm_pages *pages);
 unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
 				unsigned long *end);
 unsigned int gpusvm_pages_count_filled(const struct drm_gpusvm_pages *pages,
 				       const struct drm_gpusvm_gap *gap,
 				       const struct drm_gpusvm_walk *walk);
-void gpusvm_pages_fill_gap_locked(struct drm_gpusvm_pages *pages,
-				  const struct drm_gpusvm_gap *gap,
-				  const struct drm_gpusvm_walk *walk,
-				  const struct drm_pagemap_addr *addrs);
+struct drm_pagemap_addr *gpusvm_pages_open_gap_locked(struct drm_gpusvm_pages *pages,
+						      const struct drm_gpusvm_gap *gap,
+						      const struct drm_gpusvm_walk *walk);
+void gpusvm_pages_close_gap_locked(struct drm_gpusvm_pages *pages,
+				   const struct drm_gpusvm_gap *gap,
+				   const struct drm_gpusvm_walk *walk);
+void gpusvm_pages_note_filled_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
+				     unsigned long n);
 bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages);
+
+/* drm_gpusvm_map.c */
+
+void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages);
+void gpusvm_pages_free_addrs(struct drm_gpusvm_pages *pages);
+bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n);
+void gpusvm_pages_unmap_addrs(struct drm_gpusvm_pages *pages);
+void gpusvm_pages_unmap_locked(struct drm_gpusvm *gpusvm,
+			       struct drm_gpusvm_pages *pages);
+void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
+				     struct drm_gpusvm_pages *pages);
+int gpusvm_pages_fill_locked(struct drm_gpusvm_pages *pages,
+			     const struct drm_gpusvm_gap *gap,
+			     const struct drm_gpusvm_walk *walk,
+			     const struct drm_gpusvm_ctx *ctx);
+void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
+				const struct drm_gpusvm_gap *gap,
+				const struct drm_gpusvm_walk *walk, unsigned int n);
 
 /* drm_gpusvm_invalidate.c */
 
 const struct mmu_interval_notifier_ops *
 gpusvm_notifier_mmu_ops(const struct drm_gpusvm *gpusvm);
 struct drm_gpusvm_notifier *gpusvm_to_window(struct mmu_interval_notifier *mni);
-void gpusvm_pages_settle(struct drm_gpusvm_pages *pages);
 void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
 				  struct drm_gpusvm_pages *pages);
 
@@ -391,7 +378,7 @@ bool gpusvm_request_is_current(const struct drm_gpusvm_request *req);
 const struct drm_pagemap_addr *
 gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
 			     const struct drm_gpusvm_pages *pages);
-bool gpusvm_request_serves(const struct drm_gpusvm_request *req);
+bool gpusvm_request_serves_locked(const struct drm_gpusvm_request *req);
 bool gpusvm_request_refresh(const struct drm_gpusvm_request *req);
 bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req);
 bool gpusvm_request_look(const struct drm_gpusvm_request *req,
@@ -403,18 +390,11 @@ static inline int request_gone_error(const struct drm_gpusvm_request *req)
 }
 
 bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range);
-int gpusvm_request_make_room(const struct drm_gpusvm_request *req, unsigned int n);
 bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req);
-int gpusvm_request_walk_begin(const struct drm_gpusvm_request *req,
-			      const struct drm_gpusvm_effort *effort,
-			      struct drm_gpusvm_walk *walk,
-			      unsigned long start, unsigned long end);
-void gpusvm_request_walk_end(struct drm_gpusvm_effort *effort,
-			     struct drm_gpusvm_walk *walk, int err);
 
 /* drm_gpusvm_fill.c */
 
-int gpusvm_request_fill(const struct drm_gpusvm_request *req,
-			struct drm_gpusvm_effort *effort);
+int gpusvm_request_map(const struct drm_gpusvm_request *req,
+		       struct drm_gpusvm_progress *progress);
 
 #endif /* __DRM_GPUSVM_INTERNAL_H__ */

@@ -30,7 +30,7 @@ static void pages_defer_locked(struct drm_gpusvm_notifier *notifier,
 /* Nothing of the unmap is left to be done. The owner may free the pages now. */
 static void pages_end_deferral(struct drm_gpusvm_pages *pages)
 {
-	/* Pairs with gpusvm_pages_settle() and pages_deferred(). */
+	/* Pairs with gpusvm_pages_finish_and_lock() and pages_deferred(). */
 	smp_store_release(&pages->deferred_by, NULL);
 }
 
@@ -287,17 +287,6 @@ static const struct mmu_interval_notifier_ops notifier_two_pass_ops = {
 	.invalidate_finish = notifier_invalidate_finish,
 };
 
-/* Wait until a deferred unmap is done, by doing it. */
-void gpusvm_pages_settle(struct drm_gpusvm_pages *pages)
-{
-	struct drm_gpusvm_notifier *notifier;
-
-	/* Pairs with pages_end_deferral(). */
-	notifier = smp_load_acquire(&pages->deferred_by);
-	if (notifier)
-		notifier_finish(notifier);
-}
-
 /*
  * Lock with nothing of the pages left for a second pass to do, by doing that. More of them
  * may have been taken when the lock is there.
@@ -305,8 +294,13 @@ void gpusvm_pages_settle(struct drm_gpusvm_pages *pages)
 void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
 				  struct drm_gpusvm_pages *pages)
 {
+	struct drm_gpusvm_notifier *notifier;
+
 	for (;;) {
-		gpusvm_pages_settle(pages);
+		/* Pairs with pages_end_deferral(). */
+		notifier = smp_load_acquire(&pages->deferred_by);
+		if (notifier)
+			notifier_finish(notifier);
 		drm_gpusvm_notifier_lock(gpusvm);
 		if (!pages_deferred(pages))
 			return;
@@ -379,8 +373,6 @@ static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
 {
 	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
 
-	if (flags.has_dma_mapping)
-		gpusvm_pages_begin_gaps(pages);
 	pages->nr_missing += gpusvm_pages_take(pages, &first, &last);
 	if (pages->nr_missing == pages->npages) {
 		gpusvm_pages_unmap_locked(gpusvm, pages);
@@ -460,9 +452,6 @@ static bool pages_take_part_locked(struct drm_gpusvm_notifier *notifier,
 {
 	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
 	unsigned long first = 0, last = pages->npages, taken;
-
-	if (flags.has_dma_mapping)
-		gpusvm_pages_begin_gaps(pages);
 
 	if (*start > pages_start)
 		first = (*start - pages_start) >> PAGE_SHIFT;

@@ -38,8 +38,8 @@ void gpusvm_pages_free_addrs(struct drm_gpusvm_pages *pages)
 }
 
 /*
- * Room for @n entries, and not for many more: what was mapped by small pages
- * and is now by a huge one gives its memory back.
+ * Whether there is room for @n entries, and not for many more: what was mapped by small
+ * pages, and is now by a huge one, gives its memory back. What is mapped keeps it.
  */
 bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n)
 {
@@ -48,30 +48,7 @@ bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n)
 		pages->max_addrs = 1;
 	}
 
-	return n <= pages->max_addrs && pages->max_addrs / 4 < n;
-}
-
-int gpusvm_pages_make_room(struct drm_gpusvm_pages *pages, unsigned int n)
-{
-	struct drm_pagemap_addr *addrs;
-
-	if (gpusvm_pages_have_room(pages, n))
-		return 0;
-
-	if (n == 1) {
-		gpusvm_pages_free_addrs(pages);
-		return 0;
-	}
-
-	addrs = kvmalloc_array(n, sizeof(*addrs), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!addrs)
-		return -ENOMEM;
-
-	gpusvm_pages_free_addrs(pages);
-	pages->dma_addr = addrs;
-	pages->max_addrs = n;
-
-	return 0;
+	return n <= pages->max_addrs && (pages->nr_addrs || pages->max_addrs / 4 < n);
 }
 
 /* Whether a segment of system memory is in the IOVA space of the pages. */
@@ -146,7 +123,7 @@ static void unmap_addr(struct drm_gpusvm_unmapper *unmap,
 }
 
 /* Unmap @n segments but for gaps. Where nothing has to be done, none is looked at. */
-void gpusvm_pages_unmap_segments(struct drm_gpusvm_pages *pages,
+static void pages_unmap_segments(struct drm_gpusvm_pages *pages,
 				 const struct drm_pagemap_addr *addrs, unsigned int n)
 {
 	struct drm_gpusvm_unmapper unmap;
@@ -172,10 +149,10 @@ static void pages_free_iova(struct drm_gpusvm_pages *pages)
 	pages->state_offset = 0;
 }
 
-/* Release what is mapped, all or as far as mapping has come. */
+/* Release all that is mapped. */
 void gpusvm_pages_unmap_addrs(struct drm_gpusvm_pages *pages)
 {
-	gpusvm_pages_unmap_segments(pages, pages->dma_addr, pages->nr_addrs);
+	pages_unmap_segments(pages, pages->dma_addr, pages->nr_addrs);
 	pages_free_iova(pages);
 	pages->nr_addrs = 0;
 	drm_pagemap_put(pages->dpagemap);
@@ -213,7 +190,7 @@ static bool pages_have_memory(const struct drm_gpusvm_pages *pages, bool system)
 }
 
 /* Let go of the device memory if nothing of it is mapped any more. */
-void gpusvm_pages_check_dpagemap(struct drm_gpusvm_pages *pages)
+static void pages_check_dpagemap(struct drm_gpusvm_pages *pages)
 {
 	if (!pages->dpagemap || pages_have_memory(pages, false))
 		return;
@@ -256,7 +233,7 @@ void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
 	pages->taken_first = 0;
 	pages->taken_end = 0;
 
-	gpusvm_pages_check_dpagemap(pages);
+	pages_check_dpagemap(pages);
 	flags.has_devmem_pages = !!pages->dpagemap;
 	pages_set_flags(pages, flags);
 }
@@ -264,25 +241,6 @@ void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
 static enum dma_data_direction walk_dir(const struct drm_gpusvm_walk *walk)
 {
 	return walk->writable ? DMA_BIDIRECTIONAL : DMA_TO_DEVICE;
-}
-
-/*
- * Ask for an IOVA space for all of the pages, whose first one is at @start. A segment
- * alone has nothing to gain from it. The space is aligned to its size: begin in it
- * where the virtual addresses do, and all that is aligned there is aligned here.
- */
-static bool pages_use_iova(struct drm_gpusvm_pages *pages,
-			   const struct drm_gpusvm_walk *walk, unsigned long start)
-{
-	size_t size = walk->npages << PAGE_SHIFT;
-	size_t offset = start & (roundup_pow_of_two(size) - 1);
-
-	if (walk->nr_segments < 2 ||
-	    !dma_iova_try_alloc(pages->drm->dev, &pages->state, 0, size + offset))
-		return false;
-	pages->state_offset = offset;
-
-	return true;
 }
 
 /**
@@ -297,7 +255,7 @@ static bool pages_use_iova(struct drm_gpusvm_pages *pages,
  * @dir: What the device may do
  * @offset: Where in the IOVA space the first page of @walk has its place
  * @use_iova: System pages go to the IOVA space
- * @may_ask_iova: An IOVA space is to be asked for at the first system page
+ * @may_ask_iova: All of the pages are mapped anew, so they may have an IOVA space
  * @has_system: Whether there was system memory so far
  */
 struct drm_gpusvm_mapper {
@@ -321,6 +279,28 @@ struct drm_gpusvm_mapper {
 static int map_error(const struct drm_gpusvm_ctx *ctx)
 {
 	return ctx->partial ? -ENOMEM : -EFAULT;
+}
+
+/*
+ * Ask for an IOVA space for all of the pages. A segment alone has nothing to gain from it.
+ * The space is aligned to its size: begin in it where the virtual addresses do, and all
+ * that is aligned there is aligned here.
+ */
+static void map_ask_iova(struct drm_gpusvm_mapper *map)
+{
+	struct dma_iova_state *state = &map->pages->state;
+	const struct drm_gpusvm_walk *walk = map->walk;
+	size_t size = walk->npages << PAGE_SHIFT;
+	size_t offset = walk->hmm.start & (roundup_pow_of_two(size) - 1);
+
+	map->may_ask_iova = false;
+	if (walk->nr_segments < 2 ||
+	    !dma_iova_try_alloc(map->dev, state, 0, size + offset))
+		return;
+
+	map->use_iova = true;
+	map->offset = offset;
+	map->pages->state_offset = offset;
 }
 
 static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
@@ -369,12 +349,8 @@ static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
 	phys_addr_t phys = hmm_pfn_to_phys(map->walk->hmm.hmm_pfns[index]);
 
 	/* The first system page decides, for itself and all behind it. */
-	if (map->may_ask_iova) {
-		map->may_ask_iova = false;
-		map->use_iova = pages_use_iova(map->pages, map->walk,
-					       map->walk->hmm.start);
-		map->offset = map->pages->state_offset;
-	}
+	if (map->may_ask_iova)
+		map_ask_iova(map);
 
 	return map->use_iova ? map_system_iova(map, phys, index, order) :
 			       map_system_plain(map, phys, order);
@@ -447,38 +423,14 @@ static int map_segments(struct drm_gpusvm_mapper *map)
 	return err;
 }
 
-static int map_segments_mixed(struct drm_gpusvm_pages *pages,
-			      const struct drm_gpusvm_walk *walk,
-			      const struct drm_gpusvm_ctx *ctx)
-{
-	struct drm_gpusvm_mapper map = {
-		.pages = pages,
-		.walk = walk,
-		.ctx = ctx,
-		.addrs = pages->dma_addr,
-		.dev = pages->drm->dev,
-		.dir = walk_dir(walk),
-		.offset = pages->state_offset,
-		.use_iova = dma_use_iova(&pages->state),
-		.may_ask_iova = walk->has_devmem,
-	};
-	int err = map_segments(&map);
-
-	pages->nr_addrs = map.nr_addrs;
-
-	return err;
-}
-
 /* What almost all mappings are: system memory, each segment for itself. */
-static int map_segments_plain(struct drm_gpusvm_pages *pages,
-			      const struct drm_gpusvm_walk *walk,
-			      const struct drm_gpusvm_ctx *ctx)
+static int map_segments_plain(struct drm_gpusvm_mapper *map)
 {
-	struct drm_pagemap_addr *addr = pages->dma_addr;
-	enum dma_data_direction dir = walk_dir(walk);
-	const unsigned long *pfns = walk->hmm.hmm_pfns;
-	unsigned long i, npages = walk->npages;
-	struct device *dev = pages->drm->dev;
+	const unsigned long *pfns = map->walk->hmm.hmm_pfns;
+	unsigned long i, npages = map->walk->npages;
+	struct drm_pagemap_addr *addr = map->addrs;
+	enum dma_data_direction dir = map->dir;
+	struct device *dev = map->dev;
 	unsigned int order;
 
 	for (i = 0; i < npages; i += 1UL << order) {
@@ -492,9 +444,9 @@ static int map_segments_plain(struct drm_gpusvm_pages *pages,
 		*addr++ = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM,
 						  order, dir);
 	}
-	pages->nr_addrs = addr - pages->dma_addr;
+	map->nr_addrs = addr - map->addrs;
 
-	return i < npages ? map_error(ctx) : 0;
+	return i < npages ? map_error(map->ctx) : 0;
 }
 
 /*
@@ -506,14 +458,44 @@ static int pages_check_device(const struct drm_gpusvm_pages *pages)
 	return drm_dev_is_unplugged(pages->drm) ? -ENODEV : 0;
 }
 
-/*
- * Map the pages of a walk. They are not marked as mapped yet, so that those of
- * other devices can be mapped, too, before the request is known to succeed.
- */
-int gpusvm_pages_map_locked(struct drm_gpusvm_pages *pages,
-			    const struct drm_gpusvm_walk *walk,
-			    const struct drm_gpusvm_ctx *ctx)
+/* Undo gpusvm_pages_fill_locked(), of which @n segments were mapped. */
+void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
+				const struct drm_gpusvm_gap *gap,
+				const struct drm_gpusvm_walk *walk, unsigned int n)
 {
+	const struct drm_pagemap_addr *addrs = pages->dma_addr + gap->first +
+					       gap_segments(gap_pages_before(walk));
+
+	pages_unmap_segments(pages, addrs, n);
+	gpusvm_pages_close_gap_locked(pages, gap, walk);
+	if (!pages->nr_addrs)
+		pages_free_iova(pages);
+	pages_check_dpagemap(pages);
+}
+
+/*
+ * Map what a walk has found in a gap, and put it there. Flags don't tell yet, so that
+ * those of other devices can be mapped, too, before the request is known to succeed.
+ */
+int gpusvm_pages_fill_locked(struct drm_gpusvm_pages *pages,
+			     const struct drm_gpusvm_gap *gap,
+			     const struct drm_gpusvm_walk *walk,
+			     const struct drm_gpusvm_ctx *ctx)
+{
+	unsigned long page = gap->page + gap_pages_before(walk);
+	struct drm_gpusvm_mapper map = {
+		.pages = pages,
+		.walk = walk,
+		.ctx = ctx,
+		.dev = pages->drm->dev,
+		.dir = walk_dir(walk),
+		.offset = pages->state_offset + (page << PAGE_SHIFT),
+		.use_iova = dma_use_iova(&pages->state),
+		.may_ask_iova = !drm_gpusvm_pages_mapped(pages) &&
+				walk->npages == gap->npages,
+		.has_system = walk->has_devmem && !ctx->allow_mixed &&
+			      pages_have_memory(pages, true),
+	};
 	int err;
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
@@ -525,49 +507,15 @@ int gpusvm_pages_map_locked(struct drm_gpusvm_pages *pages,
 	if (err)
 		return err;
 
-	if (walk->has_devmem || pages_use_iova(pages, walk, walk->hmm.start))
-		err = map_segments_mixed(pages, walk, ctx);
+	if (map.may_ask_iova && !walk->has_devmem)
+		map_ask_iova(&map);
+	map.addrs = gpusvm_pages_open_gap_locked(pages, gap, walk);
+	if (walk->has_devmem || map.use_iova || pages->dpagemap)
+		err = map_segments(&map);
 	else
-		err = map_segments_plain(pages, walk, ctx);
+		err = map_segments_plain(&map);
 	if (err)
-		gpusvm_pages_unmap_addrs(pages);
-
-	return err;
-}
-
-/* Map what the walk has found where the gap is. The gap stays until it is filled. */
-int gpusvm_pages_map_gap_locked(struct drm_gpusvm_pages *pages,
-				const struct drm_gpusvm_gap *gap,
-				const struct drm_gpusvm_walk *walk,
-				const struct drm_gpusvm_ctx *ctx,
-				struct drm_pagemap_addr *addrs)
-{
-	unsigned long page = gap->page + gap_pages_before(walk);
-	struct drm_gpusvm_mapper map = {
-		.pages = pages,
-		.walk = walk,
-		.ctx = ctx,
-		.addrs = addrs,
-		.dev = pages->drm->dev,
-		.dir = walk_dir(walk),
-		.offset = pages->state_offset + (page << PAGE_SHIFT),
-		.use_iova = dma_use_iova(&pages->state),
-		.has_system = walk->has_devmem && !ctx->allow_mixed &&
-			      pages_have_memory(pages, true),
-	};
-	int err;
-
-	lockdep_assert_held(&walk->gpusvm->notifier_lock);
-
-	err = pages_check_device(pages);
-	if (err)
-		return err;
-
-	err = map_segments(&map);
-	if (err) {
-		gpusvm_pages_unmap_segments(pages, addrs, map.nr_addrs);
-		gpusvm_pages_check_dpagemap(pages);
-	}
+		gpusvm_pages_unfill_locked(pages, gap, walk, map.nr_addrs);
 
 	return err;
 }

@@ -12,7 +12,8 @@
  * An invalidation that hits a part of the pages takes the segments there. They are
  * marked as taken until the second pass has unmapped them, and as gaps from then
  * on. The other segments stay mapped. The next get fills the gaps, one walk for
- * each, and the pages are valid again.
+ * each, and the pages are valid again. Pages that have no mapping are a gap as a whole, for
+ * which there are no segments.
  */
 
 /* The segment of a page, and the index of the segment's first page. */
@@ -36,41 +37,49 @@ unsigned int gpusvm_pages_seek(const struct drm_gpusvm_pages *pages,
 	return i;
 }
 
-/*
- * Find the first gap, from where the last one was found. Returns whether there is one.
- *
- * The owner calls it with the notifier lock held for reading.
- */
-bool gpusvm_pages_find_gap(struct drm_gpusvm_pages *pages, struct drm_gpusvm_gap *gap)
+/* Go on with the search for the first gap where the last one has ended. */
+static unsigned int pages_seek_gap(struct drm_gpusvm_pages *pages, unsigned long *page)
 {
 	const struct drm_pagemap_addr *addr = pages->dma_addr;
-	unsigned int page = pages->gap_page;
-	unsigned int i = pages->gap_at;
 
-	for (; i < pages->nr_addrs && !addr[i].hole; i++)
-		page += 1UL << addr[i].order;
-	pages->gap_at = i;
-	pages->gap_page = page;
+	for (; pages->gap_at < pages->nr_addrs && !addr[pages->gap_at].hole; pages->gap_at++)
+		pages->gap_page += 1UL << addr[pages->gap_at].order;
+	*page = pages->gap_page;
 
-	gap->first = i;
-	gap->page = page;
-	for (; i < pages->nr_addrs && addr[i].hole; i++)
-		page += 1UL << addr[i].order;
-	gap->count = i - gap->first;
-	gap->npages = page - gap->page;
-
-	return gap->count;
+	return pages->gap_at;
 }
 
-/* Before anything is taken from pages that are mapped as a whole. */
-void gpusvm_pages_begin_gaps(struct drm_gpusvm_pages *pages)
+/*
+ * Find the gap around a page, or the first one of all. Returns whether there is one. What
+ * a second pass has to unmap yet may become part of it, so until then there is none.
+ *
+ * The owner calls it.
+ */
+bool gpusvm_pages_find_gap_locked(struct drm_gpusvm_pages *pages, unsigned long page,
+				  struct drm_gpusvm_gap *gap)
 {
-	pages->nr_takes = 0;
-	pages->nr_missing = 0;
-	pages->gap_at = pages->nr_addrs;
-	pages->gap_page = pages->npages;
-	pages->taken_first = 0;
-	pages->taken_end = 0;
+	const struct drm_pagemap_addr *addr = pages->dma_addr;
+	unsigned long at;
+	unsigned int i;
+
+	if (pages_deferred(pages) || !pages->flags.has_gaps)
+		return false;
+
+	i = page == WALK_WANTS_ALL ? pages_seek_gap(pages, &at) :
+				     gpusvm_pages_seek(pages, page, &at);
+	if (i == pages->nr_addrs || !addr[i].hole)
+		return false;
+
+	while (i && addr[i - 1].hole)
+		at -= 1UL << addr[--i].order;
+	gap->first = i;
+	gap->page = at;
+	for (; i < pages->nr_addrs && addr[i].hole; i++)
+		at += 1UL << addr[i].order;
+	gap->count = i - gap->first;
+	gap->npages = at - gap->page;
+
+	return true;
 }
 
 /* Note that these segments were taken. */
@@ -124,49 +133,6 @@ unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *s
 	return taken;
 }
 
-/* The gap around a page. Returns whether there is one. */
-bool gpusvm_pages_find_gap_at(const struct drm_gpusvm_pages *pages, unsigned long page,
-			      struct drm_gpusvm_gap *gap)
-{
-	const struct drm_pagemap_addr *addr = pages->dma_addr;
-	unsigned long at;
-	unsigned int i = gpusvm_pages_seek(pages, page, &at);
-
-	if (!addr[i].hole)
-		return false;
-
-	while (i && addr[i - 1].hole)
-		at -= 1UL << addr[--i].order;
-	gap->first = i;
-	gap->page = at;
-	for (; i < pages->nr_addrs && addr[i].hole; i++)
-		at += 1UL << addr[i].order;
-	gap->count = i - gap->first;
-	gap->npages = at - gap->page;
-
-	return true;
-}
-
-/*
- * Whether the pages have a gap where @gap is. Then @gap says which of the segments
- * it is.
- */
-bool gpusvm_pages_have_gap_locked(struct drm_gpusvm_pages *pages,
-				  struct drm_gpusvm_gap *gap)
-{
-	struct drm_gpusvm_gap found;
-
-	/* What was taken is not a gap yet, and may become part of this one. */
-	if (!pages->flags.has_gaps || pages_deferred(pages) ||
-	    !gpusvm_pages_find_gap_at(pages, gap->page, &found) ||
-	    found.page != gap->page || found.npages != gap->npages)
-		return false;
-
-	*gap = found;
-
-	return true;
-}
-
 /* Make a gap. Returns the place behind it. */
 static struct drm_pagemap_addr *gap_write(struct drm_pagemap_addr *addr,
 					  unsigned long npages)
@@ -181,49 +147,85 @@ static struct drm_pagemap_addr *gap_write(struct drm_pagemap_addr *addr,
 	return addr;
 }
 
-/* Make pages that have no mapping ones that are a gap; they have room for it. */
-void gpusvm_pages_become_gap_locked(struct drm_gpusvm_pages *pages, unsigned long npages)
+/* How many segments there are in the place of a gap where a walk has found something. */
+static unsigned int gap_count_filled(const struct drm_gpusvm_gap *gap,
+				     const struct drm_gpusvm_walk *walk)
 {
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
-
-	pages->npages = npages;
-	pages->nr_addrs = gap_write(pages->dma_addr, npages) - pages->dma_addr;
-	gpusvm_pages_begin_gaps(pages);
-	pages->nr_missing = npages;
-	pages->gap_at = 0;
-	pages->gap_page = 0;
-	flags.has_gaps = true;
-	flags.writable = true;	/* of what there is */
-	pages_set_flags(pages, flags);
+	return gap_segments(gap_pages_before(walk)) + walk->nr_segments +
+	       gap_segments(gap_pages_behind(gap, walk));
 }
 
-/* How many segments there are once what the walk has found is in the place of the gap. */
+/* How many there are then in all. */
 unsigned int gpusvm_pages_count_filled(const struct drm_gpusvm_pages *pages,
 				       const struct drm_gpusvm_gap *gap,
 				       const struct drm_gpusvm_walk *walk)
 {
-	return pages->nr_addrs - gap->count + walk->nr_segments +
-	       gap_segments(gap_pages_before(walk)) +
-	       gap_segments(gap_pages_behind(gap, walk));
+	return pages->nr_addrs - gap->count + gap_count_filled(gap, walk);
 }
 
-/* Put segments in the place of a gap, or of a part of it. */
-void gpusvm_pages_fill_gap_locked(struct drm_gpusvm_pages *pages,
-				  const struct drm_gpusvm_gap *gap,
-				  const struct drm_gpusvm_walk *walk,
-				  const struct drm_pagemap_addr *addrs)
+/* Have @n segments where @count were. Returns where they begin. */
+static struct drm_pagemap_addr *pages_replace(struct drm_gpusvm_pages *pages,
+					      unsigned int first, unsigned int count,
+					      unsigned int n)
 {
-	unsigned int nr_addrs = gpusvm_pages_count_filled(pages, gap, walk);
-	unsigned int behind = pages->nr_addrs - gap->first - gap->count;
-	struct drm_pagemap_addr *at = &pages->dma_addr[gap->first];
+	struct drm_pagemap_addr *at = &pages->dma_addr[first];
 
-	memmove(pages->dma_addr + nr_addrs - behind, at + gap->count,
-		behind * sizeof(*at));
+	memmove(at + n, at + count, (pages->nr_addrs - first - count) * sizeof(*at));
+	pages->nr_addrs += n - count;
+
+	return at;
+}
+
+/*
+ * Make place where a walk has found something in a gap. What is left of it stays a gap.
+ * Returns where the segments of the walk have to go.
+ */
+struct drm_pagemap_addr *gpusvm_pages_open_gap_locked(struct drm_gpusvm_pages *pages,
+						      const struct drm_gpusvm_gap *gap,
+						      const struct drm_gpusvm_walk *walk)
+{
+	struct drm_pagemap_addr *at;
+
+	at = pages_replace(pages, gap->first, gap->count, gap_count_filled(gap, walk));
 	at = gap_write(at, gap_pages_before(walk));
-	memcpy(at, addrs, walk->nr_segments * sizeof(*at));
 	gap_write(at + walk->nr_segments, gap_pages_behind(gap, walk));
-	pages->nr_addrs = nr_addrs;
-	pages->nr_missing -= walk->npages;
+
+	return at;
+}
+
+/* Undo gpusvm_pages_open_gap_locked(). The gap takes no more segments than it did. */
+void gpusvm_pages_close_gap_locked(struct drm_gpusvm_pages *pages,
+				   const struct drm_gpusvm_gap *gap,
+				   const struct drm_gpusvm_walk *walk)
+{
+	bool mapped = drm_gpusvm_pages_mapped(pages);
+	struct drm_pagemap_addr *at;
+
+	at = pages_replace(pages, gap->first, gap_count_filled(gap, walk),
+			   mapped ? gap_segments(gap->npages) : 0);
+	if (mapped)
+		gap_write(at, gap->npages);
+}
+
+/* Note that @n pages of a gap were filled, before flags tell. All are @npages. */
+void gpusvm_pages_note_filled_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
+				     unsigned long n)
+{
+	if (!drm_gpusvm_pages_mapped(pages)) {
+		pages->npages = npages;
+		pages->nr_missing = npages;
+		pages->nr_takes = 0;
+		pages->gap_at = 0;
+		pages->gap_page = 0;
+		pages->taken_first = 0;
+		pages->taken_end = 0;
+	}
+	pages->nr_missing -= n;
+	if (!pages->nr_missing) {
+		pages->nr_takes = 0;
+		pages->gap_at = pages->nr_addrs;
+		pages->gap_page = npages;
+	}
 }
 
 /* Whether all of the segments that are mapped let the device write. */

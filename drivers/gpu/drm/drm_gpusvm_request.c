@@ -72,7 +72,7 @@ static bool pages_serve_locked(const struct drm_gpusvm_request *req,
 	return addr && (req->ctx->read_only || drm_pagemap_addr_writable(addr));
 }
 
-static bool request_serves_locked(const struct drm_gpusvm_request *req)
+bool gpusvm_request_serves_locked(const struct drm_gpusvm_request *req)
 {
 	u16 needed = flags_needed(req->ctx);
 	unsigned int i;
@@ -87,7 +87,7 @@ static bool request_serves_locked(const struct drm_gpusvm_request *req)
 }
 
 /* If all pages are wanted, flags tell, and need no lock. */
-bool gpusvm_request_serves(const struct drm_gpusvm_request *req)
+static bool request_serves(const struct drm_gpusvm_request *req)
 {
 	u16 needed = flags_needed(req->ctx);
 	bool serves = true;
@@ -100,7 +100,7 @@ bool gpusvm_request_serves(const struct drm_gpusvm_request *req)
 	}
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
-	serves = request_serves_locked(req);
+	serves = gpusvm_request_serves_locked(req);
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 
 	return serves;
@@ -113,14 +113,14 @@ bool gpusvm_request_refresh(const struct drm_gpusvm_request *req)
 	unsigned int i;
 	bool serves;
 
-	if (!gpusvm_request_serves(req))
+	if (!request_serves(req))
 		return false;
 
 	/* Waits for an invalidation that has not got to the pages yet. */
 	seq = mmu_interval_read_begin(req->notifier);
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
-	serves = request_serves_locked(req);
+	serves = gpusvm_request_serves_locked(req);
 	for (i = 0; serves && i < req->count; i++)
 		req->pages[i].notifier_seq = seq;
 	drm_gpusvm_notifier_unlock(req->gpusvm);
@@ -195,29 +195,6 @@ bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range)
 	return flags.unmapped || flags.removed;
 }
 
-int gpusvm_request_make_room(const struct drm_gpusvm_request *req, unsigned int n)
-{
-	unsigned int i;
-	int err = 0;
-
-	for (i = 0; !err && i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-		bool mapped;
-
-		drm_gpusvm_notifier_lock(req->gpusvm);
-		mapped = drm_gpusvm_pages_mapped(pages);
-		drm_gpusvm_notifier_unlock(req->gpusvm);
-		if (mapped)
-			continue;
-
-		/* An invalidation may have taken them a moment ago. */
-		gpusvm_pages_settle(pages);
-		err = gpusvm_pages_make_room(pages, n);
-	}
-
-	return err;
-}
-
 /* Whether the CPU has unmapped the memory. */
 bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req)
 {
@@ -228,40 +205,4 @@ bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req)
 			return true;
 
 	return gpusvm_range_is_gone(req->range);
-}
-
-int gpusvm_request_walk_begin(const struct drm_gpusvm_request *req,
-			      const struct drm_gpusvm_effort *effort,
-			      struct drm_gpusvm_walk *walk,
-			      unsigned long start, unsigned long end)
-{
-	unsigned long needed = HMM_PFN_VALID;
-	int err;
-
-	if (!req->ctx->read_only)
-		needed |= HMM_PFN_WRITE;
-	err = gpusvm_walk_begin(walk, req->gpusvm, req->notifier, start, end,
-				req->ctx->device_private_page_owner, needed);
-	walk->deadline = effort->deadline;
-	walk->may_write = req->ctx->may_write;
-	walk->allow_mixed = req->ctx->allow_mixed;
-	walk->trim = effort->trim;
-	if (req->wanted != WALK_WANTS_ALL) {
-		walk->wanted = req->wanted - ((start - req->start) >> PAGE_SHIFT);
-		if (req->ctx->alone)
-			gpusvm_walk_shrink(walk, walk->wanted, 1);
-	}
-
-	return err;
-}
-
-/* What a walk has found out is good for the next one. */
-void gpusvm_request_walk_end(struct drm_gpusvm_effort *effort,
-			     struct drm_gpusvm_walk *walk, int err)
-{
-	effort->deadline = walk->deadline;
-	effort->trim = walk->trim || walk->npages < walk->max_pages;
-	if (!err)
-		effort->segments += walk->nr_segments;
-	gpusvm_walk_end(walk);
 }
