@@ -13,14 +13,16 @@
 
 #include <kunit/device.h>
 #include <kunit/resource.h>
+#include <kunit/static_stub.h>
 
 #include <uapi/drm/xe_drm.h>
 
 #include "tests/xe_svm_pagemap_fixture.h"
 #include "xe_device.h"
-#include "xe_svm.h"
+#include "xe_svm_internal.h"
 #include "xe_tile.h"
 #include "xe_vm.h"
+#include "xe_vram_types.h"
 
 /* ------------------------------------------------------------------------
  * Who chooses which memory
