@@ -3,6 +3,9 @@
  * Tests of xe_svm_fault.c: faults of one VM at the same time.
  */
 
+#include <kunit/static_stub.h>
+#include <kunit/test-bug.h>
+
 #include "tests/xe_svm_fixture.h"
 #include "xe_svm.h"
 #include "xe_vm.h"
@@ -42,9 +45,22 @@ static void zap_above(struct kunit *test)
 	xsvm_zap(to_svm(test)->arg, SZ_2M, SZ_64K);
 }
 
-/* Once: what @fn does goes on while a fault is about to bind, and is done before it does. */
+/* What another thread does, once, while a fault is served. */
 static void (*meanwhile)(struct kunit *test);
 
+/* It is done before the fault gets its pages. */
+static int get_pages_afterwards(struct xe_vm *vm, struct xe_svm_range *range,
+				struct drm_gpusvm_ctx *ctx)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	kunit_deactivate_static_stub(test, xe_svm_range_get_pages);
+	xsvm_meanwhile(test, meanwhile);
+
+	return xe_svm_range_get_pages(vm, range, ctx);
+}
+
+/* It is done before the fault binds, with the reservation of the VM held. */
 static void do_meanwhile(struct kunit *test, struct xe_svm_range *range)
 {
 	to_svm(test)->before_bind = NULL;
@@ -65,7 +81,7 @@ static void faults_on_two_ranges(struct kunit *test)
 
 	xsvm_map(test, SVM_BASE, 2 * SZ_2M, PROT_RW);
 	meanwhile = fault_above;
-	svm->before_bind = do_meanwhile;
+	kunit_activate_static_stub(test, xe_svm_range_get_pages, get_pages_afterwards);
 	KUNIT_EXPECT_EQ(test, fault_shared(test, SVM_BASE, GPU_WRITE, &served), 0);
 	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 2);
 	xsvm_gpu_write(test, SVM_BASE, 1);
