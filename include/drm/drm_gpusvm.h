@@ -208,7 +208,7 @@ struct drm_gpusvm_notifier {
  * @has_dma_mapping: The pages are mapped and may be bound
  * @writable: All of the segments that are mapped let the device write
  * @has_gaps: Some of the segments are not mapped: an invalidation has taken them, or
- *	       they could not be had. Excludes @has_dma_mapping
+ *	      they could not be had. Excludes @has_dma_mapping
  * @__flags: All flags
  */
 struct drm_gpusvm_pages_flags {

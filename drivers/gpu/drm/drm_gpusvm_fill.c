@@ -142,10 +142,25 @@ static int pages_make_room(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *p
 	return 0;
 }
 
+/* Those that were chosen and have room need none. The choice is made again afterwards. */
+static void request_choose_roomless(const struct drm_gpusvm_request *req)
+{
+	struct drm_gpusvm_pages *pages;
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	for (pages = req->pages; pages < req->pages + req->count; pages++)
+		if (gpusvm_pages_have_room(pages, pages->nr_filled))
+			pages->nr_filled = 0;
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+}
+
 static int request_make_room(const struct drm_gpusvm_request *req)
 {
 	unsigned int i;
 	int err = 0;
+
+	if (req->count > 1)
+		request_choose_roomless(req);
 
 	for (i = 0; !err && i < req->count; i++)
 		if (req->pages[i].nr_filled)

@@ -500,12 +500,12 @@ int gpusvm_pages_fill_locked(struct drm_gpusvm_pages *pages,
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
 
-	if (ctx->devmem_only && !walk->has_devmem)
-		return -EFAULT;
-
 	err = pages_check_device(pages);
 	if (err)
 		return err;
+
+	if (ctx->devmem_only && !walk->has_devmem)
+		return -EFAULT;
 
 	if (map.may_ask_iova && !walk->has_devmem)
 		map_ask_iova(&map);
