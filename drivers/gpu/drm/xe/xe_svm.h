@@ -51,10 +51,11 @@ struct xe_svm_range {
 	struct mutex lock;
 	/**
 	 * @binds: The job of each tile that writes entries of the range, unless it
-	 * is known to be done. Under the notifier lock by who has the range in
+	 * is known to be done; where it replaces tables, the flushes after it on
+	 * both GTs of the tile. Under the notifier lock by who has the range in
 	 * hand; they stay as they are while something of it has to be zapped
 	 */
-	struct dma_fence *binds[XE_MAX_TILES_PER_DEVICE];
+	struct dma_fence *binds[XE_MAX_TILES_PER_DEVICE][2];
 	/**
 	 * @garbage_collector_link: Links a range that the CPU has unmapped into
 	 * the VM's list of garbage, under the list's lock
@@ -211,7 +212,7 @@ bool xe_svm_range_can_bind(struct xe_svm_range *range);
 bool xe_svm_range_can_commit(struct xe_svm_range *range);
 void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u64 *end);
 void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id,
-			     struct dma_fence *fence);
+			     struct dma_fence *fence, struct dma_fence *fence2);
 
 /* Zapping: xe_svm_invalidate.c */
 
@@ -654,7 +655,8 @@ static inline void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id,
 }
 
 static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id,
-					   struct dma_fence *fence)
+					   struct dma_fence *fence,
+					   struct dma_fence *fence2)
 {
 }
 

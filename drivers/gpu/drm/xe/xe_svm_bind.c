@@ -91,6 +91,14 @@ bool xe_svm_range_can_commit(struct xe_svm_range *range)
 		start <= range->window.start && end >= range->window.end);
 }
 
+/* Whether the last job for a tile has written nothing. Then the hole is not all. */
+static bool range_has_failed(struct xe_svm_range *range, u8 tile_id)
+{
+	struct dma_fence *bind = range->binds[tile_id][0];
+
+	return bind && dma_fence_get_status(bind) < 0;
+}
+
 /**
  * xe_svm_range_to_bind() - What entries have to be written
  * @range: The range
@@ -103,7 +111,7 @@ bool xe_svm_range_can_commit(struct xe_svm_range *range)
 void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u64 *end)
 {
 	bool part = range->tile_present & range->tile_partial & BIT(tile_id) &&
-		    range->hole.start < range->hole.end;
+		    range->hole.start < range->hole.end && !range_has_failed(range, tile_id);
 
 	*start = part ? range->hole.start : xe_svm_range_start(range);
 	*end = part ? range->hole.end : xe_svm_range_end(range);
@@ -113,20 +121,23 @@ void xe_svm_range_to_bind(struct xe_svm_range *range, u8 tile_id, u64 *start, u6
  * xe_svm_range_note_bound() - Note that a range is bound, as far as it may be
  * @range: The range
  * @tile_id: The tile
- * @fence: Signals when the entries are written
+ * @fence: Signals when the entries are written, and what they replace was flushed
+ * @fence2: Signals when that was flushed on the tile's other GT; may be NULL
  *
  * Needs the notifier lock, and the VM's reservation.
  */
 void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id,
-			     struct dma_fence *fence)
+			     struct dma_fence *fence, struct dma_fence *fence2)
 {
 	bool all = xe_svm_range_binds(range, xe_svm_range_start(range),
 				      xe_svm_range_end(range));
 	u8 bit = BIT(tile_id);
 	bool first = !(range->tile_present & range->tile_partial & bit);
 
-	dma_fence_put(range->binds[tile_id]);
-	range->binds[tile_id] = dma_fence_get(fence);
+	dma_fence_put(range->binds[tile_id][0]);
+	dma_fence_put(range->binds[tile_id][1]);
+	range->binds[tile_id][0] = dma_fence_get(fence);
+	range->binds[tile_id][1] = dma_fence_get(fence2);
 
 	/* All WRITE_ONCE pair with READ_ONCE in xe_vm_has_valid_gpu_mapping() */
 	WRITE_ONCE(range->tile_present, range->tile_present | bit);

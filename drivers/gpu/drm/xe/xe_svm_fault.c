@@ -555,7 +555,10 @@ static int fault_try_range(struct xe_svm_fault *fault)
 	if (!fault_fits_vram(fault))
 		return fault_widen_range(fault);
 
-	mutex_lock(&range->lock);
+	/* Who has it may wait for user space, as long as nobody interrupts that. */
+	err = mutex_lock_killable(&range->lock);
+	if (err)
+		return err;
 	err = fault_serve_range(fault);
 	if (!err)
 		fault_note_served(fault);

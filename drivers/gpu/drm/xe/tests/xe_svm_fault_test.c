@@ -533,7 +533,7 @@ static void pages_that_were_never_bound_are_missing(struct kunit *test)
 	});
 	down_write(&vm->lock);
 	xe_svm_notifier_lock(vm);
-	xe_svm_range_note_bound(range, 0, NULL);
+	xe_svm_range_note_bound(range, 0, NULL, NULL);
 	xe_svm_notifier_unlock(vm);
 	up_write(&vm->lock);
 	get_range(test, range, (struct drm_gpusvm_ctx) {
@@ -562,12 +562,12 @@ static void each_tile_binds_what_it_lacks(struct kunit *test)
 	range->tile_present |= BIT(1);
 	range->tile_partial |= BIT(1);
 	range->tile_invalidated |= BIT(1);
-	xe_svm_range_note_bound(range, 0, NULL);
+	xe_svm_range_note_bound(range, 0, NULL, NULL);
 	xe_svm_notifier_unlock(vm);
 	expect_to_bind(test, range, 1, lost, lost + SZ_64K);
 
 	xe_svm_notifier_lock(vm);
-	xe_svm_range_note_bound(range, 1, NULL);
+	xe_svm_range_note_bound(range, 1, NULL, NULL);
 	range->tile_present &= ~BIT(1);
 	xe_svm_notifier_unlock(vm);
 	KUNIT_EXPECT_EQ(test, range->hole.start, range->hole.end);

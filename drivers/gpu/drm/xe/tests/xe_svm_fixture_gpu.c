@@ -82,8 +82,8 @@ static bool gpu_zap_range(struct xe_tile *tile, struct xe_vm *vm,
 	}
 
 	/* A job that is under way could write the entries again. */
-	KUNIT_EXPECT_TRUE(test, !range->binds[0] ||
-			  dma_fence_is_signaled(range->binds[0]));
+	KUNIT_EXPECT_TRUE(test, !range->binds[0][0] ||
+			  dma_fence_is_signaled(range->binds[0][0]));
 	xsvm_current->gpu.zaps++;
 
 	return entries_clear(&xsvm_current->gpu.ptes, *start, *end);
@@ -158,7 +158,7 @@ static bool gpu_commit_range(struct kunit *test, struct xe_vm *vm, struct xe_vma
 				    max_t(u64, start, range->window.start),
 				    min_t(u64, end, range->window.end), &range->pages,
 				    xe_vma_read_only(vma) ? 0 : GPU_PTE_WRITE);
-		xe_svm_range_note_bound(range, 0, NULL);
+		xe_svm_range_note_bound(range, 0, NULL, NULL);
 		gpu->bound = end - start;
 	}
 	xe_svm_notifier_unlock(vm);
@@ -587,7 +587,7 @@ struct xe_svm_job *xsvm_start_bind(struct kunit *test, struct xe_svm_range *rang
 
 	xe_vm_lock(vm, false);
 	xe_svm_notifier_lock(vm);
-	xe_svm_range_note_bound(range, 0, &job->fence);
+	xe_svm_range_note_bound(range, 0, &job->fence, NULL);
 	xe_svm_notifier_unlock(vm);
 	xe_vm_unlock(vm);
 
