@@ -224,9 +224,6 @@ static int serve_mirror(struct xe_vma *vma, const struct xe_pagefault *pf, bool 
 	struct drm_gpusvm_service service;
 	int err;
 
-	if (!exclusive && xe_svm_fault_is_exclusive(vm, pf->consumer.page_addr))
-		return -ESTALE;
-
 	err = xe_svm_service_begin(vm, &service);
 	if (err)
 		return err;

@@ -11,6 +11,21 @@
 
 #include <drm/drm_gpusvm_service.h>
 
+#include "xe_pagefault_types.h"
+
+/**
+ * struct xe_svm_served - What a tile can access after a fault was served
+ *
+ * @start: First address
+ * @end: Address behind the last one; not above @start if that is nothing any more
+ * @access: The strongest access that it can make
+ */
+struct xe_svm_served {
+	u64 start;
+	u64 end;
+	enum xe_pagefault_access_type access;
+};
+
 #if IS_ENABLED(CONFIG_DRM_XE_GPUSVM)
 
 #include <linux/lockdep.h>
@@ -21,7 +36,6 @@
 #include <drm/drm_pagemap_util.h>
 
 #include "xe_device_types.h"
-#include "xe_pagefault_types.h"
 
 /* What the address of a segment of VRAM means: the device's own, or a bus address */
 #define XE_INTERCONNECT_VRAM DRM_INTERCONNECT_DRIVER
@@ -50,12 +64,12 @@ struct xe_svm_range {
 	 */
 	struct mutex lock;
 	/**
-	 * @binds: The job of each tile that writes entries of the range, unless it
-	 * is known to be done; where it replaces tables, the flushes after it on
-	 * both GTs of the tile. Under the notifier lock by who has the range in
+	 * @binds: Two for each tile: the job that writes entries of the range,
+	 * unless it is known to be done; where it replaces tables, the flushes
+	 * after it on both GTs of the tile. Under the notifier lock by who has the range in
 	 * hand; they stay as they are while something of it has to be zapped
 	 */
-	struct dma_fence *binds[XE_MAX_TILES_PER_DEVICE][2];
+	struct dma_fence *binds[2 * XE_MAX_TILES_PER_DEVICE];
 	/**
 	 * @garbage_collector_link: Links a range that the CPU has unmapped into
 	 * the VM's list of garbage, under the list's lock
@@ -122,19 +136,6 @@ struct xe_svm_range {
 
 /* Whatever there is of a range is bound. */
 #define XE_SVM_ANY_PAGE ULONG_MAX
-
-/**
- * struct xe_svm_served - What a tile can access after a fault was served
- *
- * @start: First address
- * @end: Address behind the last one; not above @start if that is nothing any more
- * @access: The strongest access that it can make
- */
-struct xe_svm_served {
-	u64 start;
-	u64 end;
-	enum xe_pagefault_access_type access;
-};
 
 /**
  * struct xe_pagemap - A region of VRAM as memory of processes
@@ -229,7 +230,6 @@ int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr);
 
 /* Page faults: xe_svm_fault.c */
 
-bool xe_svm_fault_is_exclusive(struct xe_vm *vm, u64 addr);
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,
 			    enum xe_pagefault_access_type access, bool exclusive,
@@ -418,7 +418,6 @@ static inline bool xe_svm_range_binds(const struct xe_svm_range *range, u64 star
 
 #include <linux/interval_tree.h>
 
-#include "xe_pagefault_types.h"
 #include "xe_vm.h"
 
 struct drm_gpusvm_ctx;
@@ -560,17 +559,6 @@ static inline void xe_svm_range_migrate_to_smem(struct xe_vm *vm,
 
 static inline void xe_svm_range_debug(struct xe_svm_range *range, const char *operation)
 {
-}
-
-struct xe_svm_served {
-	u64 start;
-	u64 end;
-	enum xe_pagefault_access_type access;
-};
-
-static inline bool xe_svm_fault_is_exclusive(struct xe_vm *vm, u64 addr)
-{
-	return false;
 }
 
 static inline int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,

@@ -94,7 +94,7 @@ bool xe_svm_range_can_commit(struct xe_svm_range *range)
 /* Whether the last job for a tile has written nothing. Then the hole is not all. */
 static bool range_has_failed(struct xe_svm_range *range, u8 tile_id)
 {
-	struct dma_fence *bind = range->binds[tile_id][0];
+	struct dma_fence *bind = range->binds[2 * tile_id];
 
 	return bind && dma_fence_get_status(bind) < 0;
 }
@@ -133,11 +133,12 @@ void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_id,
 				      xe_svm_range_end(range));
 	u8 bit = BIT(tile_id);
 	bool first = !(range->tile_present & range->tile_partial & bit);
+	struct dma_fence **binds = &range->binds[2 * tile_id];
 
-	dma_fence_put(range->binds[tile_id][0]);
-	dma_fence_put(range->binds[tile_id][1]);
-	range->binds[tile_id][0] = dma_fence_get(fence);
-	range->binds[tile_id][1] = dma_fence_get(fence2);
+	dma_fence_put(binds[0]);
+	dma_fence_put(binds[1]);
+	binds[0] = dma_fence_get(fence);
+	binds[1] = dma_fence_get(fence2);
 
 	/* All WRITE_ONCE pair with READ_ONCE in xe_vm_has_valid_gpu_mapping() */
 	WRITE_ONCE(range->tile_present, range->tile_present | bit);

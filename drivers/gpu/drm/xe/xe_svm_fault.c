@@ -252,9 +252,6 @@ static int fault_widen_range(struct xe_svm_fault *fault)
 	if (fault->widened)
 		return -EACCES;
 
-	if (WARN_ON_ONCE(!fault->exclusive))
-		return -ESTALE;
-
 	fault->widened = true;
 	err = xe_svm_ranges_collect(fault->vm, start, start + SZ_64K);
 	if (err)
@@ -567,6 +564,13 @@ static int fault_try_range(struct xe_svm_fault *fault)
 	return err;
 }
 
+/* Whether ranges have to be removed, for which nobody else may serve the VM. */
+static bool fault_is_exclusive(const struct xe_svm_fault *fault)
+{
+	return !xe_svm_can_map_mixed(fault->vm->xe) ||
+	       xe_svm_has_garbage_at(fault->vm, fault->addr);
+}
+
 /* What has to be gone first. */
 static int fault_prepare(struct xe_svm_fault *fault)
 {
@@ -576,7 +580,7 @@ static int fault_prepare(struct xe_svm_fault *fault)
 		return -ENOENT;
 
 	if (!fault->exclusive)
-		return xe_svm_fault_is_exclusive(fault->vm, fault->addr) ? -ESTALE : 0;
+		return fault_is_exclusive(fault) ? -ESTALE : 0;
 
 	err = xe_svm_collect_garbage_at(fault->vm, fault->addr);
 	if (err)
@@ -602,18 +606,6 @@ static int fault_try(struct xe_svm_fault *fault)
 	drm_gpusvm_range_put(&fault->range->base);
 
 	return err;
-}
-
-/**
- * xe_svm_fault_is_exclusive() - Whether a fault needs the VM for itself
- * @vm: The VM; its lock is held
- * @addr: The fault address, in a mirror
- *
- * Return: true if the VM's lock has to be held for writing.
- */
-bool xe_svm_fault_is_exclusive(struct xe_vm *vm, u64 addr)
-{
-	return !xe_svm_can_map_mixed(vm->xe) || xe_svm_has_garbage_at(vm, addr);
 }
 
 /**

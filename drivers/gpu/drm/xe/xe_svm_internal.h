@@ -34,9 +34,6 @@
 #include "xe_vm_types.h"
 #include "xe_vram_types.h"
 
-/* Fences that a range can have in &xe_svm_range.binds */
-#define XE_SVM_BINDS	(2 * XE_MAX_TILES_PER_DEVICE)
-
 /* Ranges */
 
 static inline struct xe_vm *gpusvm_to_vm(struct drm_gpusvm *gpusvm)

@@ -198,12 +198,11 @@ void xe_svm_binds_wait(struct xe_vm *vm)
 /* A job that writes entries of a range and is not done yet; NULL if there is none. */
 static struct dma_fence *range_bind_locked(struct xe_svm_range *range)
 {
-	struct dma_fence **binds = range->binds[0];
 	unsigned int i;
 
-	for (i = 0; i < XE_SVM_BINDS; i++)
-		if (binds[i] && !dma_fence_is_signaled(binds[i]))
-			return binds[i];
+	for (i = 0; i < ARRAY_SIZE(range->binds); i++)
+		if (range->binds[i] && !dma_fence_is_signaled(range->binds[i]))
+			return range->binds[i];
 
 	return NULL;
 }
@@ -211,12 +210,11 @@ static struct dma_fence *range_bind_locked(struct xe_svm_range *range)
 /* Wait for the jobs that write entries of a range that the caller has in hand. */
 static void range_binds_wait(struct xe_svm_range *range)
 {
-	struct dma_fence **binds = range->binds[0];
 	unsigned int i;
 
-	for (i = 0; i < XE_SVM_BINDS; i++)
-		if (binds[i])
-			dma_fence_wait(binds[i], false);
+	for (i = 0; i < ARRAY_SIZE(range->binds); i++)
+		if (range->binds[i])
+			dma_fence_wait(range->binds[i], false);
 }
 
 /* What a job has not written may be missing anywhere. */
@@ -238,22 +236,22 @@ static void range_note_failed_bind_locked(struct xe_svm_range *range, u8 tile_id
 void xe_svm_range_forget_binds(struct xe_svm_range *range)
 {
 	struct xe_vm *vm = range_to_vm(range);
-	struct dma_fence **binds = range->binds[0];
 	unsigned int i;
 
 	lockdep_assert(xe_svm_range_is_in_hand(vm, range));
 
 	xe_svm_notifier_lock(vm);
 	/* The second pass of an invalidation may be looking at them. */
-	for (i = 0; !range_zap_is_pending(range) && i < XE_SVM_BINDS; i++) {
-		int status = binds[i] ? dma_fence_get_status(binds[i]) : 0;
+	for (i = 0; !range_zap_is_pending(range) && i < ARRAY_SIZE(range->binds); i++) {
+		struct dma_fence *bind = range->binds[i];
+		int status = bind ? dma_fence_get_status(bind) : 0;
 
 		if (!status)
 			continue;
 		if (status < 0)
 			range_note_failed_bind_locked(range, i / 2);
-		dma_fence_put(binds[i]);
-		binds[i] = NULL;
+		range->binds[i] = NULL;
+		dma_fence_put(bind);
 	}
 	xe_svm_notifier_unlock(vm);
 }

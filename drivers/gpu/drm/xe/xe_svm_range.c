@@ -57,12 +57,11 @@ void xe_svm_range_free(struct drm_gpusvm_range *base)
 {
 	struct xe_svm_range *range = to_xe_range(base);
 	struct xe_vm *vm = range_to_vm(range);
-	struct dma_fence **binds = range->binds[0];
 	unsigned int i;
 
 	drm_gpusvm_free_pages(base->gpusvm, &range->pages, range_npages(range));
-	for (i = 0; i < XE_SVM_BINDS; i++)
-		dma_fence_put(binds[i]);
+	for (i = 0; i < ARRAY_SIZE(range->binds); i++)
+		dma_fence_put(range->binds[i]);
 	mutex_destroy(&range->lock);
 	kfree(range);
 	/* The VM embeds the GPU SVM, so this comes last. */

@@ -82,8 +82,8 @@ static bool gpu_zap_range(struct xe_tile *tile, struct xe_vm *vm,
 	}
 
 	/* A job that is under way could write the entries again. */
-	KUNIT_EXPECT_TRUE(test, !range->binds[0][0] ||
-			  dma_fence_is_signaled(range->binds[0][0]));
+	KUNIT_EXPECT_TRUE(test, !range->binds[0] ||
+			  dma_fence_is_signaled(range->binds[0]));
 	xsvm_current->gpu.zaps++;
 
 	return entries_clear(&xsvm_current->gpu.ptes, *start, *end);

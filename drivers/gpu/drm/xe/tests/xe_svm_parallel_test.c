@@ -163,6 +163,24 @@ static void bind_that_failed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 2);
 }
 
+/* Nor has it bound what is left beside a page that was taken meanwhile. */
+static void bind_that_failed_beside_a_hole(struct kunit *test)
+{
+	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_svm_served served;
+	struct xe_svm_job *job;
+
+	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
+	job = xsvm_start_bind(test, xsvm_gpu_touch(test, SVM_BASE, GPU_WRITE));
+	dma_fence_set_error(&job->fence, -ECANCELED);
+	xsvm_zap(file, SZ_1M, PAGE_SIZE);
+	KUNIT_ASSERT_TRUE(test, job->asked);
+
+	KUNIT_ASSERT_EQ(test, fault_shared(test, SVM_BASE + SZ_1M, GPU_WRITE, &served), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
+}
+
 /* What is said to be served is, for that access, and what is not bound isn't. */
 static void what_is_served(struct kunit *test)
 {
@@ -189,6 +207,7 @@ static struct kunit_case xe_svm_parallel_cases[] = {
 	KUNIT_CASE(invalidation_while_a_neighbour_is_served),
 	KUNIT_CASE(garbage_needs_the_lock),
 	KUNIT_CASE(bind_that_failed),
+	KUNIT_CASE(bind_that_failed_beside_a_hole),
 	KUNIT_CASE(what_is_served),
 	{}
 };
