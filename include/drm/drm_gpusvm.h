@@ -237,50 +237,56 @@ struct drm_gpusvm_pages_flags {
  *	      addresses, each for PAGE_SIZE << order bytes
  * @dpagemap: The device memory that the entries which are not of protocol
  *	      DRM_INTERCONNECT_SYSTEM belong to, with a reference; or NULL
- * @state: The IOVA space of the system pages, where the device has one
- * @state_offset: Where the first page has its place in @state, in bytes
  * @notifier_seq: The MMU interval notifier's sequence that the mapping was last
  *		  known to be good at
- * @deferred_link: Links the pages into &drm_gpusvm_notifier.deferred
- * @deferred_by: The notifier whose second pass will unmap; NULL if none
- * @deferred_at: How many invalidations @deferred_by had when one of them took any of
- *		 the pages last
+ * @nr_addrs: Entries of @dma_addr that are in use
  * @npages: Number of pages that were mapped when all were
  * @nr_missing: Number of those that are taken or gaps now
- * @nr_takes: How often some were taken since then
- * @gap_at: No segment before this one is a gap or taken
- * @gap_page: Index of its first page
- * @taken_first: No segment before this one is taken
- * @taken_end: Nor this one, nor one behind it
- * @nr_filled: Entries there will be once the get that is at work has filled a gap; 0 if
- *	       these pages don't have it
- * @single_addr: Where @dma_addr points to when one entry is enough
- * @nr_addrs: Entries of @dma_addr that are in use
- * @max_addrs: Entries of @dma_addr that there is room for
  * @flags: Flags, see &struct drm_gpusvm_pages_flags
  */
 struct drm_gpusvm_pages {
 	struct drm_device *drm;
 	struct drm_pagemap_addr *dma_addr;
 	struct drm_pagemap *dpagemap;
+	unsigned long notifier_seq;
+	unsigned int nr_addrs;
+	unsigned int npages;
+	unsigned int nr_missing;
+	struct drm_gpusvm_pages_flags flags;
+
+	/* private: */
+	/*
+	 * For the core alone:
+	 *
+	 * max_addrs: Entries of dma_addr that there is room for
+	 * single_addr: Where dma_addr points to when one entry is enough
+	 * state: The IOVA space of the system pages, where the device has one
+	 * state_offset: Where the first page has its place in state, in bytes
+	 * deferred_link: Links the pages into &drm_gpusvm_notifier.deferred
+	 * deferred_by: The notifier whose second pass will unmap; NULL if none
+	 * deferred_at: How many invalidations deferred_by had when one of them took any of
+	 *		the pages last
+	 * nr_takes: How often some were taken since all were mapped
+	 * gap_at: No segment before this one is a gap or taken
+	 * gap_page: Index of its first page
+	 * taken_first: No segment before this one is taken
+	 * taken_end: Nor this one, nor one behind it
+	 * nr_filled: Entries there will be once the get that is at work has filled a gap;
+	 *	      0 if these pages don't have it
+	 */
+	unsigned int max_addrs;
+	struct drm_pagemap_addr single_addr;
 	struct dma_iova_state state;
 	unsigned long state_offset;
-	unsigned long notifier_seq;
 	struct llist_node deferred_link;
 	struct drm_gpusvm_notifier *deferred_by;
 	unsigned long deferred_at;
-	unsigned int npages;
-	unsigned int nr_missing;
 	unsigned int nr_takes;
 	unsigned int gap_at;
 	unsigned int gap_page;
 	unsigned int taken_first;
 	unsigned int taken_end;
 	unsigned int nr_filled;
-	struct drm_pagemap_addr single_addr;
-	unsigned int nr_addrs;
-	unsigned int max_addrs;
-	struct drm_gpusvm_pages_flags flags;
 };
 
 /**
