@@ -201,7 +201,7 @@ struct drm_gpusvm_notifier {
  * struct drm_gpusvm_pages_flags - Device flags of a pages object
  *
  * Written as a whole with WRITE_ONCE() under the notifier lock, so an advisory
- * check may use READ_ONCE() on @__flags without it.
+ * check may read them without it, by drm_gpusvm_pages_read_flags().
  *
  * @unmapped: The CPU unmapped the memory; it can't be got any more
  * @has_devmem_pages: Some of the mapped pages are device memory
@@ -294,7 +294,7 @@ struct drm_gpusvm_pages {
  *
  * Written as a whole with WRITE_ONCE() under the notifier lock (held for
  * writing, but for @migrate_devmem, which is set before anyone sees the range),
- * so an advisory check may use READ_ONCE() on @__flags without it.
+ * so an advisory check may read them without it, by drm_gpusvm_range_read_flags().
  *
  * @migrate_devmem: The memory can migrate to device memory
  * @unmapped: The CPU unmapped some or all of it
@@ -574,6 +574,38 @@ void drm_gpusvm_free_pages(struct drm_gpusvm *gpusvm,
 void drm_gpusvm_debugfs_info(struct seq_file *m, struct drm_gpusvm *gpusvm);
 
 /**
+ * drm_gpusvm_pages_read_flags() - The flags of a pages object
+ * @svm_pages: The pages object
+ *
+ * Reliable under the notifier lock, advisory without it.
+ *
+ * Return: the flags, all of one moment.
+ */
+static inline struct drm_gpusvm_pages_flags
+drm_gpusvm_pages_read_flags(const struct drm_gpusvm_pages *svm_pages)
+{
+	return (struct drm_gpusvm_pages_flags) {
+		.__flags = READ_ONCE(svm_pages->flags.__flags),
+	};
+}
+
+/**
+ * drm_gpusvm_range_read_flags() - The flags of a range
+ * @range: The range
+ *
+ * Reliable under the notifier lock, advisory without it.
+ *
+ * Return: the flags, all of one moment.
+ */
+static inline struct drm_gpusvm_range_flags
+drm_gpusvm_range_read_flags(const struct drm_gpusvm_range *range)
+{
+	return (struct drm_gpusvm_range_flags) {
+		.__flags = READ_ONCE(range->flags.__flags),
+	};
+}
+
+/**
  * drm_gpusvm_pages_mapped() - Whether anything of the pages is mapped
  * @svm_pages: The pages object
  *
@@ -586,9 +618,7 @@ void drm_gpusvm_debugfs_info(struct seq_file *m, struct drm_gpusvm *gpusvm);
  */
 static inline bool drm_gpusvm_pages_mapped(const struct drm_gpusvm_pages *svm_pages)
 {
-	struct drm_gpusvm_pages_flags flags = {
-		.__flags = READ_ONCE(svm_pages->flags.__flags),
-	};
+	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(svm_pages);
 
 	return flags.has_dma_mapping || flags.has_gaps;
 }
@@ -603,11 +633,7 @@ static inline bool drm_gpusvm_pages_mapped(const struct drm_gpusvm_pages *svm_pa
  */
 static inline bool drm_gpusvm_pages_writable(const struct drm_gpusvm_pages *svm_pages)
 {
-	struct drm_gpusvm_pages_flags flags = {
-		.__flags = READ_ONCE(svm_pages->flags.__flags),
-	};
-
-	return flags.writable;
+	return drm_gpusvm_pages_read_flags(svm_pages).writable;
 }
 
 /**

@@ -21,7 +21,7 @@ static int range_snapshot_lock(struct drm_gpusvm_range *range,
 
 	for (;;) {
 		/* Nobody tells a range that was removed what changes there. */
-		if (range_flags(range).removed)
+		if (drm_gpusvm_range_read_flags(range).removed)
 			return -ESTALE;
 
 		err = gpusvm_walk_run(walk, gpusvm->mm);

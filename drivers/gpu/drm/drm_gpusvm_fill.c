@@ -35,7 +35,7 @@ static bool request_find_gap(const struct drm_gpusvm_request *req,
 	bool found;
 
 	for (pages = req->pages; pages < req->pages + req->count; pages++) {
-		if (!pages_flags(pages).has_gaps)
+		if (!drm_gpusvm_pages_read_flags(pages).has_gaps)
 			continue;
 		gpusvm_pages_finish_and_lock(req->gpusvm, pages);
 		found = gpusvm_pages_find_gap_locked(pages, req->wanted, gap);
@@ -205,7 +205,7 @@ err_undo:
 static void pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
 				 const struct drm_gpusvm_walk *walk)
 {
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
 	bool is_first = !drm_gpusvm_pages_mapped(pages);
 
 	gpusvm_pages_note_filled_locked(pages, npages, walk->npages);

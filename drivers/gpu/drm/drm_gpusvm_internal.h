@@ -200,27 +200,11 @@ struct drm_gpusvm_request {
 
 /* What all of them ask */
 
-static inline struct drm_gpusvm_range_flags
-range_flags(const struct drm_gpusvm_range *range)
-{
-	return (struct drm_gpusvm_range_flags) {
-		.__flags = READ_ONCE(range->flags.__flags),
-	};
-}
-
 /* Flags have one writer, since they are read without the lock as a whole. */
 static inline void pages_set_flags(struct drm_gpusvm_pages *pages,
 				   struct drm_gpusvm_pages_flags flags)
 {
 	WRITE_ONCE(pages->flags.__flags, flags.__flags);
-}
-
-static inline struct drm_gpusvm_pages_flags
-pages_flags(const struct drm_gpusvm_pages *pages)
-{
-	return (struct drm_gpusvm_pages_flags) {
-		.__flags = READ_ONCE(pages->flags.__flags),
-	};
 }
 
 /* Whether a second pass has something to unmap; it ends without the lock for writing. */

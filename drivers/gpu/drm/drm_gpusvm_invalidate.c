@@ -371,7 +371,7 @@ static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
 				    struct drm_gpusvm_pages *pages,
 				    unsigned long first, unsigned long last)
 {
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
 
 	pages->nr_missing += gpusvm_pages_take(pages, &first, &last);
 	if (pages->nr_missing == pages->npages) {
@@ -450,7 +450,7 @@ static bool pages_take_part_locked(struct drm_gpusvm_notifier *notifier,
 				   unsigned long pages_start,
 				   unsigned long *start, unsigned long *end)
 {
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
 	unsigned long first = 0, last = pages->npages, taken;
 
 	if (*start > pages_start)
@@ -559,7 +559,7 @@ void drm_gpusvm_range_set_unmapped(struct drm_gpusvm_range *range,
 				   unsigned int pages_count,
 				   const struct mmu_notifier_range *mmu_range)
 {
-	struct drm_gpusvm_range_flags flags = range_flags(range);
+	struct drm_gpusvm_range_flags flags = drm_gpusvm_range_read_flags(range);
 	unsigned int i;
 
 	lockdep_assert_held_write(&range->gpusvm->notifier_lock);
@@ -571,7 +571,7 @@ void drm_gpusvm_range_set_unmapped(struct drm_gpusvm_range *range,
 	gpusvm_range_set_flags_locked(range, flags);
 
 	for (i = 0; i < pages_count; i++) {
-		struct drm_gpusvm_pages_flags pflags = pages_flags(&pages[i]);
+		struct drm_gpusvm_pages_flags pflags = drm_gpusvm_pages_read_flags(&pages[i]);
 
 		pflags.unmapped = true;
 		pages_set_flags(&pages[i], pflags);

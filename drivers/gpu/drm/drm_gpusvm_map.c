@@ -20,7 +20,7 @@
 
 void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages)
 {
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
 
 	flags.has_dma_mapping = false;
 	flags.has_devmem_pages = false;
@@ -214,7 +214,7 @@ static void addr_taken_to_gap(struct drm_pagemap_addr *addr)
 void gpusvm_pages_unmap_taken_locked(struct drm_gpusvm *gpusvm,
 				     struct drm_gpusvm_pages *pages)
 {
-	struct drm_gpusvm_pages_flags flags = pages_flags(pages);
+	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
 	struct drm_gpusvm_unmapper unmap;
 	unsigned int i;
 

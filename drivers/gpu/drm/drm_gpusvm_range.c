@@ -274,7 +274,7 @@ void gpusvm_range_link_locked(struct drm_gpusvm_notifier *notifier,
 
 static void range_unlink_locked(struct drm_gpusvm_range *range)
 {
-	struct drm_gpusvm_range_flags flags = range_flags(range);
+	struct drm_gpusvm_range_flags flags = drm_gpusvm_range_read_flags(range);
 
 	flags.removed = true;
 	gpusvm_range_set_flags_locked(range, flags);

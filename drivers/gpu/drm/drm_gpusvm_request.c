@@ -21,7 +21,7 @@ static u16 flags_needed(const struct drm_gpusvm_ctx *ctx)
 
 static bool pages_serve(const struct drm_gpusvm_pages *pages, u16 needed)
 {
-	return (READ_ONCE(pages->flags.__flags) & needed) == needed;
+	return (drm_gpusvm_pages_read_flags(pages).__flags & needed) == needed;
 }
 
 /*
@@ -175,7 +175,7 @@ bool gpusvm_request_look(const struct drm_gpusvm_request *req,
 	for (i = 0; i < req->count; i++) {
 		if (!req->pages[i].drm)
 			return false;
-		flags |= READ_ONCE(req->pages[i].flags.__flags);
+		flags |= drm_gpusvm_pages_read_flags(&req->pages[i]).__flags;
 	}
 	any->__flags = flags;
 
@@ -190,7 +190,7 @@ bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range)
 	if (!range)
 		return false;
 
-	flags = range_flags(range);
+	flags = drm_gpusvm_range_read_flags(range);
 
 	return flags.unmapped || flags.removed;
 }

@@ -89,9 +89,7 @@ static int narrow_range(struct vsvm_service *service, struct vsvm_range *range, 
 /* What a failure to map says; of a page that can't be had it is about that page alone. */
 static int judge_range(struct vsvm_service *service, struct vsvm_range *range, int err)
 {
-	struct drm_gpusvm_range_flags flags = {
-		.__flags = READ_ONCE(range->base.flags.__flags),
-	};
+	struct drm_gpusvm_range_flags flags = drm_gpusvm_range_read_flags(&range->base);
 
 	switch (err) {
 	case -EFAULT:

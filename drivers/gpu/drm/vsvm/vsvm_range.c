@@ -392,7 +392,7 @@ static void map_unlock(struct vsvm_range *range, struct vsvm_vm *vm)
 
 	/* Either that is seen to be unlocked, or this to be unmapped. */
 	smp_mb();
-	flags.__flags = READ_ONCE(range->base.flags.__flags);
+	flags = drm_gpusvm_range_read_flags(&range->base);
 	if (flags.unmapped && !flags.removed)
 		vsvm_gc_add(&vm->gc, range);
 }
