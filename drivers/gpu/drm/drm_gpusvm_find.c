@@ -270,8 +270,8 @@ static unsigned long fault_chunk_size(const struct drm_gpusvm_fault *fault,
  * fault has made a notifier here, or a range, or the notifier went with its last
  * range.
  */
-static bool fault_is_outrun(const struct drm_gpusvm_fault *fault,
-			    unsigned long start, unsigned long end)
+static bool fault_must_look_again(const struct drm_gpusvm_fault *fault,
+				  unsigned long start, unsigned long end)
 {
 	if (fault->spare)
 		return drm_gpusvm_notifier_find(fault->gpusvm, start, end);
@@ -287,8 +287,8 @@ static int fault_link(struct drm_gpusvm_fault *fault, struct drm_gpusvm_range *r
 	int err = 0;
 
 	down_write(&gpusvm->notifier_lock);
-	if (fault_is_outrun(fault, drm_gpusvm_range_start(range),
-			    drm_gpusvm_range_end(range))) {
+	if (fault_must_look_again(fault, drm_gpusvm_range_start(range),
+				  drm_gpusvm_range_end(range))) {
 		err = -EAGAIN;
 	} else {
 		if (fault->spare)

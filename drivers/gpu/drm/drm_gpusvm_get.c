@@ -37,7 +37,7 @@ static int request_serve(const struct drm_gpusvm_request *req,
 {
 	struct drm_gpusvm_pages_flags any;
 
-	if (!gpusvm_request_look(req, &any) || !request_is_sane(req))
+	if (!gpusvm_request_collect_flags(req, &any) || !request_is_sane(req))
 		return -EINVAL;
 
 	if (any.unmapped || gpusvm_range_is_gone(req->range))

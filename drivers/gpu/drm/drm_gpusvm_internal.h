@@ -108,7 +108,7 @@ enum drm_gpusvm_walk_mode {
  * @system_end: Address behind the last one
  * @missing: Index of the pfn that the next WALK_TOUCH is for, or WALK_BRING begins at
  * @come: Index of the first page behind those that came last
- * @ticket: Invalidations of @window before the last run
+ * @nr_before: Invalidations of @window before the last run
  * @deadline: When to give up, in jiffies
  * @nr_segments: Segments of the result; 0: not counted yet
  * @losses: Results that invalidations have made useless
@@ -137,7 +137,7 @@ struct drm_gpusvm_walk {
 	unsigned long system_end;
 	unsigned long missing;
 	unsigned long come;
-	unsigned long ticket;
+	unsigned long nr_before;
 	unsigned long deadline;
 	unsigned int nr_segments;
 	unsigned int losses;
@@ -365,8 +365,8 @@ gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
 bool gpusvm_request_serves_locked(const struct drm_gpusvm_request *req);
 bool gpusvm_request_refresh(const struct drm_gpusvm_request *req);
 bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req);
-bool gpusvm_request_look(const struct drm_gpusvm_request *req,
-			 struct drm_gpusvm_pages_flags *any);
+bool gpusvm_request_collect_flags(const struct drm_gpusvm_request *req,
+				  struct drm_gpusvm_pages_flags *any);
 /* What to say of memory that was unmapped: bare pages have no range to ask for again. */
 static inline int request_gone_error(const struct drm_gpusvm_request *req)
 {

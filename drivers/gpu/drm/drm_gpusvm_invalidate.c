@@ -146,7 +146,7 @@ static void log_invalidation(struct drm_gpusvm_notifier *notifier,
 
 	notifier->log[slot].start = mmu_range->start;
 	notifier->log[slot].end = mmu_range->end;
-	/* Pairs with walk_take_ticket(), which does not take the lock. */
+	/* Pairs with walk_note_invalidations(), which does not take the lock. */
 	smp_store_release(&notifier->nr_invalidations, n + 1);
 }
 

@@ -166,8 +166,8 @@ bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req)
  *
  * Return: true if each has a device; @any gets the flags that any of them has.
  */
-bool gpusvm_request_look(const struct drm_gpusvm_request *req,
-			 struct drm_gpusvm_pages_flags *any)
+bool gpusvm_request_collect_flags(const struct drm_gpusvm_request *req,
+				  struct drm_gpusvm_pages_flags *any)
 {
 	unsigned int i;
 	u16 flags = 0;

@@ -152,7 +152,7 @@ void gpusvm_walk_renew(struct drm_gpusvm_walk *walk, unsigned long come)
 	walk->deadline = walk_new_deadline();
 }
 
-static void walk_take_ticket(struct drm_gpusvm_walk *walk)
+static void walk_note_invalidations(struct drm_gpusvm_walk *walk)
 {
 	walk->nr_segments = 0;
 	if (!walk->window)
@@ -162,7 +162,7 @@ static void walk_take_ticket(struct drm_gpusvm_walk *walk)
 	 * Pairs with log_invalidation(): the sequence that HMM reads next
 	 * includes what is counted here.
 	 */
-	walk->ticket = smp_load_acquire(&walk->window->nr_invalidations);
+	walk->nr_before = smp_load_acquire(&walk->window->nr_invalidations);
 }
 
 static int walk_look(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
@@ -440,7 +440,7 @@ int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 
-	walk_take_ticket(walk);
+	walk_note_invalidations(walk);
 	if (likely(walk->mode == WALK_LOOK))
 		err = walk_look(walk, mm);
 	else if (walk->mode == WALK_BRING)
@@ -466,10 +466,10 @@ bool gpusvm_walk_stale_locked(const struct drm_gpusvm_walk *walk)
 		return false;
 
 	if (!window ||
-	    window->nr_invalidations - walk->ticket > DRM_GPUSVM_NOTIFIER_LOG)
+	    window->nr_invalidations - walk->nr_before > DRM_GPUSVM_NOTIFIER_LOG)
 		return true;
 
-	for (i = walk->ticket; i != window->nr_invalidations; i++) {
+	for (i = walk->nr_before; i != window->nr_invalidations; i++) {
 		unsigned int slot = i % DRM_GPUSVM_NOTIFIER_LOG;
 
 		if (window->log[slot].start < walk->hmm.end &&
