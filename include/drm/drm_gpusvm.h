@@ -624,6 +624,21 @@ static inline bool drm_gpusvm_pages_mapped(const struct drm_gpusvm_pages *svm_pa
 }
 
 /**
+ * drm_gpusvm_pages_deferred() - Whether some of the pages have yet to be unmapped
+ * @svm_pages: The pages object
+ *
+ * An invalidation has taken them, and its second pass does that. Under the notifier lock
+ * that may end, but not begin.
+ *
+ * Return: true if there is something left for a second pass to do.
+ */
+static inline bool drm_gpusvm_pages_deferred(const struct drm_gpusvm_pages *svm_pages)
+{
+	/* Pairs with the end of the second pass, which doesn't take the lock for writing. */
+	return smp_load_acquire(&svm_pages->deferred_by);
+}
+
+/**
  * drm_gpusvm_pages_writable() - Whether a mapping lets the device write
  * @svm_pages: The pages object
  *

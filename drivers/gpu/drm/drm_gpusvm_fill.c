@@ -60,7 +60,7 @@ static bool pages_have_gap_locked(const struct drm_gpusvm_request *req,
 	struct drm_gpusvm_gap own = request_whole(req);
 
 	/* What was taken is not a gap yet, and may become part of this one. */
-	if (pages_deferred(pages) ||
+	if (drm_gpusvm_pages_deferred(pages) ||
 	    (drm_gpusvm_pages_mapped(pages) &&
 	     !gpusvm_pages_find_gap_locked(pages, gap->page, &own)) ||
 	    own.page != gap->page || own.npages != gap->npages)
@@ -85,7 +85,7 @@ static bool request_may_fill_locked(const struct drm_gpusvm_request *req,
 
 	for (pages = req->pages; pages < req->pages + req->count; pages++)
 		if (pages->flags.has_gaps ? !gpusvm_request_wanted_locked(req, pages) :
-					    pages_deferred(pages))
+					    drm_gpusvm_pages_deferred(pages))
 			return false;
 
 	return true;

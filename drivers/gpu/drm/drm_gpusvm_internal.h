@@ -207,13 +207,6 @@ static inline void pages_set_flags(struct drm_gpusvm_pages *pages,
 	WRITE_ONCE(pages->flags.__flags, flags.__flags);
 }
 
-/* Whether a second pass has something to unmap; it ends without the lock for writing. */
-static inline bool pages_deferred(const struct drm_gpusvm_pages *pages)
-{
-	/* Pairs with pages_end_deferral(). */
-	return smp_load_acquire(&pages->deferred_by);
-}
-
 /*
  * Whether a segment is mapped. The order is for those who hold the notifier lock for
  * reading, see addr_taken_to_gap().

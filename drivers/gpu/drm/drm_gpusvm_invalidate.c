@@ -30,7 +30,7 @@ static void pages_defer_locked(struct drm_gpusvm_notifier *notifier,
 /* Nothing of the unmap is left to be done. The owner may free the pages now. */
 static void pages_end_deferral(struct drm_gpusvm_pages *pages)
 {
-	/* Pairs with gpusvm_pages_finish_and_lock() and pages_deferred(). */
+	/* Pairs with gpusvm_pages_finish_and_lock() and drm_gpusvm_pages_deferred(). */
 	smp_store_release(&pages->deferred_by, NULL);
 }
 
@@ -302,7 +302,7 @@ void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
 		if (notifier)
 			notifier_finish(notifier);
 		drm_gpusvm_notifier_lock(gpusvm);
-		if (!pages_deferred(pages))
+		if (!drm_gpusvm_pages_deferred(pages))
 			return;
 		drm_gpusvm_notifier_unlock(gpusvm);
 	}

@@ -62,7 +62,7 @@ bool gpusvm_pages_find_gap_locked(struct drm_gpusvm_pages *pages, unsigned long 
 	unsigned long at;
 	unsigned int i;
 
-	if (pages_deferred(pages) || !pages->flags.has_gaps)
+	if (drm_gpusvm_pages_deferred(pages) || !pages->flags.has_gaps)
 		return false;
 
 	i = page == WALK_WANTS_ALL ? pages_seek_gap(pages, &at) :

@@ -382,12 +382,8 @@ static int fault_wait_for_memory(struct xe_svm_fault *fault)
 /* What a failure to get pages means for the fault. */
 static int fault_judge_pages(struct xe_svm_fault *fault, int err)
 {
-	struct drm_gpusvm_range_flags flags = {
-		.__flags = READ_ONCE(fault->range->base.flags.__flags),
-	};
-
 	/* The memory was unmapped meanwhile; what is there now? */
-	if (flags.unmapped)
+	if (drm_gpusvm_range_read_flags(&fault->range->base).unmapped)
 		return -EAGAIN;
 
 	switch (err) {
@@ -547,7 +543,7 @@ static int fault_try_range(struct xe_svm_fault *fault)
 	struct xe_svm_range *range = fault->range;
 	int err;
 
-	if (fault->need_vram && !range_flags(range).migrate_devmem)
+	if (fault->need_vram && !drm_gpusvm_range_read_flags(&range->base).migrate_devmem)
 		return -EACCES;
 	if (!fault_fits_vram(fault))
 		return fault_widen_range(fault);

@@ -69,8 +69,10 @@ static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
  */
 static bool range_must_leave_vram(struct xe_vm *vm, struct xe_svm_range *range)
 {
-	return range_flags(range).partial_unmap && range->base.flags.migrate_devmem &&
-	       IS_DGFX(vm->xe) && !xe_svm_can_map_mixed(vm->xe);
+	struct drm_gpusvm_range_flags flags = drm_gpusvm_range_read_flags(&range->base);
+
+	return flags.partial_unmap && flags.migrate_devmem && IS_DGFX(vm->xe) &&
+	       !xe_svm_can_map_mixed(vm->xe);
 }
 
 /*
@@ -169,7 +171,7 @@ static int range_collect_and_reset(struct xe_vm *vm, struct xe_svm_range *range)
 
 	drm_gpusvm_range_get(&range->base);
 	err = range_collect(vm, range);
-	unmapped = range_flags(range).unmapped;
+	unmapped = drm_gpusvm_range_read_flags(&range->base).unmapped;
 	drm_gpusvm_range_put(&range->base);
 
 	return err || !unmapped ? err : reset_attributes(vm, start, end);
@@ -237,7 +239,7 @@ static struct xe_svm_range *garbage_find(struct xe_vm *vm, u64 start, u64 end)
 	drm_gpusvm_for_each_notifier(notifier, &vm->svm.gpusvm, start, end) {
 		r = NULL;
 		drm_gpusvm_for_each_range(r, notifier, start, end)
-			if (range_flags(to_xe_range(r)).unmapped)
+			if (drm_gpusvm_range_read_flags(r).unmapped)
 				return to_xe_range(r);
 	}
 

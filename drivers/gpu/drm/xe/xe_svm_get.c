@@ -148,11 +148,7 @@ static int range_get_page(struct xe_vm *vm, struct xe_svm_range *range,
 /* Whether all of the range is mapped, be it for a moment. */
 static bool range_is_mapped(struct xe_svm_range *range)
 {
-	struct drm_gpusvm_pages_flags flags = {
-		.__flags = READ_ONCE(range->pages.flags.__flags),
-	};
-
-	return flags.has_dma_mapping;
+	return drm_gpusvm_pages_read_flags(&range->pages).has_dma_mapping;
 }
 
 static bool range_find_mapped(struct xe_svm_range *range, unsigned long addr,

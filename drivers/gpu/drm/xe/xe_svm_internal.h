@@ -51,22 +51,10 @@ static inline unsigned long range_npages(struct xe_svm_range *range)
 	return xe_svm_range_size(range) >> PAGE_SHIFT;
 }
 
-/* Flags of a range have one writer, which uses WRITE_ONCE() in the core. */
-static inline struct drm_gpusvm_range_flags range_flags(struct xe_svm_range *range)
-{
-	return (struct drm_gpusvm_range_flags) {
-		.__flags = READ_ONCE(range->base.flags.__flags),
-	};
-}
-
 /* Whether there is VRAM in the mapping; advisory without the notifier lock. */
 static inline bool range_in_vram(struct xe_svm_range *range)
 {
-	struct drm_gpusvm_pages_flags flags = {
-		.__flags = READ_ONCE(range->pages.flags.__flags),
-	};
-
-	return flags.has_devmem_pages;
+	return drm_gpusvm_pages_read_flags(&range->pages).has_devmem_pages;
 }
 
 /* Tiles that can reach all that is mapped of the range. */

@@ -365,7 +365,7 @@ bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vm
 	struct xe_vm *vm = range_to_vm(range);
 	bool there;
 
-	if (!dpagemap || !range_flags(range).migrate_devmem)
+	if (!dpagemap || !drm_gpusvm_range_read_flags(&range->base).migrate_devmem)
 		return false;
 
 	xe_assert(vm->xe, IS_DGFX(vm->xe));

@@ -57,7 +57,7 @@ static struct xe_svm_range *find_deferred_range(struct xe_vm *vm)
 	drm_gpusvm_for_each_notifier(notifier, &vm->svm.gpusvm, 0, ULONG_MAX) {
 		r = NULL;
 		drm_gpusvm_for_each_range(r, notifier, 0, ULONG_MAX)
-			if (READ_ONCE(to_xe_range(r)->pages.deferred_by))
+			if (drm_gpusvm_pages_deferred(&to_xe_range(r)->pages))
 				return to_xe_range(drm_gpusvm_range_get(r));
 	}
 
