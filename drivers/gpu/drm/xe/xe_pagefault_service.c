@@ -41,7 +41,9 @@
  *
  * Each wait for one of the first two is one of a service, and so ends when the services
  * are cancelled or interrupted. Readers of the VM's lock wait behind a writer that waits
- * for it: a call that changes the VM is not kept waiting by faults that keep coming.
+ * for it: a call that changes the VM is not kept waiting by faults that keep coming. But
+ * while a fault waits for user space, such a call, or the collection of garbage, keeps the
+ * other faults of that VM waiting as well.
  */
 
 /* How often the pages of a userptr may be lost before they are bound. */
