@@ -442,8 +442,9 @@ struct drm_gpusvm {
  * @allow_mixed: System pages and pages of one drm_pagemap may be mapped
  *		 together
  * @partial: The page at @fault_addr has to be had, and the others if they can be: what
- *	     is read-only, behind the end of a file, broken, of an unknown device, or has
- *	     another process to wait for, is left out. The driver binds what is there
+ *	     is read-only, behind the end of a file, broken, of an unknown device, out of
+ *	     the device's reach, or has another process to wait for, is left out. The
+ *	     driver binds what is there
  * @alone: With @partial, that page only. It is mapped as a segment of its own, so what
  *	   the CPU does to its neighbours leaves it to the device
  * @may_write: The device may come to write, although @read_only says that it does not

@@ -170,8 +170,8 @@
  *
  * A part of a range may be read-only, lie behind the end of a file, be broken, be the
  * memory of a device that drm_pagemap doesn't know (FS-DAX, P2PDMA, that of another kind
- * of driver), or belong to a userfaultfd whose handler takes its time. That is no reason
- * to refuse an access to the rest.
+ * of driver), be out of the device's reach, or belong to a userfaultfd whose handler takes
+ * its time. That is no reason to refuse an access to the rest.
  *
  * With &drm_gpusvm_ctx.partial the page at &drm_gpusvm_ctx.fault_addr decides. It is
  * faulted in first. Its neighbours come along if they are there, or if they are in the
@@ -180,7 +180,8 @@
  * later fault in the gap fills as much of it as can be had.
  *
  * A CPU that changes the neighbours again and again can't keep the page away, either:
- * after a few attempts the walk is for that page alone.
+ * after a few attempts the walk is for that page alone. So it is if the device can't map
+ * what was found, be it for a while or for good.
  */
 
 /**

@@ -254,6 +254,24 @@ enum {
 	COMMIT_NEEDS_ROOM = 1,
 };
 
+/*
+ * Whether it may be for the sake of a neighbour that nothing could be mapped. Then go on
+ * without any, as the page that is wanted is the one that decides. What is in RAM where
+ * only device memory will do is another matter: the driver moves it.
+ */
+static bool request_map_less(const struct drm_gpusvm_request *req,
+			     struct drm_gpusvm_walk *walk, int err)
+{
+	if (walk->wanted == WALK_WANTS_ALL || walk->npages == 1 || req->ctx->devmem_only ||
+	    (err != -EFAULT && err != -ENOMEM))
+		return false;
+
+	gpusvm_walk_shrink(walk, walk->wanted, 1);
+	walk->nr_segments = 0;
+
+	return true;
+}
+
 static int request_commit_locked(const struct drm_gpusvm_request *req,
 				 struct drm_gpusvm_progress *progress,
 				 const struct drm_gpusvm_gap *gap,
@@ -274,7 +292,7 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 
 	err = request_map_locked(req, gap, walk);
 	if (err)
-		return err;
+		return request_map_less(req, walk, err) ? -EAGAIN : err;
 
 	request_publish_locked(req, progress, walk);
 

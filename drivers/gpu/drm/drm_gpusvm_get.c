@@ -110,8 +110,9 @@ static int request_get(const struct drm_gpusvm_request *req)
  * drm_pagemap, or is in RAM with devmem_only, -EPERM if the CPU mapping does not allow
  * writing, -EOPNOTSUPP for a mix of memory that is not allowed,
  * -EBUSY if invalidations did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
- * With &drm_gpusvm_ctx.partial, -ENOMEM is also that the device can't map the memory: for
- * lack of tables of an IOMMU, say, so that it is worth another attempt.
+ * With &drm_gpusvm_ctx.partial, -ENOMEM is also that an IOMMU can't map the memory: for
+ * lack of tables, say, so that it is worth another attempt. Without an IOMMU, memory that
+ * the device can't reach is -EFAULT in any case.
  */
 int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 			 struct drm_gpusvm_pages *svm_pages,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/iommu-dma.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -273,12 +275,19 @@ struct drm_gpusvm_mapper {
 };
 
 /*
- * A mapping that is refused may need no more than memory for tables of an IOMMU. Who
- * asks for a page and will ask again has to tell that from a page that isn't there.
+ * Whether a mapping that is refused may be granted later: an IOMMU, or what a platform has
+ * in place of one, needs addresses and memory for its tables. Without it nothing is
+ * allocated, since nothing is bounced: the device can't reach the memory, and never will.
  */
-static int map_error(const struct drm_gpusvm_ctx *ctx)
+static bool map_may_lack_memory(struct device *dev)
 {
-	return ctx->partial ? -ENOMEM : -EFAULT;
+	return use_dma_iommu(dev) || get_dma_ops(dev);
+}
+
+/* Who asks for a page and will ask again has to tell a shortage from one for good. */
+static int map_error(const struct drm_gpusvm_mapper *map)
+{
+	return map->ctx->partial && map_may_lack_memory(map->dev) ? -ENOMEM : -EFAULT;
 }
 
 /*
@@ -336,7 +345,7 @@ static int map_system_plain(struct drm_gpusvm_mapper *map, phys_addr_t phys,
 				       map->dir, DRM_GPUSVM_DMA_ATTRS);
 
 	if (dma_mapping_error(map->dev, addr))
-		return map_error(map->ctx);
+		return map_error(map);
 
 	map_add(map, addr, order);
 
@@ -379,7 +388,7 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 	addr = dpagemap->ops->device_map(dpagemap, map->dev, page, order,
 					 map->dir);
 	if (dma_mapping_error(map->dev, addr.addr))
-		return map_error(map->ctx);
+		return map_error(map);
 
 	map->addrs[map->nr_addrs++] = addr;
 
@@ -446,7 +455,7 @@ static int map_segments_plain(struct drm_gpusvm_mapper *map)
 	}
 	map->nr_addrs = addr - map->addrs;
 
-	return i < npages ? map_error(map->ctx) : 0;
+	return i < npages ? map_error(map) : 0;
 }
 
 /*

@@ -176,6 +176,58 @@ static void nothing_is_mapped_for_a_device_that_is_gone(struct kunit *test)
 	svm_remove(test, range);
 }
 
+/* The page of the range that is at the highest address of RAM. */
+static unsigned long highest_page(struct kunit *test, phys_addr_t *phys)
+{
+	unsigned long page, highest = 0;
+
+	*phys = 0;
+	for (page = 0; page < PAGES; page++) {
+		phys_addr_t at = svm_phys(test, current->mm, page_addr(page));
+
+		if (at > *phys) {
+			*phys = at;
+			highest = page;
+		}
+	}
+
+	return highest;
+}
+
+/* Where no IOMMU is, that is how it stays: not to be taken for a shortage. */
+static void memory_out_of_reach_fails_alone_and_for_good(struct kunit *test)
+{
+	struct device *dev = to_svm(test)->devices[0].dev;
+	struct svm_range *range;
+	unsigned long far, page;
+	phys_addr_t phys;
+
+	svm_map(test, AT, SIZE, RW);
+	svm_touch(test, AT, SIZE);
+	far = highest_page(test, &phys);
+	range = svm_fault(test, AT, &write_ctx);
+
+	*dev->dma_mask = phys - 1;
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EFAULT);
+		KUNIT_EXPECT_EQ(test, get_page_of(range, 1, far, true), -EFAULT);
+		KUNIT_EXPECT_FALSE(test, drm_gpusvm_pages_mapped(&range->pages[0]));
+		for (page = 0; page < PAGES; page++)
+			KUNIT_EXPECT_EQ_MSG(test, get_page_of(range, 2, page, true),
+					    page == far ? -EFAULT : 0, "page %lu, far %lu",
+					    page, far);
+	}
+	expect_not_mapped(test, range, 0, far);
+	expect_not_mapped(test, range, 1, far);
+
+	*dev->dma_mask = DMA_BIT_MASK(64);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, far, true), 0);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
+	svm_expect_same_memory(test, range, 0);
+	svm_expect_same_memory(test, range, 1);
+	svm_remove(test, range);
+}
+
 /* A file whose pages come, but for one that never does. */
 static vm_fault_t all_but_one(struct svm_file *file, struct vm_fault *vmf)
 {
@@ -636,6 +688,7 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(memory_behind_the_end_of_a_file_fails_alone),
 	KUNIT_CASE(page_alone_is_mapped_alone),
 	KUNIT_CASE(nothing_is_mapped_for_a_device_that_is_gone),
+	KUNIT_CASE(memory_out_of_reach_fails_alone_and_for_good),
 	KUNIT_CASE(each_page_around_a_bad_one_is_served),
 	KUNIT_CASE(what_is_left_out_can_be_had_later),
 	KUNIT_CASE(partial_get_checks_the_address),
