@@ -175,9 +175,11 @@
  *
  * With &drm_gpusvm_ctx.partial the page at &drm_gpusvm_ctx.fault_addr decides. It is
  * faulted in first. Its neighbours come along if they are there, or if they are in the
- * same VMA and nobody has to be waited for; what can't be had is a gap. The pages are
- * not valid then, and the driver binds what drm_gpusvm_pages_mapped_around() tells. A
- * later fault in the gap fills as much of it as can be had.
+ * same VMA and nobody has to be waited for: of a file whose server need not answer, what
+ * the page cache has, unless the file system is to be told of a write. What can't be had
+ * is a gap. The pages are not valid then, and the driver binds what
+ * drm_gpusvm_pages_mapped_around() tells. A later fault in the gap fills as much of it as
+ * can be had.
  *
  * A CPU that changes the neighbours again and again can't keep the page away, either:
  * after a few attempts the walk is for that page alone. So it is if the device can't map

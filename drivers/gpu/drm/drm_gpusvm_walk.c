@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
@@ -234,6 +235,80 @@ static bool vma_has_handler(const struct vm_area_struct *vma)
 }
 
 /*
+ * Whether what the page cache has is all that a fault takes. A file system may have more
+ * to ask its server for, and wants to be told of writes to its files.
+ */
+static bool vma_takes_cached(const struct vm_area_struct *vma, bool write)
+{
+	return vma->vm_ops && vma->vm_ops->fault == filemap_fault &&
+	       !userfaultfd_armed((struct vm_area_struct *)vma) &&
+	       (!write || (vma->vm_flags & (VM_WRITE | VM_SHARED)) == VM_WRITE);
+}
+
+/* The folio that a fault finds at once, without one to be read ahead, with a reference. */
+static struct folio *vma_get_cached(const struct vm_area_struct *vma, unsigned long addr)
+{
+	struct folio *folio = filemap_get_folio(vma->vm_file->f_mapping,
+						linear_page_index(vma, addr));
+
+	if (IS_ERR(folio))
+		return NULL;
+	if (folio_test_uptodate(folio) && !folio_test_locked(folio) &&
+	    !folio_test_readahead(folio))
+		return folio;
+	folio_put(folio);
+
+	return NULL;
+}
+
+/*
+ * Have a page if that takes nobody's answer. The reference keeps it from being reclaimed
+ * before the fault has it, which waits for no lock. Only a file system that drops its
+ * pages in just that moment makes the fault read, and whoever is killed goes then, too.
+ * Returns whether the page is there.
+ */
+static bool walk_fault_cached(const struct drm_gpusvm_walk *walk,
+			      struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long pfn = walk->hmm.hmm_pfns[(addr - walk->hmm.start) >> PAGE_SHIFT];
+	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_ALLOW_RETRY |
+			     FAULT_FLAG_RETRY_NOWAIT;
+	struct folio *folio;
+	vm_fault_t fault;
+
+	if (!(~pfn & walk->needed))
+		return true;
+	if (walk->needed & HMM_PFN_WRITE)
+		flags |= FAULT_FLAG_WRITE;
+
+	folio = vma_get_cached(vma, addr);
+	if (!folio)
+		return false;
+	fault = handle_mm_fault(vma, addr, flags, NULL);
+	folio_put(folio);
+
+	return !(fault & (VM_FAULT_ERROR | VM_FAULT_RETRY));
+}
+
+/* Of a file that may not answer, what is cached around the page that is wanted comes. */
+static void walk_find_cached(const struct drm_gpusvm_walk *walk,
+			     struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long start = max(walk->hmm.start, vma->vm_start);
+	unsigned long end = min(walk->hmm.end, vma->vm_end);
+	unsigned long at = addr;
+
+	if (!vma_takes_cached(vma, walk->needed & HMM_PFN_WRITE))
+		return;
+
+	while (at > start && walk_fault_cached(walk, vma, at - PAGE_SIZE))
+		at -= PAGE_SIZE;
+	at = addr + PAGE_SIZE;
+	while (at < end && walk_fault_cached(walk, vma, at))
+		at += PAGE_SIZE;
+}
+
+/*
  * Where pages beside the one that is wanted may be faulted in: in its VMA, unless
  * they have somebody to wait for.
  */
@@ -251,6 +326,8 @@ static bool walk_find_vma(const struct drm_gpusvm_walk *walk, struct mm_struct *
 	if (found) {
 		*start = max(walk->hmm.start, vma->vm_start);
 		*end = min(walk->hmm.end, vma->vm_end);
+	} else if (vma) {
+		walk_find_cached(walk, vma, addr);
 	}
 	mmap_read_unlock(mm);
 

@@ -6,11 +6,13 @@
 
 #include <linux/device.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/hmm.h>
 #include <linux/hugetlb.h>
 #include <linux/iommu.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
+#include <linux/mount.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
 #include <linux/swap.h>
@@ -300,6 +302,94 @@ static void partial_get_checks_the_address(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, PAGES - 1, true), 0);
 	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
 	svm_remove(test, range);
+}
+
+/*
+ * Files whose pages may have to be asked for. A ramfs has no server, but no block device
+ * that answers, either.
+ */
+static void unmount(void *mnt)
+{
+	kern_unmount(mnt);
+}
+
+/* Map a file whose pages are all in the page cache, but for one. */
+static struct file *map_cached_file(struct kunit *test, unsigned long size,
+				    unsigned long hole, unsigned long flags)
+{
+	struct vfsmount *mnt = kern_mount(get_fs_type("ramfs"));
+	u8 *data = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct file *file;
+	loff_t pos;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unmount, mnt), 0);
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	file = file_open_root_mnt(mnt, "svm", O_RDWR | O_CREAT, 0600);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	for (pos = 0; pos < size;) {
+		if (pos >> PAGE_SHIFT == hole)
+			pos += PAGE_SIZE;
+		KUNIT_ASSERT_EQ(test, kernel_write(file, data, PAGE_SIZE, &pos), PAGE_SIZE);
+	}
+	svm_map_file(test, file, AT, size, RW, flags);
+
+	return file;
+}
+
+static void cached_neighbours_of_a_file_come_at_once(struct kunit *test)
+{
+	struct file *file = map_cached_file(test, SZ_2M, ULONG_MAX, MAP_SHARED);
+	struct svm_range *range;
+
+	range = svm_fault(test, AT, &read_ctx);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 2, 77, false), 0);
+	expect_mapped(test, range, 0, 77, 0, SZ_2M >> PAGE_SHIFT);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[1]));
+	svm_expect_same_memory(test, range, 1);
+	svm_remove(test, range);
+	fput(file);
+}
+
+static void neighbours_that_are_not_cached_are_not_asked_for(struct kunit *test)
+{
+	struct file *file = map_cached_file(test, SIZE, 6, MAP_PRIVATE);
+	struct address_space *mapping = file->f_mapping;
+	struct folio *locked = filemap_lock_folio(mapping, 9);
+	struct svm_range *range;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, locked);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 3, true), 0);
+	expect_mapped(test, range, 0, 3, 0, 6);
+
+	/* Nor is a lock waited for. */
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 8, true), 0);
+	expect_mapped(test, range, 0, 8, 7, 9);
+	KUNIT_EXPECT_EQ(test, mapping->nrpages, PAGES - 1);
+	folio_unlock(locked);
+	folio_put(locked);
+
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 6, true), 0);
+	KUNIT_EXPECT_EQ(test, mapping->nrpages, PAGES);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 9, true), 0);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
+	svm_expect_same_memory(test, range, 0);
+	svm_remove(test, range);
+	fput(file);
+}
+
+/* The file system may ask its server before it lets somebody write. */
+static void neighbours_are_not_written_to_for_a_write(struct kunit *test)
+{
+	struct file *file = map_cached_file(test, SIZE, ULONG_MAX, MAP_SHARED);
+	struct svm_range *range;
+
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 3, true), 0);
+	expect_mapped(test, range, 0, 3, 3, 4);
+	svm_remove(test, range);
+	fput(file);
 }
 
 /* A page takes longer to come than invalidations may take a walk's result away. */
@@ -692,6 +782,9 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(each_page_around_a_bad_one_is_served),
 	KUNIT_CASE(what_is_left_out_can_be_had_later),
 	KUNIT_CASE(partial_get_checks_the_address),
+	KUNIT_CASE(cached_neighbours_of_a_file_come_at_once),
+	KUNIT_CASE(neighbours_that_are_not_cached_are_not_asked_for),
+	KUNIT_CASE(neighbours_are_not_written_to_for_a_write),
 	KUNIT_CASE(slow_page_is_waited_for),
 	KUNIT_CASE(changes_of_neighbours_do_not_stop_a_page),
 	KUNIT_CASE(shared_memory_that_the_device_may_write_is_dirty),
