@@ -773,6 +773,32 @@ static void memory_that_may_be_merged_moves(struct kunit *test)
 	vram_expect(test, SVM_BASE, SZ_64K);
 }
 
+/* KSM counts where it has mapped the zero page, until something else is mapped there. */
+static void zero_pages_of_ksm_are_counted_out(struct kunit *test)
+{
+#ifdef CONFIG_KSM
+	struct mm_struct *mm = current->mm;
+	spinlock_t *ptl;	/* of the entry */
+	pte_t *ptep;
+
+	svm_map(test, SVM_BASE, SZ_64K, RW);
+	vram_expect_zero(test, SVM_BASE, SZ_64K);
+	mmap_read_lock(mm);
+	ptep = get_locked_pte(mm, SVM_BASE, &ptl);
+	if (ptep) {
+		set_pte_at(mm, SVM_BASE, ptep, pte_mkdirty(ptep_get(ptep)));
+		ksm_map_zero_page(mm);
+		pte_unmap_unlock(ptep, ptl);
+	}
+	mmap_read_unlock(mm);
+	KUNIT_EXPECT_EQ(test, mm_ksm_zero_pages(mm), 1);
+	populate_all(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_EQ(test, mm_ksm_zero_pages(mm), 0);
+#else
+	kunit_skip(test, "needs CONFIG_KSM");
+#endif
+}
+
 static void swapped_out_pages_are_left(struct kunit *test)
 {
 	struct drm_pagemap_migrate_stats stats;
@@ -948,6 +974,7 @@ static struct kunit_case drm_pagemap_migrate_cases[] = {
 	KUNIT_CASE(fork_shares_device_memory),
 	KUNIT_CASE(merged_pages_keep_their_contents),
 	KUNIT_CASE(memory_that_may_be_merged_moves),
+	KUNIT_CASE(zero_pages_of_ksm_are_counted_out),
 	KUNIT_CASE(swapped_out_pages_are_left),
 	KUNIT_CASE(soft_dirty_is_kept),
 	KUNIT_CASE(returned_pages_are_movable),
