@@ -6,6 +6,7 @@
  */
 
 #include <linux/dma-direct.h>
+#include <linux/hmm.h>
 #include <linux/ioport.h>
 #include <linux/iommu.h>
 #include <linux/memremap.h>
@@ -215,6 +216,57 @@ static void walk_begins_inside_a_huge_device_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *svm_device_word(test, &range->pages[0],
 					       page.fault_addr - SVM_BASE), page.fault_addr);
 	svm_expect_content(test, SVM_BASE, SZ_2M);
+}
+
+/* What HMM finds without a fault. */
+static unsigned long hmm_finds(struct kunit *test, struct svm_range *range, unsigned long addr)
+{
+	unsigned long pfn = 0;
+	struct hmm_range hmm = {
+		.notifier = &range->base.notifier->notifier,
+		.start = addr,
+		.end = addr + PAGE_SIZE,
+		.hmm_pfns = &pfn,
+		.dev_private_owner = &svm_devmem_owner,
+	};
+
+	hmm.notifier_seq = mmu_interval_read_begin(hmm.notifier);
+	mmap_read_lock(current->mm);
+	KUNIT_EXPECT_EQ(test, hmm_range_fault(&hmm), 0);
+	mmap_read_unlock(current->mm);
+
+	return pfn;
+}
+
+/* As a folio that is split has it for a while. HMM, which takes no lock, may look then. */
+static void expect_nobodys_without_pagemap(struct kunit *test)
+{
+	struct svm_range *range = svm_fault(test, SVM_BASE, &owner_ctx);
+	unsigned long pfn = hmm_finds(test, range, SVM_BASE);
+	struct folio *folio;
+
+	KUNIT_ASSERT_TRUE(test, pfn & HMM_PFN_VALID);
+	folio = page_folio(hmm_pfn_to_page(pfn));
+	KUNIT_ASSERT_PTR_EQ(test, folio->pgmap, &svm_memories[0].pagemap);
+	folio->pgmap = NULL;
+	KUNIT_EXPECT_FALSE(test, hmm_finds(test, range, SVM_BASE) & HMM_PFN_VALID);
+	folio->pgmap = &svm_memories[0].pagemap;
+	KUNIT_EXPECT_EQ(test, hmm_finds(test, range, SVM_BASE), pfn);
+	svm_remove(test, range);
+}
+
+static void device_page_without_pagemap_is_nobodys(struct kunit *test)
+{
+	svm_map_touched(test, SVM_BASE, SZ_64K);
+	svm_migrate(test, &svm_memories[0], SVM_BASE, SZ_64K);
+	expect_nobodys_without_pagemap(test);
+}
+
+static void huge_device_page_without_pagemap_is_nobodys(struct kunit *test)
+{
+	svm_map_huge(test, SVM_BASE);
+	svm_migrate(test, &svm_memories[0], SVM_BASE, SZ_2M);
+	expect_nobodys_without_pagemap(test);
 }
 
 static void pages_of_others_move_to_ram(struct kunit *test)
@@ -515,6 +567,8 @@ static struct kunit_case drm_gpusvm_devmem_cases[] = {
 	KUNIT_CASE(device_pages_are_mapped_for_their_owner),
 	KUNIT_CASE(huge_device_page_takes_one_entry),
 	KUNIT_CASE(walk_begins_inside_a_huge_device_page),
+	KUNIT_CASE(device_page_without_pagemap_is_nobodys),
+	KUNIT_CASE(huge_device_page_without_pagemap_is_nobodys),
 	KUNIT_CASE(pages_of_others_move_to_ram),
 	KUNIT_CASE_PARAM(mix_is_mapped_if_allowed, mix_gen_params),
 	KUNIT_CASE(device_memory_alone_is_demanded_of_all_pages),
