@@ -10,6 +10,7 @@
 #include <drm/drm_device.h>
 #include <drm/drm_pagemap_util.h>
 
+#include "xe_device.h"
 #include "xe_svm_internal.h"
 #include "xe_vm_types.h"
 #include "xe_vram_types.h"
@@ -37,17 +38,33 @@ bool xe_svm_devices_are_connected(struct device *a, struct device *b)
 	return pci_p2pdma_distance(to_pci_dev(a), b, true) >= 0;
 }
 
-/* Others reach the part of a region that its BAR shows, which may be a small one. */
+static struct xe_device *peer_to_xe(struct drm_pagemap_peer *peer)
+{
+	if (peer->private == XE_PEER_VM)
+		return container_of(peer, struct xe_vm, svm.peer)->xe;
+
+	return container_of(peer, struct xe_pagemap, peer)->vr->xe;
+}
+
+/*
+ * Others reach the part of a region that its BAR shows, which may be a small one. Then all
+ * of the device keeps to itself: an owner has one set of peers, and its VMs can't have
+ * another one than its memory.
+ */
 static bool peer_is_on_the_bus(struct drm_pagemap_peer *peer)
 {
-	const struct xe_vram_region *vr;
+	struct xe_device *xe = peer_to_xe(peer);
+	struct xe_tile *tile;
+	u8 id;
 
-	if (peer->private == XE_PEER_VM)
-		return true;
+	for_each_tile(tile, xe, id) {
+		const struct xe_vram_region *vr = tile->mem.vram;
 
-	vr = container_of(peer, struct xe_pagemap, peer)->vr;
+		if (vr && vr->io_size < vr->usable_size)
+			return false;
+	}
 
-	return vr->io_size >= vr->usable_size;
+	return true;
 }
 
 static bool peers_are_connected(struct drm_pagemap_peer *peer1,

@@ -76,46 +76,114 @@ static bool are_connected(struct device *a, struct device *b)
 	return true;
 }
 
+/* Another device, with memory of which the BAR shows all. */
+static struct xe_device *other_device(struct kunit *test, const char *name,
+				      struct xe_vram_region *vr)
+{
+	struct device *dev = kunit_device_register(test, name);
+	struct drm_device *drm;
+	struct xe_device *xe;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	drm = __drm_kunit_helper_alloc_drm_device(test, dev, sizeof(*xe),
+						  offsetof(struct xe_device, drm), DRIVER_GEM);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, drm);
+
+	xe = to_xe_device(drm);
+	vr->xe = xe;
+	vr->usable_size = SZ_1G;
+	vr->io_size = SZ_1G;
+	xe->info.tile_count = 1;
+	xe->tiles[0].mem.vram = vr;
+
+	return xe;
+}
+
+static struct xe_pagemap *acquire_pagemap(struct kunit *test, struct xe_vram_region *vr)
+{
+	struct xe_pagemap *xpagemap = kunit_kzalloc(test, sizeof(*xpagemap), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, xpagemap);
+	xpagemap->vr = vr;
+	xpagemap->dpagemap.drm = &vr->xe->drm;
+	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&xpagemap->peer, false), 0);
+	KUNIT_EXPECT_NOT_NULL(test, xpagemap->peer.owner);
+
+	return xpagemap;
+}
+
+static struct xe_vm *acquire_vm(struct kunit *test, struct xe_device *xe)
+{
+	struct xe_vm *vm = kunit_kzalloc(test, sizeof(*vm), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, vm);
+	vm->xe = xe;
+	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&vm->svm.peer, true), 0);
+
+	return vm;
+}
+
 /* Devices that can't reach each other don't share pages, those of one device do. */
 static void owners(struct kunit *test)
 {
-	struct device *dev = kunit_device_register(test, "other");
-	struct xe_vram_region vr = { .io_size = SZ_1G, .usable_size = SZ_1G };
+	void *owner = to_svm(test)->vm->svm.peer.owner;
 	struct xe_pagemap *other, *same;
-	struct drm_device *drm;
+	struct xe_vram_region vr = {};
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
-	drm = __drm_kunit_helper_alloc_drm_device(test, dev, sizeof(*drm), 0, DRIVER_GEM);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, drm);
-	other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
-	same = kunit_kzalloc(test, sizeof(*same), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, other);
-	KUNIT_ASSERT_NOT_NULL(test, same);
-
-	other->vr = &vr;
-	other->dpagemap.drm = drm;
-	same->vr = &vr;
-	same->dpagemap.drm = &to_svm(test)->xe->drm;
-	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&other->peer, false), 0);
-	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&same->peer, false), 0);
-
-	KUNIT_EXPECT_NOT_NULL(test, other->peer.owner);
-	KUNIT_EXPECT_PTR_NE(test, other->peer.owner, to_svm(test)->vm->svm.peer.owner);
-	KUNIT_EXPECT_PTR_EQ(test, same->peer.owner, to_svm(test)->vm->svm.peer.owner);
-
-	drm_pagemap_release_owner(&same->peer);
+	other_device(test, "other", &vr);
+	other = acquire_pagemap(test, &vr);
+	KUNIT_EXPECT_PTR_NE(test, other->peer.owner, owner);
 	drm_pagemap_release_owner(&other->peer);
 
-	/* Those that can do, unless there is memory behind the end of a BAR. */
+	vr.xe = to_svm(test)->xe;
+	same = acquire_pagemap(test, &vr);
+	KUNIT_EXPECT_PTR_EQ(test, same->peer.owner, owner);
+	drm_pagemap_release_owner(&same->peer);
+}
+
+/* Those that can do, unless there is memory behind the end of a BAR. */
+static void owners_that_reach_each_other(struct kunit *test)
+{
+	void *owner = to_svm(test)->vm->svm.peer.owner;
+	struct xe_vram_region vr = {};
+	struct xe_pagemap *other;
+
 	kunit_activate_static_stub(test, xe_svm_devices_are_connected, are_connected);
-	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&other->peer, false), 0);
-	KUNIT_EXPECT_PTR_EQ(test, other->peer.owner, to_svm(test)->vm->svm.peer.owner);
+	other_device(test, "other", &vr);
+	other = acquire_pagemap(test, &vr);
+	KUNIT_EXPECT_PTR_EQ(test, other->peer.owner, owner);
 	drm_pagemap_release_owner(&other->peer);
 
 	vr.io_size = SZ_256M;
-	KUNIT_ASSERT_EQ(test, xe_svm_acquire_owner(&other->peer, false), 0);
-	KUNIT_EXPECT_PTR_NE(test, other->peer.owner, to_svm(test)->vm->svm.peer.owner);
+	other = acquire_pagemap(test, &vr);
+	KUNIT_EXPECT_PTR_NE(test, other->peer.owner, owner);
 	drm_pagemap_release_owner(&other->peer);
+}
+
+/* Whoever was there first, a VM is to use the memory of its own device in place. */
+static void vm_and_its_memory_have_one_owner(struct kunit *test)
+{
+	struct xe_vram_region small = {}, large = {};
+	struct xe_pagemap *of_large, *of_small;
+	struct xe_vm *first, *vm;
+
+	kunit_activate_static_stub(test, xe_svm_devices_are_connected, are_connected);
+	other_device(test, "large", &large);
+	other_device(test, "small", &small);
+	small.io_size = SZ_256M;
+
+	first = acquire_vm(test, large.xe);
+	of_large = acquire_pagemap(test, &large);
+	vm = acquire_vm(test, small.xe);
+	of_small = acquire_pagemap(test, &small);
+	KUNIT_EXPECT_PTR_EQ(test, first->svm.peer.owner, of_large->peer.owner);
+	KUNIT_EXPECT_PTR_EQ(test, vm->svm.peer.owner, of_small->peer.owner);
+	KUNIT_EXPECT_PTR_NE(test, vm->svm.peer.owner, first->svm.peer.owner);
+
+	drm_pagemap_release_owner(&of_small->peer);
+	drm_pagemap_release_owner(&vm->svm.peer);
+	drm_pagemap_release_owner(&of_large->peer);
+	drm_pagemap_release_owner(&first->svm.peer);
 }
 
 static void memory_of_a_vma(struct kunit *test)
@@ -347,6 +415,8 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(pagemap_is_cached),
 	KUNIT_CASE(no_vram),
 	KUNIT_CASE(owners),
+	KUNIT_CASE(owners_that_reach_each_other),
+	KUNIT_CASE(vm_and_its_memory_have_one_owner),
 	KUNIT_CASE(memory_of_a_vma),
 	KUNIT_CASE(addresses),
 	KUNIT_CASE(large_copies_are_divided),
