@@ -7,7 +7,9 @@
 #include "xe_userptr.h"
 
 #include <linux/mm.h>
+#include <linux/pci.h>
 
+#include "xe_device.h"
 #include "xe_tlb_inval.h"
 #include "xe_trace_bo.h"
 #include "xe_vm.h"
@@ -36,6 +38,9 @@
  * far as there is nothing to be waited for, and what is left comes in the second
  * one. The notifier lock, which all userptrs and ranges of the VM share, is not held
  * by anybody who waits.
+ *
+ * The device can go while processes keep their VMs. When it can't reach memory any more,
+ * all that it has mapped is unmapped, and the core maps nothing for it again.
  *
  * Only one invalidation of a userptr at a time can have a second pass with the MM.
  * Others do theirs at once. &xe_userptr.finish_lock has one second pass after the
@@ -111,6 +116,7 @@ int xe_vma_userptr_pin_pages(struct xe_userptr_vma *uvma)
 				    start, start + xe_vma_size(vma), &ctx);
 }
 
+/* Nothing of the userptr is in the GPU's entries any more, or nothing of the GPU runs. */
 static void unmap_pages_locked(struct xe_userptr_vma *uvma)
 {
 	struct xe_vma *vma = &uvma->vma;
@@ -234,7 +240,8 @@ static void complete_flush(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 
 /*
  * The first pass. Returns whether it takes a second one. Another first pass may have
- * sent a flush, which has to be waited for.
+ * sent a flush, which has to be waited for. What is not mapped is not used, so that
+ * there is nobody to be stopped.
  */
 static bool invalidate_first(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
@@ -243,6 +250,8 @@ static bool invalidate_first(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 	assert_in_invalidation(vm);
 
 	add_invalidated(vm, uvma);
+	if (!drm_gpusvm_pages_mapped(&uvma->userptr.pages))
+		return false;
 	signaled = request_fences(vm);
 
 	if (uvma->userptr.tlb_inval_submitted || !signaled || submit_flush_locked(vm, uvma))
@@ -497,6 +506,13 @@ int xe_vm_userptr_pin(struct xe_vm *vm)
  * Life
  */
 
+/*
+ * The userptrs of all devices, for the removal of one of them. A VM has no lock for its
+ * own that could be waited for then. The notifier locks are taken under this one.
+ */
+static DEFINE_MUTEX(userptrs_lock);
+static LIST_HEAD(userptrs);
+
 /**
  * xe_userptr_setup() - Begin to watch the memory of a userptr
  * @uvma: The userptr, zeroed but for its VMA
@@ -519,8 +535,15 @@ int xe_userptr_setup(struct xe_userptr_vma *uvma, unsigned long start,
 	if (err)
 		return err;
 
-	return mmu_interval_notifier_insert(&userptr->notifier, current->mm, start,
-					    range, &userptr_notifier_ops);
+	err = mmu_interval_notifier_insert(&userptr->notifier, current->mm, start,
+					   range, &userptr_notifier_ops);
+	if (err)
+		return err;
+
+	scoped_guard(mutex, &userptrs_lock)
+		list_add_tail(&userptr->link, &userptrs);
+
+	return 0;
 }
 
 /**
@@ -534,6 +557,9 @@ void xe_userptr_remove(struct xe_userptr_vma *uvma)
 	/* The notifier goes last: it must not miss a page that is mapped. */
 	drm_gpusvm_free_pages(&xe_vma_vm(vma)->svm.gpusvm, &uvma->userptr.pages,
 			      xe_vma_size(vma) >> PAGE_SHIFT);
+	/* Nor must the removal of the device. */
+	scoped_guard(mutex, &userptrs_lock)
+		list_del(&uvma->userptr.link);
 	mmu_interval_notifier_remove(&uvma->userptr.notifier);
 	mutex_destroy(&uvma->userptr.finish_lock);
 }
@@ -550,4 +576,56 @@ void xe_userptr_destroy(struct xe_userptr_vma *uvma)
 	xe_assert(xe_vma_vm(&uvma->vma)->xe, list_empty(&uvma->userptr.repin_link));
 	list_del_init(&uvma->userptr.invalidate_link);
 	spin_unlock(&userptr->invalidated_lock);
+}
+
+static void unmap_of_removed(struct xe_userptr_vma *uvma)
+{
+	struct xe_vm *vm = xe_vma_vm(&uvma->vma);
+
+	guard(rwsem_write)(&vm->svm.gpusvm.notifier_lock);
+	unmap_pages_locked(uvma);
+}
+
+/**
+ * xe_userptr_remove_device() - Unmap all userptrs of a device
+ * @xe: The device; unplugged, and unable to reach memory
+ *
+ * Processes keep their VMs for as long as they like, but what is mapped behind an IOMMU
+ * can't be unmapped any more when that has let go of the device.
+ */
+void xe_userptr_remove_device(struct xe_device *xe)
+{
+	struct xe_userptr *userptr;
+
+	guard(mutex)(&userptrs_lock);
+
+	list_for_each_entry(userptr, &userptrs, link) {
+		struct xe_userptr_vma *uvma =
+			container_of(userptr, struct xe_userptr_vma, userptr);
+
+		if (xe_vma_vm(&uvma->vma)->xe == xe)
+			unmap_of_removed(uvma);
+	}
+}
+
+static void userptr_fini_device(void *arg)
+{
+	struct xe_device *xe = arg;
+
+	/* Jobs of processes that have not noticed yet may be left. */
+	pci_clear_master(to_pci_dev(xe->drm.dev));
+	xe_userptr_remove_device(xe);
+}
+
+/**
+ * xe_userptr_init_device() - Have the userptrs of a device unmapped when it goes
+ * @xe: The device, of which no engine has been set up yet
+ *
+ * What is set up later is gone by then.
+ *
+ * Return: 0, or a negative error.
+ */
+int xe_userptr_init_device(struct xe_device *xe)
+{
+	return devm_add_action_or_reset(xe->drm.dev, userptr_fini_device, xe);
 }

@@ -17,6 +17,7 @@
 
 #include "xe_tlb_inval_types.h"
 
+struct xe_device;
 struct xe_userptr_vma;
 struct xe_vm;
 struct xe_vma;
@@ -46,6 +47,8 @@ struct xe_userptr_vm {
  * @inval_batch while it is not under way. It is waited for without the lock.
  */
 struct xe_userptr {
+	/** @link: Links into the list of all userptrs, for the removal of a device */
+	struct list_head link;
 	/** @invalidate_link: Links into &xe_userptr_vm.invalidated */
 	struct list_head invalidate_link;
 	/** @repin_link: Links into &xe_userptr_vm.repin_list */
@@ -83,6 +86,9 @@ int xe_userptr_setup(struct xe_userptr_vma *uvma, unsigned long start,
 void xe_userptr_remove(struct xe_userptr_vma *uvma);
 void xe_userptr_destroy(struct xe_userptr_vma *uvma);
 
+int xe_userptr_init_device(struct xe_device *xe);
+void xe_userptr_remove_device(struct xe_device *xe);
+
 int xe_vma_userptr_pin_pages(struct xe_userptr_vma *uvma);
 int xe_vma_userptr_check_repin(struct xe_userptr_vma *uvma);
 
@@ -104,6 +110,11 @@ static inline void xe_userptr_remove(struct xe_userptr_vma *uvma)
 
 static inline void xe_userptr_destroy(struct xe_userptr_vma *uvma)
 {
+}
+
+static inline int xe_userptr_init_device(struct xe_device *xe)
+{
+	return 0;
 }
 
 static inline int xe_vma_userptr_pin_pages(struct xe_userptr_vma *uvma)

@@ -213,6 +213,51 @@ static void removal_unmaps(struct kunit *test)
 	kfree(uvma);
 }
 
+/* The device goes. Those that have it mapped are told, and others keep theirs. */
+static void expect_unmapped_with_device(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_device *other = kunit_kzalloc(test, sizeof(*other), GFP_KERNEL);
+	struct xe_userptr_vma *mapped, *never;
+	struct file *file;
+
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	file = map_file(test, CPU_ADDR, SZ_128K);
+	mapped = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	never = add_userptr(test, CPU_ADDR + SZ_64K, GPU_ADDR + SZ_64K, SZ_64K);
+	KUNIT_ASSERT_EQ(test, pin_one(test, mapped), 0);
+
+	xe_userptr_remove_device(other);
+	KUNIT_EXPECT_TRUE(test, is_mapped(mapped));
+
+	svm->xe->drm.unplugged = true;
+	xe_userptr_remove_device(svm->xe);
+	KUNIT_EXPECT_FALSE(test, is_mapped(mapped));
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, unmaps), 1);
+
+	/* Nothing is mapped again, whatever the process does next. */
+	KUNIT_EXPECT_EQ(test, pin_one(test, never), -ENODEV);
+	KUNIT_EXPECT_FALSE(test, is_mapped(never));
+	xsvm_zap(file, 0, SZ_128K);
+	KUNIT_EXPECT_EQ(test, pin_one(test, mapped), -ENODEV);
+	KUNIT_EXPECT_FALSE(test, is_mapped(mapped));
+	xsvm_unmap(test, CPU_ADDR, SZ_128K);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, unmaps), 1);
+	xsvm_close_vm(test);
+	svm->xe->drm.unplugged = false;
+}
+
+static void removal_of_the_device(struct kunit *test)
+{
+	expect_unmapped_with_device(test);
+}
+
+static void removal_of_the_device_without_faults(struct kunit *test)
+{
+	use_vm_without_faults(test);
+	expect_unmapped_with_device(test);
+}
+
 static void read_only_memory(struct kunit *test)
 {
 	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
@@ -412,6 +457,30 @@ static void expect_lock_is_free(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
 }
 
+/* What is not mapped isn't used: nobody has to stop. */
+static void expect_no_wait_for_unmapped(struct kunit *test)
+{
+	struct file *file = map_file(test, CPU_ADDR, SZ_64K);
+	struct xe_userptr_vma *uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	struct mmu_interval_notifier_finish *finish;
+	struct xe_svm_job *job;
+
+	bind(test, uvma);
+	xsvm_zap(file, 0, SZ_64K);
+	KUNIT_ASSERT_FALSE(test, is_mapped(uvma));
+
+	job = xsvm_start_job(test);
+	KUNIT_EXPECT_TRUE(test, notify(uvma, MMU_NOTIFIER_RANGE_BLOCKABLE, &finish));
+	KUNIT_EXPECT_NULL(test, finish);
+	KUNIT_EXPECT_FALSE(test, job->asked);
+	dma_fence_signal(&job->fence);
+}
+
+static void unmapped_stops_nobody(struct kunit *test)
+{
+	expect_no_wait_for_unmapped(test);
+}
+
 static void jobs_are_waited_for_without_the_lock(struct kunit *test)
 {
 	expect_lock_is_free(test);
@@ -426,6 +495,13 @@ static void preemption_is_waited_for_without_the_lock(struct kunit *test)
 {
 	use_vm_without_faults(test);
 	expect_lock_is_free(test);
+}
+
+static void unmapped_preempts_nobody(struct kunit *test)
+{
+	use_vm_without_faults(test);
+	expect_no_wait_for_unmapped(test);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
 }
 
 static void invalidation_without_faults(struct kunit *test)
@@ -792,6 +868,8 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(get_pages),
 	KUNIT_CASE(no_pages_for_what_is_destroyed),
 	KUNIT_CASE(removal_unmaps),
+	KUNIT_CASE(removal_of_the_device),
+	KUNIT_CASE(removal_of_the_device_without_faults),
 	KUNIT_CASE(read_only_memory),
 	KUNIT_CASE(invalidation_with_faults),
 	KUNIT_CASE(no_flush_before_the_first_bind),
@@ -799,7 +877,9 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(nothing_without_blocking),
 	KUNIT_CASE(invalidation_during_another),
 	KUNIT_CASE(second_pass_waits_for_jobs),
+	KUNIT_CASE(unmapped_stops_nobody),
 	KUNIT_CASE(jobs_are_waited_for_without_the_lock),
+	KUNIT_CASE(unmapped_preempts_nobody),
 	KUNIT_CASE(preemption_is_waited_for_without_the_lock),
 	KUNIT_CASE(invalidation_without_faults),
 	KUNIT_CASE(invalidated_again),
