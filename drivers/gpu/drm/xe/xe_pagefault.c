@@ -57,15 +57,16 @@
  * that they get no answer any more. Faults of another GT of the tile may be chained to
  * such a one. They stay, since what is bound is bound for the tile.
  *
- * Chains. Engines mostly fault in the same place at the same time. A worker that takes
- * a fault looks whether another one serves a fault of the same tile in the same 2 MiB:
- * this is the leader then, to which the fault is chained, and the worker goes on with the
- * next one. When the leader is served, all that its service has covered are answered with
- * it: those in what can be accessed now that do not need a stronger access. The others go
- * back to where they were, to the front of the VM's list, in their order. If the leader
- * could not be served, that is shared by faults on the same page that need no less. Others
- * go back: a page that can't be had fails nobody else. A fault that was chained in vain
- * waits for no other page than its own after that, so it is not chained for ever.
+ * Chains. Engines mostly fault in the same place at the same time. A worker that takes a
+ * fault looks whether another one serves a fault of the same tile in the same 2 MiB, or
+ * in the same range or VMA as soon as that is known. This is the leader then, to which
+ * the fault is chained, and the worker goes on with the next one. When the leader is
+ * served, all that its service has covered are answered with it: those in what can be
+ * accessed now that do not need a stronger access. The others go back to where they were,
+ * to the front of the VM's list, in their order. If the leader could not be served, that
+ * is shared by faults on the same page that need no less. Others go back: a page that
+ * can't be had fails nobody else. A fault that was chained in vain waits for no other
+ * page than its own after that, so it is not chained for ever.
  *
  * Prefetches are neither chained nor do they lead. They fail for reasons for which other
  * faults are tried again.
@@ -82,7 +83,7 @@
  * cancelled, see xe_svm_cancel(). All its faults are answered with an error then.
  */
 
-/* Where faults are chained. It is the largest range that a fault on a mirror binds. */
+/* Where faults may have one range. It is the largest one that a fault on a mirror binds. */
 #define XE_PAGEFAULT_WINDOW		SZ_2M
 
 /* How long a worker serves until it lets others run. */
@@ -302,8 +303,7 @@ static bool can_follow(const struct xe_pagefault_entry *entry,
 	if (entry->page_only)
 		return addr == leader_addr;
 
-	return ALIGN_DOWN(addr, XE_PAGEFAULT_WINDOW) ==
-	       ALIGN_DOWN(leader_addr, XE_PAGEFAULT_WINDOW);
+	return addr >= READ_ONCE(leader->served.start) && addr < READ_ONCE(leader->served.end);
 }
 
 static struct xe_pagefault_entry *find_leader_locked(struct xe_pagefault_vm *pf_vm,
@@ -320,9 +320,9 @@ static struct xe_pagefault_entry *find_leader_locked(struct xe_pagefault_vm *pf_
 
 /* Whether what has come of the leader holds for a fault that was chained to it. */
 static bool is_covered(const struct xe_pagefault_entry *entry,
-		       const struct xe_pagefault_entry *leader, int err,
-		       const struct xe_svm_served *served)
+		       const struct xe_pagefault_entry *leader, int err)
 {
+	const struct xe_pagefault_served *served = &leader->served;
 	u64 addr = entry->pf.consumer.page_addr;
 
 	if (err)
@@ -334,8 +334,7 @@ static bool is_covered(const struct xe_pagefault_entry *entry,
 }
 
 /* Those that are not covered have to be served for themselves, before all that came later. */
-static void release_locked(struct xe_vm *vm, struct xe_pagefault_entry *leader, int err,
-			   const struct xe_svm_served *served)
+static void release_locked(struct xe_vm *vm, struct xe_pagefault_entry *leader, int err)
 {
 	struct xe_pagefault_queue *queue = queue_of(vm);
 	struct xe_pagefault_entry *entry, *prev;
@@ -343,7 +342,7 @@ static void release_locked(struct xe_vm *vm, struct xe_pagefault_entry *leader, 
 	lockdep_assert_held(&queue->lock);
 
 	list_for_each_entry_safe_reverse(entry, prev, &leader->chain, link) {
-		if (is_covered(entry, leader, err, served))
+		if (is_covered(entry, leader, err))
 			continue;
 		entry->page_only = true;
 		entry->state = XE_PAGEFAULT_WAITING;
@@ -384,15 +383,14 @@ static void postpone_locked(struct xe_vm *vm, struct xe_pagefault_entry *leader)
  * A fault was served, or was not. Returns whether it is to be answered, together with
  * what is left of its chain.
  */
-static bool conclude(struct xe_vm *vm, struct xe_pagefault_entry *leader, int err,
-		     const struct xe_svm_served *served)
+static bool conclude(struct xe_vm *vm, struct xe_pagefault_entry *leader, int err)
 {
 	struct xe_pagefault_queue *queue = queue_of(vm);
 
 	guard(spinlock_irq)(&queue->lock);
 
 	take_locked(queue, leader);
-	release_locked(vm, leader, err, served);
+	release_locked(vm, leader, err);
 	if (!is_transient(err) || is_prefetch(&leader->pf))
 		return true;
 
@@ -405,12 +403,11 @@ static void serve(struct xe_vm *vm, struct xe_pagefault_entry *leader)
 {
 	struct xe_pagefault_queue *queue = queue_of(vm);
 	struct xe_pagefault_entry *entry;
-	struct xe_svm_served served;
 	int err;
 
 	trace_xe_pagefault_serve(&leader->pf);
-	err = xe_pagefault_service(vm, &leader->pf, &served);
-	if (!conclude(vm, leader, err, &served))
+	err = xe_pagefault_service(vm, &leader->pf, &leader->served);
+	if (!conclude(vm, leader, err))
 		return;
 
 	while ((entry = take_first(queue, &leader->chain)))
@@ -435,6 +432,7 @@ static bool take_next(struct xe_pagefault_worker *worker, struct xe_pagefault_en
 	struct xe_pagefault_queue *queue = queue_of(worker->vm);
 	struct xe_pagefault_vm *pf_vm = &worker->vm->usm.pf;
 	struct xe_pagefault_entry *first, *leader;
+	u64 addr;
 
 	guard(spinlock_irq)(&queue->lock);
 
@@ -453,6 +451,8 @@ static bool take_next(struct xe_pagefault_worker *worker, struct xe_pagefault_en
 
 	if (!list_empty(&pf_vm->serving))
 		count(&first->pf, XE_GT_STATS_ID_PARALLEL_PAGEFAULT_COUNT);
+	addr = ALIGN_DOWN(first->pf.consumer.page_addr, XE_PAGEFAULT_WINDOW);
+	xe_pagefault_tell(&first->served, addr, addr + XE_PAGEFAULT_WINDOW);
 	move_locked(queue, first, XE_PAGEFAULT_SERVED, &pf_vm->serving);
 	*entry = first;
 

@@ -12,7 +12,7 @@ struct drm_printer;
 struct xe_device;
 struct xe_gt;
 struct xe_pagefault;
-struct xe_svm_served;
+struct xe_pagefault_served;
 struct xe_vm;
 
 /* The queue: xe_pagefault.c */
@@ -26,10 +26,10 @@ void xe_pagefault_print_info(struct xe_device *xe, struct drm_printer *p);
 /* One fault: xe_pagefault_service.c */
 
 int xe_pagefault_service(struct xe_vm *vm, const struct xe_pagefault *pf,
-			 struct xe_svm_served *served);
+			 struct xe_pagefault_served *served);
 #if IS_ENABLED(CONFIG_KUNIT)
 int xe_pagefault_service_locked(struct xe_vm *vm, const struct xe_pagefault *pf,
-				bool exclusive, struct xe_svm_served *served);
+				bool exclusive, struct xe_pagefault_served *served);
 #endif
 
 #endif

@@ -174,10 +174,8 @@ static int serve_vma_locked(struct xe_vma *vma, struct xe_gt *gt, bool atomic)
 }
 
 /* What the tile can do with a VMA after a fault on it was served. */
-static void tell_vma(struct xe_vma *vma, bool atomic, struct xe_svm_served *served)
+static void tell_access(struct xe_vma *vma, bool atomic, struct xe_pagefault_served *served)
 {
-	served->start = xe_vma_start(vma);
-	served->end = xe_vma_end(vma);
 	if (atomic)
 		served->access = XE_PAGEFAULT_ACCESS_TYPE_ATOMIC;
 	else if (xe_vma_read_only(vma))
@@ -188,7 +186,7 @@ static void tell_vma(struct xe_vma *vma, bool atomic, struct xe_svm_served *serv
 
 /* Who has pinned a buffer object may keep it for ever: that is nothing to wait for. */
 static int serve_vma(struct xe_vma *vma, const struct xe_pagefault *pf,
-		     struct xe_svm_served *served)
+		     struct xe_pagefault_served *served)
 {
 	bool atomic = access_of(pf) == XE_PAGEFAULT_ACCESS_TYPE_ATOMIC;
 	struct xe_vm *vm = xe_vma_vm(vma);
@@ -199,6 +197,7 @@ static int serve_vma(struct xe_vma *vma, const struct xe_pagefault *pf,
 	if (err)
 		return err;
 
+	xe_pagefault_tell(served, xe_vma_start(vma), xe_vma_end(vma));
 	err = mutex_lock_killable(&vma->fault_lock);
 	if (!err) {
 		err = serve_vma_locked(vma, pf->gt, atomic);
@@ -206,7 +205,7 @@ static int serve_vma(struct xe_vma *vma, const struct xe_pagefault *pf,
 	}
 	xe_svm_vma_service_end(vm, &service);
 	if (!err)
-		tell_vma(vma, atomic, served);
+		tell_access(vma, atomic, served);
 
 	return err == -EBUSY && !xe_vma_is_userptr(vma) ? -EIO : err;
 }
@@ -220,7 +219,7 @@ static int serve_vma(struct xe_vma *vma, const struct xe_pagefault *pf,
  * of no use then, but others that have the file go on with what else they have bound.
  */
 static int serve_mirror(struct xe_vma *vma, const struct xe_pagefault *pf, bool exclusive,
-			struct xe_svm_served *served)
+			struct xe_pagefault_served *served)
 {
 	struct xe_vm *vm = xe_vma_vm(vma);
 	struct drm_gpusvm_service service;
@@ -242,7 +241,7 @@ static int serve_mirror(struct xe_vma *vma, const struct xe_pagefault *pf, bool 
  */
 
 static int serve_any(struct xe_vma *vma, const struct xe_pagefault *pf, bool exclusive,
-		     struct xe_svm_served *served)
+		     struct xe_pagefault_served *served)
 {
 	struct xe_vm *vm = xe_vma_vm(vma);
 	bool interrupted;
@@ -264,7 +263,7 @@ static int serve_any(struct xe_vma *vma, const struct xe_pagefault *pf, bool exc
 VISIBLE_IF_KUNIT int xe_pagefault_service_locked(struct xe_vm *vm,
 						 const struct xe_pagefault *pf,
 						 bool exclusive,
-						 struct xe_svm_served *served)
+						 struct xe_pagefault_served *served)
 {
 	u64 addr = pf->consumer.page_addr;
 	struct xe_vma *vma;
@@ -321,7 +320,7 @@ static void unlock_vm(struct xe_vm *vm, bool exclusive)
 }
 
 static int service_once(struct xe_vm *vm, const struct xe_pagefault *pf, bool exclusive,
-			struct xe_svm_served *served)
+			struct xe_pagefault_served *served)
 {
 	int err;
 
@@ -340,7 +339,7 @@ static int service_once(struct xe_vm *vm, const struct xe_pagefault *pf, bool ex
  * xe_pagefault_service() - Serve a page fault
  * @vm: Its VM
  * @pf: The fault
- * @served: What the tile can access now, if it was served
+ * @served: What the tile can access now, if it was served; and what is bound, before that
  *
  * Called by workers, for several faults of a VM at the same time.
  *
@@ -348,11 +347,10 @@ static int service_once(struct xe_vm *vm, const struct xe_pagefault *pf, bool ex
  * attempt; or another error, with which the fault is answered.
  */
 int xe_pagefault_service(struct xe_vm *vm, const struct xe_pagefault *pf,
-			 struct xe_svm_served *served)
+			 struct xe_pagefault_served *served)
 {
 	int err;
 
-	*served = (struct xe_svm_served) {};
 	err = service_once(vm, pf, false, served);
 	if (err == -ESTALE)
 		err = service_once(vm, pf, true, served);

@@ -7,6 +7,7 @@
 #define _XE_PAGEFAULT_TYPES_H_
 
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/spinlock_types.h>
@@ -101,6 +102,33 @@ struct xe_pagefault {
 };
 
 /**
+ * struct xe_pagefault_served - What a tile can access after a fault was served
+ *
+ * While that is being done, it is where other faults are chained to this one. They look
+ * without a lock, so xe_pagefault_tell() sets it. Who is told nonsense is chained in vain.
+ */
+struct xe_pagefault_served {
+	/** @start: First address */
+	u64 start;
+	/** @end: Address behind the last one; not above @start if that is nothing any more */
+	u64 end;
+	/** @access: The strongest access that it can make */
+	enum xe_pagefault_access_type access;
+};
+
+/**
+ * xe_pagefault_tell() - Tell what a fault is served along with, or was
+ * @served: Where others find that
+ * @start: First address
+ * @end: Address behind the last one
+ */
+static inline void xe_pagefault_tell(struct xe_pagefault_served *served, u64 start, u64 end)
+{
+	WRITE_ONCE(served->start, start);
+	WRITE_ONCE(served->end, end);
+}
+
+/**
  * enum xe_pagefault_state - Where the entry of a fault is
  *
  * The "Xe page faults" section in xe_pagefault.c says how it gets from one to another.
@@ -132,6 +160,8 @@ struct xe_pagefault_entry {
 	struct list_head chain;
 	/** @pf: The fault */
 	struct xe_pagefault pf;
+	/** @served: What its service is for; of use while it is served */
+	struct xe_pagefault_served served;
 	/** @raised: When it was reported */
 	ktime_t raised;
 	/** @state: Where the entry is */

@@ -13,19 +13,6 @@
 
 #include "xe_pagefault_types.h"
 
-/**
- * struct xe_svm_served - What a tile can access after a fault was served
- *
- * @start: First address
- * @end: Address behind the last one; not above @start if that is nothing any more
- * @access: The strongest access that it can make
- */
-struct xe_svm_served {
-	u64 start;
-	u64 end;
-	enum xe_pagefault_access_type access;
-};
-
 #if IS_ENABLED(CONFIG_DRM_XE_GPUSVM)
 
 #include <linux/lockdep.h>
@@ -191,7 +178,7 @@ bool xe_svm_range_validate(struct xe_vm *vm, struct xe_svm_range *range,
 			   u8 tile_mask, const struct drm_pagemap *dpagemap);
 bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool write);
 void xe_svm_range_get_served(struct xe_svm_range *range, u8 tile_id, u64 addr,
-			     struct xe_svm_served *served);
+			     struct xe_pagefault_served *served);
 bool xe_svm_range_is_unbound(struct xe_svm_range *range);
 bool xe_svm_range_needs_migrate_to_vram(struct xe_svm_range *range, struct xe_vma *vma,
 					const struct drm_pagemap *dpagemap);
@@ -233,7 +220,7 @@ int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr);
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,
 			    enum xe_pagefault_access_type access, bool exclusive,
-			    struct xe_svm_served *served);
+			    struct xe_pagefault_served *served);
 
 #if IS_ENABLED(CONFIG_DRM_XE_PAGEMAP)
 
@@ -564,7 +551,7 @@ static inline void xe_svm_range_debug(struct xe_svm_range *range, const char *op
 static inline int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 					  struct xe_gt *gt, u64 fault_addr,
 					  enum xe_pagefault_access_type access,
-					  bool exclusive, struct xe_svm_served *served)
+					  bool exclusive, struct xe_pagefault_served *served)
 {
 	return -EOPNOTSUPP;
 }

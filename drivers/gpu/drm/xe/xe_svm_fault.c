@@ -118,7 +118,7 @@ struct xe_svm_fault {
 	struct drm_pagemap *dpagemap;
 	struct xe_svm_range *range;
 	unsigned long size;
-	struct xe_svm_served *served;
+	struct xe_pagefault_served *served;
 	bool need_vram;
 	bool one_page;
 	bool widened;
@@ -289,15 +289,6 @@ static bool fault_is_served(struct xe_svm_fault *fault)
 	return xe_svm_range_serves(fault->range, fault->tile->id, fault->addr,
 				   !fault->ctx.read_only) &&
 	       fault_is_placed(fault);
-}
-
-/* What has to be in VRAM waits until the system is awake, and lets others have the VM. */
-static int fault_wait_for_vram(struct xe_svm_fault *fault)
-{
-	wait_for_completion_killable_timeout(&fault->vm->xe->pm_block,
-					     XE_SVM_FAULT_SUSPENDED);
-
-	return -EBUSY;
 }
 
 /*
@@ -496,18 +487,19 @@ static int fault_bind(struct xe_svm_fault *fault)
 static void fault_note_served(struct xe_svm_fault *fault)
 {
 	u64 page = ALIGN_DOWN(fault->addr, PAGE_SIZE);
-	struct xe_svm_served *served = fault->served;
+	struct xe_pagefault_served served;
 
-	xe_svm_range_get_served(fault->range, fault->tile->id, fault->addr, served);
-	if (!fault_is_atomic(fault) || served->access != XE_PAGEFAULT_ACCESS_TYPE_WRITE)
-		return;
-
-	served->access = XE_PAGEFAULT_ACCESS_TYPE_ATOMIC;
-	/* Whether neighbours are in VRAM was not looked at. */
-	if (fault->need_vram) {
-		served->start = max(served->start, page);
-		served->end = min(served->end, page + PAGE_SIZE);
+	xe_svm_range_get_served(fault->range, fault->tile->id, fault->addr, &served);
+	if (fault_is_atomic(fault) && served.access == XE_PAGEFAULT_ACCESS_TYPE_WRITE) {
+		served.access = XE_PAGEFAULT_ACCESS_TYPE_ATOMIC;
+		/* Whether neighbours are in VRAM was not looked at. */
+		if (fault->need_vram) {
+			served.start = max(served.start, page);
+			served.end = min(served.end, page + PAGE_SIZE);
+		}
 	}
+	xe_pagefault_tell(fault->served, served.start, served.end);
+	fault->served->access = served.access;
 }
 
 /* ------------------------------------------------------------------------
@@ -548,6 +540,7 @@ static int fault_try_range(struct xe_svm_fault *fault)
 	if (!fault_fits_vram(fault))
 		return fault_widen_range(fault);
 
+	xe_pagefault_tell(fault->served, xe_svm_range_start(range), xe_svm_range_end(range));
 	/* Who has it may wait for user space, as long as nobody interrupts that. */
 	err = mutex_lock_killable(&range->lock);
 	if (err)
@@ -612,7 +605,7 @@ static int fault_try(struct xe_svm_fault *fault)
  * @fault_addr: The address
  * @access: What the GPU tried to do
  * @exclusive: The lock is held for writing
- * @served: Set to what the GPU can access then, if there is no error
+ * @served: Set to the range; and then to what the GPU can access, if there is no error
  *
  * Return: 0 if the access can be repeated; -EACCES or -EPERM if it is not allowed;
  * -EFAULT, -ENOENT, -EINVAL or -EIO if there is nothing to be mapped; -EBUSY or
@@ -623,7 +616,7 @@ static int fault_try(struct xe_svm_fault *fault)
 int xe_svm_handle_pagefault(struct xe_vm *vm, struct xe_vma *vma,
 			    struct xe_gt *gt, u64 fault_addr,
 			    enum xe_pagefault_access_type access, bool exclusive,
-			    struct xe_svm_served *served)
+			    struct xe_pagefault_served *served)
 {
 	struct xe_svm_fault fault = {
 		.vm = vm,

@@ -188,7 +188,7 @@ bool xe_svm_range_serves(struct xe_svm_range *range, u8 tile_id, u64 addr, bool 
 
 /* The page is bound. How far the same can be said around it? */
 static void range_note_served_locked(struct xe_svm_range *range, u8 tile_id, u64 addr,
-				     struct xe_svm_served *served)
+				     struct xe_pagefault_served *served)
 {
 	unsigned long start, end, unused;
 
@@ -220,13 +220,13 @@ static void range_note_served_locked(struct xe_svm_range *range, u8 tile_id, u64
  *	    interval if an invalidation was faster
  */
 void xe_svm_range_get_served(struct xe_svm_range *range, u8 tile_id, u64 addr,
-			     struct xe_svm_served *served)
+			     struct xe_pagefault_served *served)
 {
 	struct xe_vm *vm = range_to_vm(range);
 
 	lockdep_assert(xe_svm_range_is_in_hand(vm, range));
 
-	*served = (struct xe_svm_served) { .access = XE_PAGEFAULT_ACCESS_TYPE_WRITE };
+	*served = (struct xe_pagefault_served) { .access = XE_PAGEFAULT_ACCESS_TYPE_WRITE };
 
 	xe_svm_notifier_lock(vm);
 	if (range_live_tiles(range) & BIT(tile_id))

@@ -79,6 +79,7 @@ struct test_fault {
  * @nr_answers: How many there were
  * @failures: Those that were errors
  * @held: Services of these addresses don't end
+ * @narrow: A service is for no more than the page, and says so
  * @timed_out: Somebody has waited in vain
  * @serve: What a service does and returns; NULL to serve all of the window
  */
@@ -95,9 +96,10 @@ struct test_faults {
 	unsigned int nr_answers;
 	unsigned int failures;
 	u64 held[NR_THREADS];
+	bool narrow;
 	bool timed_out;
 	int (*serve)(const struct xe_pagefault *pf, bool exclusive,
-		     struct xe_svm_served *served);
+		     struct xe_pagefault_served *served);
 };
 
 /* Stubs get no context: there is one test at a time. */
@@ -165,7 +167,7 @@ static void note_service(struct xe_vm *vm, const struct xe_pagefault *pf, bool e
 	faults->nr_services++;
 }
 
-static int serve_window(const struct xe_pagefault *pf, struct xe_svm_served *served)
+static int serve_window(const struct xe_pagefault *pf, struct xe_pagefault_served *served)
 {
 	served->start = ALIGN_DOWN(pf->consumer.page_addr, SZ_2M);
 	served->end = served->start + SZ_2M;
@@ -175,13 +177,15 @@ static int serve_window(const struct xe_pagefault *pf, struct xe_svm_served *ser
 }
 
 static int test_service(struct xe_vm *vm, const struct xe_pagefault *pf, bool exclusive,
-			struct xe_svm_served *served)
+			struct xe_pagefault_served *served)
 {
 	if (exclusive)
 		lockdep_assert_held_write(&vm->lock);
 	else
 		lockdep_assert_held_read(&vm->lock);
 
+	if (faults->narrow)
+		xe_pagefault_tell(served, pf->consumer.page_addr, pf->consumer.page_addr + SZ_4K);
 	note_service(vm, pf, exclusive);
 	wake_up_all(&faults->changed);
 	if (!wait_event_timeout(faults->changed, !is_held(pf->consumer.page_addr),
@@ -409,7 +413,7 @@ static bool both_are_inside(void)
 
 /* None returns before the other one is there. */
 static int serve_together(const struct xe_pagefault *pf, bool exclusive,
-			  struct xe_svm_served *served)
+			  struct xe_pagefault_served *served)
 {
 	if (!wait_event_timeout(faults->changed, both_are_inside(), SVM_PATIENCE))
 		faults->timed_out = true;
@@ -474,7 +478,7 @@ static void first_worker_is_never_refused(struct kunit *test)
 }
 
 static int serve_exclusively(const struct xe_pagefault *pf, bool exclusive,
-			     struct xe_svm_served *served)
+			     struct xe_pagefault_served *served)
 {
 	return exclusive ? serve_window(pf, served) : -ESTALE;
 }
@@ -553,7 +557,7 @@ static void write_is_not_served_by_a_read(struct kunit *test)
 
 /* The page that can't be had is the first one of the window. */
 static int serve_but_first_page(const struct xe_pagefault *pf, bool exclusive,
-				struct xe_svm_served *served)
+				struct xe_pagefault_served *served)
 {
 	return IS_ALIGNED(pf->consumer.page_addr, SZ_2M) ? -EFAULT : serve_window(pf, served);
 }
@@ -575,7 +579,7 @@ static void bad_page_fails_nobody_else(struct kunit *test)
 }
 
 static int serve_reads(const struct xe_pagefault *pf, bool exclusive,
-		       struct xe_svm_served *served)
+		       struct xe_pagefault_served *served)
 {
 	return pf->consumer.access_type == GPU_READ ? serve_window(pf, served) : -EPERM;
 }
@@ -596,8 +600,24 @@ static void failed_write_fails_no_read(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_services(), 2);
 }
 
+/* Who can't be served along with another one does not wait for it. */
+static void chains_end_with_the_range(struct kunit *test)
+{
+	faults->narrow = true;
+	hold(PAGE(0, 0));
+	start(test, 2);
+	raise_fault(PAGE(0, 0), GPU_READ);
+	expect_soon(test, nr_services() == 1);
+	raise_fault(PAGE(0, 1), GPU_READ);
+	expect_soon(test, nr_answers() == 1);
+	raise_fault(PAGE(0, 0), GPU_READ);
+	expect_soon(test, count_chained() == 1);
+	let_go(PAGE(0, 0));
+	expect_soon(test, nr_answers() == 3 && nr_services() == 2);
+}
+
 static int serve_page(const struct xe_pagefault *pf, bool exclusive,
-		      struct xe_svm_served *served)
+		      struct xe_pagefault_served *served)
 {
 	serve_window(pf, served);
 	served->start = pf->consumer.page_addr;
@@ -660,7 +680,7 @@ static void fault_is_chained_to_a_neighbour_once(struct kunit *test)
  */
 
 static int serve_the_second_time(const struct xe_pagefault *pf, bool exclusive,
-				 struct xe_svm_served *served)
+				 struct xe_pagefault_served *served)
 {
 	return nr_services() == 1 ? -EAGAIN : serve_window(pf, served);
 }
@@ -700,7 +720,7 @@ static void chain_is_tried_again(struct kunit *test)
 }
 
 static int serve_never(const struct xe_pagefault *pf, bool exclusive,
-		       struct xe_svm_served *served)
+		       struct xe_pagefault_served *served)
 {
 	return -EAGAIN;
 }
@@ -954,6 +974,7 @@ static struct kunit_case xe_pagefault_cases[] = {
 	KUNIT_CASE(write_is_not_served_by_a_read),
 	KUNIT_CASE(bad_page_fails_nobody_else),
 	KUNIT_CASE(failed_write_fails_no_read),
+	KUNIT_CASE(chains_end_with_the_range),
 	KUNIT_CASE(smaller_range_serves_those_in_it),
 	KUNIT_CASE(fault_is_chained_to_a_neighbour_once),
 	KUNIT_CASE(fault_is_tried_again),

@@ -229,7 +229,7 @@ static void binding_fails(struct kunit *test)
 static void vm_is_banned(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 	struct xe_vm *vm = svm->vm;
 
 	xsvm_map(test, SVM_BASE, PAGE_SIZE, PROT_RW);
@@ -399,7 +399,7 @@ static int get_no_pages(struct xe_vm *vm, struct xe_svm_range *range,
 static void memory_for_pages_stays_short(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
 	kunit_activate_static_stub(test, xe_svm_range_get_pages, get_no_pages);

@@ -11,7 +11,7 @@
 #include "xe_vm.h"
 
 /* Serve a fault as a worker does that shares the VM with others. */
-static int fault_shared(struct kunit *test, u64 addr, u8 access, struct xe_svm_served *served)
+static int fault_shared(struct kunit *test, u64 addr, u8 access, struct xe_pagefault_served *served)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	int err;
@@ -26,7 +26,7 @@ static int fault_shared(struct kunit *test, u64 addr, u8 access, struct xe_svm_s
 
 static void fault_above(struct kunit *test)
 {
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	KUNIT_EXPECT_EQ(test, fault_shared(test, SVM_BASE + SZ_2M, GPU_WRITE, &served), 0);
 	KUNIT_EXPECT_LE(test, served.start, SVM_BASE + SZ_2M);
@@ -35,7 +35,7 @@ static void fault_above(struct kunit *test)
 
 static void fault_again(struct kunit *test)
 {
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	KUNIT_EXPECT_EQ(test, fault_shared(test, SVM_BASE + PAGE_SIZE, GPU_WRITE, &served), 0);
 }
@@ -77,7 +77,7 @@ static void begin_meanwhile(struct kunit *test, struct xe_svm_range *range)
 static void faults_on_two_ranges(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	xsvm_map(test, SVM_BASE, 2 * SZ_2M, PROT_RW);
 	meanwhile = fault_above;
@@ -95,7 +95,7 @@ static void faults_on_two_ranges(struct kunit *test)
 static void faults_on_one_range(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
 	meanwhile = fault_again;
@@ -110,7 +110,7 @@ static void faults_on_one_range(struct kunit *test)
 static void invalidation_while_a_neighbour_is_served(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	svm->arg = xsvm_map_file(test, SVM_BASE, 2 * SZ_2M, 2 * SZ_2M);
 	xsvm_touch(test, SVM_BASE, PAGE_SIZE);
@@ -130,7 +130,7 @@ static void invalidation_while_a_neighbour_is_served(struct kunit *test)
 static void garbage_needs_the_lock(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
@@ -147,7 +147,7 @@ static void garbage_needs_the_lock(struct kunit *test)
 static void bind_that_failed(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 	struct xe_svm_job *job;
 
 	job = xsvm_start_bind(test, xsvm_map_and_touch(test, SVM_BASE, SZ_64K));
@@ -168,7 +168,7 @@ static void bind_that_failed_beside_a_hole(struct kunit *test)
 {
 	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_2M);
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 	struct xe_svm_job *job;
 
 	xsvm_touch_scattered(test, SVM_BASE, SZ_2M);
@@ -185,7 +185,7 @@ static void bind_that_failed_beside_a_hole(struct kunit *test)
 static void what_is_served(struct kunit *test)
 {
 	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_64K);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 
 	KUNIT_ASSERT_EQ(test, fault_shared(test, SVM_BASE, GPU_WRITE, &served), 0);
 	KUNIT_EXPECT_EQ(test, served.start, SVM_BASE);

@@ -357,7 +357,7 @@ static void close_but_keep(struct xe_vm *vm)
 static int fault_directly(struct kunit *test, u64 addr)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_svm_served served;
+	struct xe_pagefault_served served;
 	int err;
 
 	down_write(&svm->vm->lock);
