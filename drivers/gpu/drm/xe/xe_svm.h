@@ -208,7 +208,8 @@ u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end);
 
 /* Garbage, and other ranges that have to go: xe_svm_gc.c */
 
-void xe_svm_flush(struct xe_vm *vm);
+void xe_svm_queue_garbage_collector(struct xe_vm *vm);
+int xe_svm_flush(struct xe_vm *vm);
 void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_remove(struct xe_vm *vm, u64 start, u64 end);
@@ -464,8 +465,13 @@ static inline void xe_svm_close(struct xe_vm *vm)
 {
 }
 
-static inline void xe_svm_flush(struct xe_vm *vm)
+static inline void xe_svm_queue_garbage_collector(struct xe_vm *vm)
 {
+}
+
+static inline int xe_svm_flush(struct xe_vm *vm)
+{
+	return 0;
 }
 
 static inline bool xe_svm_can_mirror(struct xe_device *xe)

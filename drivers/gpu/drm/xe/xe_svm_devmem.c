@@ -200,12 +200,11 @@ static void bo_empty_or_abandon(struct xe_bo *bo)
  */
 static int bo_empty(struct xe_bo *bo)
 {
-	sigset_t all, old;
+	sigset_t old;
 
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &old);
+	xe_svm_block_signals(&old);
 	bo_empty_or_abandon(bo);
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	xe_svm_unblock_signals(&old);
 
 	return 0;
 }

@@ -49,13 +49,20 @@ static void range_unmap(struct xe_vm *vm, struct xe_svm_range *range)
 			       &ctx);
 }
 
+/*
+ * Jobs wait for room, and that with signals on. One to whoever happens to collect is not for
+ * the range.
+ */
 static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
 {
 	struct dma_fence *fence;
+	sigset_t old;
 
+	xe_svm_block_signals(&old);
 	xe_vm_lock(vm, false);
 	fence = xe_vm_range_unbind(vm, range);
 	xe_vm_unlock(vm);
+	xe_svm_unblock_signals(&old);
 	if (!IS_ERR(fence))
 		dma_fence_put(fence);
 
@@ -209,13 +216,21 @@ int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end)
 	return ret;
 }
 
-/* A range that can't be unbound stays where it is, and the VM can't go on. */
+/*
+ * A range that can't be unbound stays where it is, and the VM can't go on. But the end of
+ * the process that collects is not the end of a VM that others may have, too.
+ */
 static int collect_or_kill(struct xe_vm *vm, struct xe_svm_range *range)
 {
 	int err = range_collect(vm, range);
 
 	if (!err)
 		return 0;
+
+	if (xe_svm_is_interruption(err)) {
+		xe_svm_queue_garbage_collector(vm);
+		return err;
+	}
 
 	drm_warn(&vm->xe->drm, "Garbage collection failed: %pe\n", ERR_PTR(err));
 	xe_vm_kill(vm, true);
@@ -298,7 +313,7 @@ int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr)
 	return ret;
 }
 
-static void collect_all_garbage(struct xe_vm *vm)
+static int collect_all_garbage(struct xe_vm *vm)
 {
 	struct xe_svm_range *range;
 	int err = 0;
@@ -311,6 +326,8 @@ static void collect_all_garbage(struct xe_vm *vm)
 			break;
 		err = collect_garbage_range(vm, range);
 	}
+
+	return err == -EAGAIN ? 0 : err;
 }
 
 void xe_svm_garbage_collector_work(struct work_struct *w)
@@ -338,18 +355,28 @@ void xe_svm_garbage_collector_work(struct work_struct *w)
  * xe_svm_flush() - Collect the garbage
  * @vm: The VM
  *
- * What the caller has unmapped before is gone afterwards, unless the caller was killed.
- * To wait for the worker would not do: that waits for the VM's lock, which a fault may
- * hold for as long as the process does not answer it.
+ * What the caller has unmapped before is gone afterwards. To wait for the worker would not
+ * do: that waits for the VM's lock, which a fault may hold for as long as the process does
+ * not answer it.
+ *
+ * Return: 0, -EINTR if the caller was killed, -ERESTARTSYS if it has something else to do
+ * first, or another error, after which the VM is of no use.
  */
-void xe_svm_flush(struct xe_vm *vm)
+int xe_svm_flush(struct xe_vm *vm)
 {
-	if (!xe_vm_in_fault_mode(vm) || !garbage_first(vm) ||
-	    down_write_killable(&vm->lock))
-		return;
+	int err;
 
-	collect_all_garbage(vm);
+	if (!xe_vm_in_fault_mode(vm) || !garbage_first(vm))
+		return 0;
+
+	err = down_write_killable(&vm->lock);
+	if (err)
+		return err;
+
+	err = collect_all_garbage(vm);
 	up_write(&vm->lock);
+
+	return err;
 }
 
 /* Whether the range reaches over either end of the interval. */

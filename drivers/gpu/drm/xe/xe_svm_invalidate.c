@@ -447,6 +447,15 @@ static void flush_wait(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
 	smp_store_release(&xnotifier->flushing, 0);
 }
 
+/**
+ * xe_svm_queue_garbage_collector() - Have the garbage collected soon
+ * @vm: The VM
+ */
+void xe_svm_queue_garbage_collector(struct xe_vm *vm)
+{
+	queue_work(vm->xe->usm.vm_wq, &vm->svm.garbage_collector.work);
+}
+
 /* The CPU has unmapped memory of a range. */
 static void garbage_add_locked(struct xe_vm *vm, struct xe_svm_range *range,
 			       const struct mmu_notifier_range *mmu_range)
@@ -461,7 +470,7 @@ static void garbage_add_locked(struct xe_vm *vm, struct xe_svm_range *range,
 			      &vm->svm.garbage_collector.range_list);
 	spin_unlock(&vm->svm.garbage_collector.lock);
 
-	queue_work(vm->xe->usm.vm_wq, &vm->svm.garbage_collector.work);
+	xe_svm_queue_garbage_collector(vm);
 }
 
 /* Note what is to be zapped of a range. */

@@ -5,6 +5,7 @@
 
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
 #include <kunit/resource.h>
 
@@ -447,6 +448,54 @@ static void closed_before_it_is_removed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, flushes);
 }
 
+static void expect_signals_blocked(struct kunit *test, struct xe_svm_range *range)
+{
+	KUNIT_EXPECT_TRUE(test, sigismember(&current->blocked, SIGALRM));
+}
+
+/* A job waits for room. Who is interrupted by that comes again, and the VM is as it was. */
+static void collection_is_interrupted(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, cancel_work(&svm->vm->svm.garbage_collector.work));
+	svm->before_unbind = expect_signals_blocked;
+	svm->gpu.unbind_err = -ERESTARTSYS;
+	KUNIT_EXPECT_EQ(test, xe_svm_flush(svm->vm), -ERESTARTSYS);
+	KUNIT_EXPECT_FALSE(test, sigismember(&current->blocked, SIGALRM));
+	KUNIT_EXPECT_FALSE(test, xe_vm_is_banned(svm->vm));
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_collector_pending(test));
+
+	svm->gpu.unbind_err = 0;
+	KUNIT_EXPECT_EQ(test, xe_svm_flush(svm->vm), 0);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 0);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+}
+
+/* A fault that has to collect it is tried again. */
+static void collection_for_a_fault_is_interrupted(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	svm->gpu.unbind_err = -ERESTARTSYS;
+	xsvm_raise_fault(test, SVM_BASE, GPU_READ);
+	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+	KUNIT_EXPECT_FALSE(test, xe_vm_is_banned(svm->vm));
+
+	svm->gpu.unbind_err = 0;
+	while (xsvm_serve_once(test))
+		;
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+}
+
 /* The VM ends while ranges are mapped and garbage is not collected. */
 static void end_unmaps_what_is_left(struct kunit *test)
 {
@@ -578,6 +627,8 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(collector_waits_for_the_flush),
 	KUNIT_CASE(unmapping_again_has_no_effect),
 	KUNIT_CASE(unbinding_fails),
+	KUNIT_CASE(collection_is_interrupted),
+	KUNIT_CASE(collection_for_a_fault_is_interrupted),
 	KUNIT_CASE(partial_unmap_keeps_the_rest),
 	KUNIT_CASE(ranges_give_way_to_a_vma),
 	KUNIT_CASE(closed_vm),
