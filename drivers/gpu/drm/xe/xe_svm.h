@@ -741,6 +741,14 @@ static inline bool xe_svm_is_interruption(int err)
 	(xe_svm_is_interruption(err__) && \
 	 !drm_gpusvm_services_cancelled(&(vm__)->svm.vma_services))
 
+/* Nobody will use the VM any more: it is being closed, or the device goes */
+#define xe_svm_vma_cancelled(vm__) \
+	drm_gpusvm_services_cancelled(&(vm__)->svm.vma_services)
+
+#define xe_svm_lock_interrupted(vm__, err__) \
+	(xe_svm_is_interruption(err__) && \
+	 !drm_gpusvm_services_cancelled(&(vm__)->svm.lock_services))
+
 #else /* CONFIG_DRM_GPUSVM */
 
 #define xe_svm_assert_in_notifier(...) do {} while (0)
@@ -813,6 +821,16 @@ static inline bool xe_svm_interrupted(struct xe_vm *vm, int err)
 }
 
 static inline bool xe_svm_vma_interrupted(struct xe_vm *vm, int err)
+{
+	return false;
+}
+
+static inline bool xe_svm_vma_cancelled(struct xe_vm *vm)
+{
+	return false;
+}
+
+static inline bool xe_svm_lock_interrupted(struct xe_vm *vm, int err)
 {
 	return false;
 }
