@@ -9,6 +9,9 @@
 #include <linux/jiffies.h>
 #include <linux/sizes.h>
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
@@ -44,7 +47,8 @@
  *	free     queue: free          to pending: xe_pagefault_handler()
  *	pending  queue: pending       to waiting: the work of the queue. It answers the
  *	                              fault if there is no VM
- *	waiting  VM: waiting          to served or chained: a worker of the VM
+ *	waiting  VM: waiting          to served or chained: a worker of the VM, which has
+ *	                              one unless it has to wait for a resume
  *	chained  its leader's: chain  to waiting, unless it is answered along with the
  *	                              leader: the worker that serves the leader
  *	served   VM: serving          to waiting if it is worth another attempt, else it
@@ -81,6 +85,12 @@
  *
  * A VM that is closed, or whose process was killed, has the services that are under way
  * cancelled, see xe_svm_cancel(). All its faults are answered with an error then.
+ *
+ * Suspend. Page tables are saved while engines still run, and what is bound behind that
+ * copy would be missing after the resume, with nobody knowing. So no fault is served, and
+ * no garbage collected, from the time when the system prepares to sleep until it is awake.
+ * Services that wait for a process, which is going to be frozen, are interrupted. A closed
+ * VM binds nothing, so that its faults are answered meanwhile, too.
  */
 
 /* Where faults may have one range. It is the largest one that a fault on a mirror binds. */
@@ -246,6 +256,29 @@ static void answer(struct xe_pagefault_queue *queue, struct xe_pagefault_entry *
  * Workers
  */
 
+/* Whether faults stay where they are until the system is awake. */
+static bool has_to_wait_locked(struct xe_pagefault_queue *queue, struct xe_vm *vm)
+{
+	lockdep_assert_held(&queue->lock);
+
+	return queue->suspended && !xe_vm_is_closed(vm);
+}
+
+static void enter_locked(struct xe_pagefault_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+
+	queue->works++;
+}
+
+static void leave_locked(struct xe_pagefault_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+
+	if (!--queue->works)
+		wake_up_all(&queue->idle);
+}
+
 /* Have one more worker look for faults, if the VM may have one. */
 static void wake_locked(struct xe_pagefault_queue *queue, struct xe_vm *vm)
 {
@@ -256,7 +289,7 @@ static void wake_locked(struct xe_pagefault_queue *queue, struct xe_vm *vm)
 	lockdep_assert_held(&queue->lock);
 
 	nr = find_first_zero_bit(&pf_vm->busy, pf_vm->nr_workers);
-	if (nr >= pf_vm->nr_workers)
+	if (nr >= pf_vm->nr_workers || has_to_wait_locked(queue, vm))
 		return;
 
 	worker = &pf_vm->workers[nr];
@@ -268,21 +301,24 @@ static void wake_locked(struct xe_pagefault_queue *queue, struct xe_vm *vm)
 	}
 
 	__set_bit(nr, &pf_vm->busy);
+	enter_locked(queue);
 	xe_vm_get(vm);
 	queue_work(queue->xe->usm.vm_wq, &worker->work);
 }
 
-/* There is nothing left to do. The caller puts the reference to the VM. */
+/* There is nothing to do. The caller puts the reference to the VM. */
 static void rest_locked(struct xe_pagefault_queue *queue, struct xe_pagefault_worker *worker)
 {
 	struct xe_pagefault_vm *pf_vm = &worker->vm->usm.pf;
 
 	lockdep_assert_held(&queue->lock);
-	xe_assert(queue->xe, list_empty(&pf_vm->waiting));
+	xe_assert(queue->xe, list_empty(&pf_vm->waiting) ||
+			     has_to_wait_locked(queue, worker->vm));
 
 	__clear_bit(worker - pf_vm->workers, &pf_vm->busy);
 	if (worker->helper)
 		queue->helpers--;
+	leave_locked(queue);
 }
 
 /* ------------------------------------------------------------------------
@@ -437,7 +473,7 @@ static bool take_next(struct xe_pagefault_worker *worker, struct xe_pagefault_en
 	guard(spinlock_irq)(&queue->lock);
 
 	first = list_first_entry_or_null(&pf_vm->waiting, struct xe_pagefault_entry, link);
-	if (!first) {
+	if (!first || has_to_wait_locked(queue, worker->vm)) {
 		rest_locked(queue, worker);
 		return false;
 	}
@@ -652,6 +688,164 @@ void xe_pagefault_reset(struct xe_device *xe, struct xe_gt *gt)
 }
 
 /* ------------------------------------------------------------------------
+ * Suspend
+ */
+
+/* How long a service may take to end. Tasks have as long to freeze. */
+#define XE_PAGEFAULT_SUSPEND_TIMEOUT	(20 * HZ)
+
+static void suspend_queue(struct xe_pagefault_queue *queue, bool suspend)
+{
+	guard(spinlock_irq)(&queue->lock);
+
+	queue->suspended = suspend;
+}
+
+/* VMs that come meanwhile have no services. */
+static void interrupt_vms(struct xe_device *xe)
+{
+	unsigned long asid;
+	struct xe_vm *vm;
+
+	guard(rwsem_read)(&xe->usm.lock);
+
+	xa_for_each(&xe->usm.asid_to_vm, asid, vm) {
+		if (!xe_vm_in_fault_mode(vm))
+			continue;
+		vm->usm.pf.interrupted = true;
+		xe_svm_interrupt(vm);
+		xe_svm_interrupt_lock(vm);
+	}
+}
+
+static void resume_vms(struct xe_device *xe)
+{
+	unsigned long asid;
+	struct xe_vm *vm;
+
+	guard(rwsem_read)(&xe->usm.lock);
+
+	xa_for_each(&xe->usm.asid_to_vm, asid, vm) {
+		if (!vm->usm.pf.interrupted)
+			continue;
+		vm->usm.pf.interrupted = false;
+		xe_svm_resume_lock(vm);
+		xe_svm_resume(vm);
+	}
+}
+
+/* Returns whether all works have ended. Those that come now do nothing. */
+VISIBLE_IF_KUNIT bool xe_pagefault_wait_for_works(struct xe_pagefault_queue *queue)
+{
+	KUNIT_STATIC_STUB_REDIRECT(xe_pagefault_wait_for_works, queue);
+
+	return wait_event_timeout(queue->idle, !READ_ONCE(queue->works),
+				  XE_PAGEFAULT_SUSPEND_TIMEOUT);
+}
+
+/**
+ * xe_pagefault_suspend() - Serve no page faults until xe_pagefault_resume()
+ * @xe: The device, which will be suspended soon; its processes may still run
+ *
+ * Faults that come meanwhile wait, or are squashed by a reset.
+ *
+ * Return: 0, or -EBUSY if a service does not end; then nothing has changed.
+ */
+int xe_pagefault_suspend(struct xe_device *xe)
+{
+	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
+	bool ok;
+
+	if (!queue->entries)
+		return 0;
+
+	suspend_queue(queue, true);
+	interrupt_vms(xe);
+	ok = xe_pagefault_wait_for_works(queue);
+	resume_vms(xe);
+	if (ok)
+		return 0;
+
+	drm_warn(&xe->drm, "A page fault is served for too long for a suspend\n");
+	xe_pagefault_resume(xe);
+
+	return -EBUSY;
+}
+
+/**
+ * xe_pagefault_work_begin() - Begin a work that writes page tables
+ * @xe: The device
+ *
+ * Return: false if it has to wait for the resume; true if it may go on, until
+ * xe_pagefault_work_end().
+ */
+bool xe_pagefault_work_begin(struct xe_device *xe)
+{
+	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
+
+	guard(spinlock_irq)(&queue->lock);
+
+	if (queue->suspended)
+		return false;
+	enter_locked(queue);
+
+	return true;
+}
+
+/**
+ * xe_pagefault_work_end() - End a work that writes page tables
+ * @xe: The device
+ */
+void xe_pagefault_work_end(struct xe_device *xe)
+{
+	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
+
+	guard(spinlock_irq)(&queue->lock);
+
+	leave_locked(queue);
+}
+
+/**
+ * xe_pagefault_wake_vm() - Have the faults of a VM served, or answered
+ * @vm: The VM, in fault mode; it was closed, or the system is awake again
+ */
+void xe_pagefault_wake_vm(struct xe_vm *vm)
+{
+	struct xe_pagefault_queue *queue = queue_of(vm);
+	struct list_head *pos;
+
+	guard(spinlock_irq)(&queue->lock);
+
+	list_for_each(pos, &vm->usm.pf.waiting)
+		wake_locked(queue, vm);
+}
+
+/**
+ * xe_pagefault_resume() - Undo xe_pagefault_suspend()
+ * @xe: The device
+ */
+void xe_pagefault_resume(struct xe_device *xe)
+{
+	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
+	unsigned long asid;
+	struct xe_vm *vm;
+
+	if (!queue->entries)
+		return;
+
+	suspend_queue(queue, false);
+
+	guard(rwsem_read)(&xe->usm.lock);
+
+	xa_for_each(&xe->usm.asid_to_vm, asid, vm) {
+		if (!xe_vm_in_fault_mode(vm))
+			continue;
+		xe_pagefault_wake_vm(vm);
+		xe_svm_queue_garbage_collector(vm);
+	}
+}
+
+/* ------------------------------------------------------------------------
  * What there is
  */
 
@@ -747,6 +941,7 @@ static int init_queue(struct xe_device *xe, struct xe_pagefault_queue *queue)
 	INIT_LIST_HEAD(&queue->free);
 	INIT_LIST_HEAD(&queue->pending);
 	INIT_WORK(&queue->work, queue_func);
+	init_waitqueue_head(&queue->idle);
 
 	queue->entries = drmm_kcalloc(&xe->drm, queue->size, sizeof(*queue->entries),
 				      GFP_KERNEL);
@@ -774,6 +969,8 @@ static void fini(void *arg)
 	scoped_guard(rwsem_read, &xe->usm.lock)
 		xa_for_each(&xe->usm.asid_to_vm, asid, vm)
 			xe_svm_cancel(vm);
+	/* Nobody else does if the system is asleep. */
+	xe_pagefault_resume(xe);
 	destroy_workqueue(xe->usm.vm_wq);
 }
 

@@ -12,6 +12,7 @@ struct drm_printer;
 struct xe_device;
 struct xe_gt;
 struct xe_pagefault;
+struct xe_pagefault_queue;
 struct xe_pagefault_served;
 struct xe_vm;
 
@@ -21,6 +22,14 @@ int xe_pagefault_init(struct xe_device *xe);
 void xe_pagefault_vm_init(struct xe_vm *vm);
 int xe_pagefault_handler(struct xe_device *xe, struct xe_pagefault *pf);
 void xe_pagefault_reset(struct xe_device *xe, struct xe_gt *gt);
+int xe_pagefault_suspend(struct xe_device *xe);
+void xe_pagefault_resume(struct xe_device *xe);
+void xe_pagefault_wake_vm(struct xe_vm *vm);
+bool xe_pagefault_work_begin(struct xe_device *xe);
+void xe_pagefault_work_end(struct xe_device *xe);
+#if IS_ENABLED(CONFIG_KUNIT)
+bool xe_pagefault_wait_for_works(struct xe_pagefault_queue *queue);
+#endif
 void xe_pagefault_print_info(struct xe_device *xe, struct drm_printer *p);
 
 /* One fault: xe_pagefault_service.c */

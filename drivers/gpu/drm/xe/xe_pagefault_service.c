@@ -326,7 +326,7 @@ static int service_once(struct xe_vm *vm, const struct xe_pagefault *pf, bool ex
 
 	err = lock_vm(vm, exclusive);
 	if (err)
-		return err;
+		return xe_svm_lock_interrupted(vm, err) ? -EAGAIN : err;
 
 	err = xe_vm_is_closed(vm) ? -ENOENT :
 	      xe_pagefault_service_locked(vm, pf, exclusive, served);

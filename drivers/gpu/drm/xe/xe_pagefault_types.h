@@ -12,6 +12,7 @@
 #include <linux/list.h>
 #include <linux/spinlock_types.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct xe_device;
@@ -190,6 +191,12 @@ struct xe_pagefault_queue {
 	struct work_struct work;
 	/** @helpers: Workers of VMs that have another one at work already */
 	unsigned int helpers;
+	/** @works: Workers, and collectors of garbage, that are queued or run */
+	unsigned int works;
+	/** @idle: Wakes who waits for @works to end */
+	wait_queue_head_t idle;
+	/** @suspended: No fault is served */
+	bool suspended;
 };
 
 /* No VM has more workers than that. */
@@ -205,7 +212,11 @@ struct xe_pagefault_worker {
 	bool helper;
 };
 
-/** struct xe_pagefault_vm - The page faults of a VM; under the lock of the queue */
+/**
+ * struct xe_pagefault_vm - The page faults of a VM
+ *
+ * All but @interrupted is protected by the lock of the queue.
+ */
 struct xe_pagefault_vm {
 	/** @waiting: Faults that wait for a worker. If there is one, a worker is busy */
 	struct list_head waiting;
@@ -217,6 +228,8 @@ struct xe_pagefault_vm {
 	unsigned int nr_workers;
 	/** @busy: Workers that are queued or run, a bit each */
 	unsigned long busy;
+	/** @interrupted: By xe_pagefault_suspend(), which does so one at a time */
+	bool interrupted;
 };
 
 #endif

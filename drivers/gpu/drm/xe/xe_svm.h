@@ -726,6 +726,12 @@ do {									\
 	drm_gpusvm_services_resume(&vm_to_resume__->svm.vma_services);	\
 } while (0)
 
+/* Those that have nothing yet, too */
+
+#define xe_svm_interrupt_lock(vm__)	drm_gpusvm_services_interrupt(&(vm__)->svm.lock_services)
+
+#define xe_svm_resume_lock(vm__)	drm_gpusvm_services_resume(&(vm__)->svm.lock_services)
+
 /* Whether that is all that a service has failed for, so that it can be begun again */
 
 static inline bool xe_svm_is_interruption(int err)
@@ -812,6 +818,14 @@ static inline void xe_svm_interrupt(struct xe_vm *vm)
 }
 
 static inline void xe_svm_resume(struct xe_vm *vm)
+{
+}
+
+static inline void xe_svm_interrupt_lock(struct xe_vm *vm)
+{
+}
+
+static inline void xe_svm_resume_lock(struct xe_vm *vm)
 {
 }
 

@@ -63,9 +63,6 @@
 /* How often to wait for memory, a tick each. */
 #define XE_SVM_FAULT_SHORTAGES		HZ
 
-/* How long a fault waits at a time for the system to be awake again. */
-#define XE_SVM_FAULT_SUSPENDED		(HZ / 5)
-
 /* Attempts to migrate where it has to be, and where it would be nice. */
 #define XE_SVM_MIGRATE_TRIES_NEEDED	3
 #define XE_SVM_MIGRATE_TRIES_WANTED	1
@@ -311,6 +308,9 @@ static int fault_wait_for_users(struct xe_svm_fault *fault)
 		return -EACCES;
 
 	schedule_timeout_killable(msecs_to_jiffies(XE_SVM_FAULT_USE_MS << fault->uses++));
+	/* Who has interrupted this wants it to end, and not to have the last attempt. */
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	fault->deadline = jiffies + XE_SVM_FAULT_TIMEOUT;
 	fault->migrations--;
 
@@ -327,9 +327,6 @@ static int fault_migrate(struct xe_svm_fault *fault)
 	fault->migrated = false;
 	if (!fault->dpagemap || fault_needs_no_migration(fault))
 		return 0;
-
-	if (xe_svm_suspends(fault->vm->xe))
-		return fault_is_placed(fault) ? 0 : fault_wait_for_vram(fault);
 
 	if (fault->migrations >= tries ||
 	    !xe_svm_range_needs_migrate_to_vram(fault->range, fault->vma,

@@ -11,6 +11,7 @@
 
 #include "xe_bo.h"
 #include "xe_device_types.h"
+#include "xe_pagefault.h"
 #include "xe_svm_internal.h"
 #include "xe_vm.h"
 #include "xe_vm_types.h"
@@ -330,25 +331,38 @@ static int collect_all_garbage(struct xe_vm *vm)
 	return err == -EAGAIN ? 0 : err;
 }
 
-void xe_svm_garbage_collector_work(struct work_struct *w)
+/*
+ * A call may hold the lock while it waits for memory. The device does not stay for that, and
+ * what is left when the device goes, or the VM, goes with it.
+ */
+static int lock_vm(struct xe_vm *vm)
 {
-	struct xe_vm *vm = container_of(w, struct xe_vm, svm.garbage_collector.work);
 	struct drm_gpusvm_service service;
 	int err;
 
-	/*
-	 * A call may hold the lock while it waits for memory. The device does not stay for
-	 * that, and what is left when the device goes, or the VM, goes with it.
-	 */
-	if (xe_svm_lock_service_begin(vm, &service))
-		return;
+	err = xe_svm_lock_service_begin(vm, &service);
+	if (err)
+		return err;
+
 	err = down_write_killable(&vm->lock);
 	xe_svm_lock_service_end(vm, &service);
-	if (err)
+
+	return err;
+}
+
+void xe_svm_garbage_collector_work(struct work_struct *w)
+{
+	struct xe_vm *vm = container_of(w, struct xe_vm, svm.garbage_collector.work);
+
+	/* The resume queues it again. */
+	if (!xe_pagefault_work_begin(vm->xe))
 		return;
 
-	collect_all_garbage(vm);
-	up_write(&vm->lock);
+	if (!lock_vm(vm)) {
+		collect_all_garbage(vm);
+		up_write(&vm->lock);
+	}
+	xe_pagefault_work_end(vm->xe);
 }
 
 /**

@@ -19,6 +19,7 @@
 #include "tests/xe_svm_pagemap_fixture.h"
 #include "xe_bo.h"
 #include "xe_device.h"
+#include "xe_pagefault.h"
 #include "xe_svm.h"
 #include "xe_tlb_inval.h"
 #include "xe_vm.h"
@@ -431,49 +432,118 @@ static void nothing_moves_to_vram_during_a_suspend(struct kunit *test)
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct drm_pagemap *dpagemap = &svm->vm->svm.pagemaps[0]->dpagemap;
 
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	xsvm_touch(test, SVM_BASE, SZ_64K);
 	reinit_completion(&svm->xe->pm_block);
 	KUNIT_EXPECT_PTR_EQ(test, dpagemap->ops->devmem_alloc(dpagemap, current->mm, SZ_64K, true),
 			    ERR_PTR(-EBUSY));
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, SVM_BASE, GPU_WRITE), 0);
-	KUNIT_EXPECT_FALSE(test, xsvm_in_vram(test, SVM_BASE));
 	complete_all(&svm->xe->pm_block);
 }
 
-static void expect_awake(struct kunit *test, struct xe_svm_range *range)
+/* Workers that are queued have no fault yet. */
+static bool wait_for_nothing(struct xe_pagefault_queue *queue)
 {
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	KUNIT_EXPECT_TRUE(test, completion_done(&svm->xe->pm_block));
+	return true;
 }
 
-static void wake_up_later(struct kunit *test)
+static bool wait_in_vain(struct xe_pagefault_queue *queue)
+{
+	return false;
+}
+
+/* As the system does it before it freezes its processes, and when they run again. */
+static void suspend(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 
-	unsigned long end = jiffies + 4 * HZ;
+	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_nothing);
+	KUNIT_ASSERT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
+	reinit_completion(&svm->xe->pm_block);
+}
 
-	while (READ_ONCE(svm->rounds) < 2 && time_before(jiffies, end))
-		schedule_timeout_uninterruptible(1);
+static void resume(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
 	complete_all(&svm->xe->pm_block);
+	xe_pagefault_resume(svm->xe);
 }
 
-/* What has to be in VRAM waits for it. */
-static void atomic_during_a_suspend(struct kunit *test)
+/* What would be bound behind the copy of the page tables would be lost. */
+static void faults_wait_for_the_resume(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 
 	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
 	xsvm_touch(test, SVM_BASE, SZ_64K);
-	reinit_completion(&svm->xe->pm_block);
-	svm->before_bind = expect_awake;
-	svm->rounds = 0;
-	xsvm_start_meanwhile(test, wake_up_later);
-	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
-	xsvm_wait_meanwhile(test);
+	xsvm_raise_fault(test, SVM_BASE, GPU_READ);
+	suspend(test);
+	/* The worker had been woken already. */
+	xsvm_serve_once(test);
+	xsvm_raise_fault(test, SVM_BASE, GPU_ATOMIC);
+	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 0);
+
+	resume(test);
+	while (xsvm_serve_once(test))
+		;
+	KUNIT_EXPECT_EQ(test, svm->acks, 2);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
 	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
+}
+
+/* Nobody would answer them when the VM is gone. */
+static void closed_vm_waits_for_no_resume(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_vm *vm = svm->vm;
+
+	suspend(test);
+	xsvm_raise_fault(test, SVM_BASE, GPU_READ);
+	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
+
+	xe_vm_get(vm);
+	xe_vm_close_and_put(vm);
+	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_NE(test, svm->ack, 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&vm->usm.pf.waiting));
+	resume(test);
+
+	svm->vm = NULL;
+	xe_vm_put(vm);
+	KUNIT_EXPECT_NE(test, 0, wait_for_completion_timeout(&svm->vm_gone, SVM_PATIENCE));
+}
+
+/* A system that can't sleep goes on. */
+static void suspend_fails(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_in_vain);
+	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), -EBUSY);
+	KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, SVM_BASE, GPU_WRITE), 0);
+}
+
+/* Page tables that were freed would come back, too. */
+static void garbage_waits_for_the_resume(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	suspend(test);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 0);
+	KUNIT_EXPECT_FALSE(test, xsvm_collector_pending(test));
+
+	resume(test);
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
 }
 
 /* An eviction takes the first chance that it has. It finds an allocation without pages. */
@@ -580,7 +650,10 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(removal_is_not_interrupted),
 	KUNIT_CASE(sleeping_device_is_not_waited_for),
 	KUNIT_CASE(nothing_moves_to_vram_during_a_suspend),
-	KUNIT_CASE(atomic_during_a_suspend),
+	KUNIT_CASE(faults_wait_for_the_resume),
+	KUNIT_CASE(closed_vm_waits_for_no_resume),
+	KUNIT_CASE(suspend_fails),
+	KUNIT_CASE(garbage_waits_for_the_resume),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),

@@ -13,9 +13,11 @@
 #include <linux/sched/signal.h>
 
 #include <kunit/resource.h>
+#include <kunit/static_stub.h>
 
 #include "tests/xe_svm_fixture.h"
 #include "xe_device.h"
+#include "xe_pagefault.h"
 #include "xe_svm.h"
 #include "xe_userptr.h"
 #include "xe_vm.h"
@@ -805,6 +807,68 @@ static void wait_for_memory_is_interrupted(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
 }
 
+static void serve_meanwhile(struct kunit *test)
+{
+	xsvm_serve_once(test);
+}
+
+/* A worker that has served for a while lets others run, and comes back. */
+static void serve_all(struct kunit *test)
+{
+	while (xsvm_serve_once(test))
+		;
+}
+
+static bool wait_for_service(struct xe_pagefault_queue *queue)
+{
+	xsvm_wait_meanwhile(kunit_get_current_test());
+	serve_all(kunit_get_current_test());
+
+	return !queue->works;
+}
+
+/* Who would give the memory to a fault is going to be frozen. */
+static void suspend_does_not_wait_for_memory(struct kunit *test)
+{
+	struct silence *silence = map_silence(test, CPU_ADDR, SZ_64K);
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_service);
+	xsvm_raise_fault(test, CPU_ADDR, GPU_WRITE);
+	xsvm_start_meanwhile(test, serve_meanwhile);
+	KUNIT_EXPECT_TRUE(test, wait_event_timeout(silence->wq, READ_ONCE(silence->asked),
+						   PATIENCE));
+	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
+	KUNIT_EXPECT_FALSE(test, silence->answered);
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+
+	answer(silence);
+	xe_pagefault_resume(svm->xe);
+	serve_all(test);
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+}
+
+/* Nor for a call that has the VM until it is frozen itself. */
+static void suspend_does_not_wait_for_the_lock(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_service);
+	down_write(&svm->vm->lock);
+	xsvm_raise_fault(test, CPU_ADDR, GPU_WRITE);
+	xsvm_start_meanwhile(test, serve_meanwhile);
+	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
+	up_write(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+
+	xe_pagefault_resume(svm->xe);
+	serve_all(test);
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+}
+
 /* ------------------------------------------------------------------------
  * Injection
  */
@@ -889,6 +953,8 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(end_with_invalidated_userptrs),
 	KUNIT_CASE(memory_does_not_come),
 	KUNIT_CASE(wait_for_memory_is_interrupted),
+	KUNIT_CASE(suspend_does_not_wait_for_memory),
+	KUNIT_CASE(suspend_does_not_wait_for_the_lock),
 	KUNIT_CASE(injection_with_faults),
 	KUNIT_CASE(injection_without_faults),
 	{}
