@@ -357,7 +357,7 @@ struct drm_pagemap_zdd {
 	struct drm_pagemap *dpagemap;
 };
 
-/* What a CPU fault brings back unless the provider says otherwise. */
+/* What a CPU fault brings back of an allocation that the devmem_alloc op has made. */
 #define DRM_PAGEMAP_FAULT_WINDOW	SZ_64K
 
 /**
@@ -381,8 +381,11 @@ struct drm_pagemap_zdd {
  * @pre_migrate_fence: fence before the first copy, or NULL; if it signals an error,
  *                     the memory is not used
  * @zdd: what the pages point to
- * @fault_window: bytes that one CPU fault brings back at least, a power of two;
- *                the driver may change it after drm_pagemap_devmem_init()
+ * @fault_window: bytes that one CPU fault brings back at least, a power of two:
+ *                %DRM_PAGEMAP_FAULT_WINDOW, or without
+ *                &drm_pagemap_ops.devmem_alloc all of the allocation, up to a
+ *                huge page; the driver may change it after
+ *                drm_pagemap_devmem_init()
  * @readahead: number of windows that the next CPU fault brings back, grows
  *             while faults are sequential
  * @next_fault: CPU address where a sequential reader will fault next
@@ -422,7 +425,8 @@ struct drm_pagemap_migrate_stats {
  *                in milliseconds
  * @can_migrate_same_pagemap: the copy ops can copy within the pagemap, so
  *                            pages that are there already may move again
- * @stats: added to, or NULL
+ * @stats: added to, or NULL: then drm_pagemap_migrate_to_devmem() doesn't
+ *         settle for a part
  */
 struct drm_pagemap_migrate_details {
 	unsigned long timeslice_ms;

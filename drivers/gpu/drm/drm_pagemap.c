@@ -2,6 +2,8 @@
 
 #include <linux/export.h>
 #include <linux/llist.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -98,6 +100,11 @@
  * Until the timeslice of an allocation has expired, a CPU fault of the process that
  * it was made for sleeps.
  *
+ * A provider that implements &drm_pagemap_ops.populate_mm, and no
+ * &drm_pagemap_ops.devmem_alloc, fills its allocations with
+ * drm_pagemap_migrate_to_devmem() and knows them as wholes. A CPU fault brings back
+ * all of one, and none is filled with what others have a part of.
+ *
  * Eviction starts from the physical pages of an allocation. It needs neither the
  * mm nor a VMA, so it works after the process has gone or forked.
  */
@@ -171,6 +178,16 @@ void pagemap_zdd_put(struct drm_pagemap_zdd *zdd)
  * Allocations and pagemaps
  */
 
+/*
+ * What stays behind keeps all of its allocation in use, and who moves wholes would make
+ * another one for the rest.
+ */
+static u32 default_fault_window(const struct drm_pagemap *dpagemap, size_t size)
+{
+	return moves_whole_allocations(dpagemap) ? roundup_pow_of_two(min(size, CHUNK_SIZE)) :
+						   DRM_PAGEMAP_FAULT_WINDOW;
+}
+
 /**
  * drm_pagemap_devmem_init() - Initialise an allocation of device memory
  * @devmem_allocation: the allocation
@@ -199,7 +216,7 @@ void drm_pagemap_devmem_init(struct drm_pagemap_devmem *devmem_allocation,
 	devmem_allocation->first_pfn = 0;
 	devmem_allocation->timeslice_expiration = 0;
 	devmem_allocation->pre_migrate_fence = pre_migrate_fence;
-	devmem_allocation->fault_window = DRM_PAGEMAP_FAULT_WINDOW;
+	devmem_allocation->fault_window = default_fault_window(dpagemap, size);
 	devmem_allocation->readahead = 0;
 	devmem_allocation->next_fault = 0;
 }

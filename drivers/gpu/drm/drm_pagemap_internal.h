@@ -120,6 +120,15 @@ struct devmem_pfns {
 
 /* drm_pagemap.c */
 
+/*
+ * Whether allocations move as wholes. A provider that fills them itself makes one for each
+ * interval, and expects to get it back with all that is in it.
+ */
+static inline bool moves_whole_allocations(const struct drm_pagemap *dpagemap)
+{
+	return !dpagemap->ops->devmem_alloc;
+}
+
 static inline struct drm_pagemap_devmem *zdd_to_devmem(struct drm_pagemap_zdd *zdd)
 {
 	return container_of(zdd, struct drm_pagemap_devmem, zdd);
@@ -219,6 +228,12 @@ static inline bool in_timeslice(struct drm_pagemap_devmem *devmem)
 static inline bool keeps_timeslice(struct drm_pagemap_devmem *devmem, struct mm_struct *mm)
 {
 	return devmem->mm == mm && in_timeslice(devmem);
+}
+
+/* Whether a part of what is to go to a device will do: who counts the pages can tell. */
+static inline bool part_will_do(const struct drm_pagemap_migration *m)
+{
+	return m->details->stats;
 }
 
 int pagemap_migration_alloc(struct drm_pagemap_migration *m, unsigned long npages);

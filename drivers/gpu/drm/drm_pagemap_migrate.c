@@ -112,7 +112,10 @@ void pagemap_end_timeslice(struct drm_pagemap_devmem *devmem)
 	wake_up_all(&pagemap_timeslice_wq);
 }
 
-/* To device memory goes all that isn't there already. */
+/*
+ * To device memory goes all that isn't there already. That stays for longer, unless it is
+ * in the way: then whoever wants it in one place is about to evict it.
+ */
 static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn,
 			     unsigned int order, struct drm_pagemap_zdd *zdd)
 {
@@ -123,7 +126,8 @@ static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn
 		return true;
 
 	m->resident += 1UL << order;
-	if (m->details->timeslice_ms && zdd_to_devmem(zdd)->mm == m->mv.vma->vm_mm)
+	if (m->details->timeslice_ms && part_will_do(m) &&
+	    zdd_to_devmem(zdd)->mm == m->mv.vma->vm_mm)
 		start_timeslice(zdd_to_devmem(zdd), m->details->timeslice_ms);
 
 	return false;

@@ -83,6 +83,15 @@ static int collect_for_devmem(struct drm_pagemap_migration *m,
 	return err;
 }
 
+/*
+ * Who doesn't count pages takes success to mean that one allocation has them all. Those
+ * that others have would stay there, and keep these in use as well.
+ */
+static bool should_fill(const struct drm_pagemap_migration *m)
+{
+	return m->wanted && (part_will_do(m) || !m->resident);
+}
+
 static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
 				 struct drm_pagemap_devmem *devmem,
 				 struct vm_area_struct *vma,
@@ -94,10 +103,10 @@ static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
 		return err;
 
 	m->devmem = devmem;
-	if (m->wanted)
+	if (should_fill(m))
 		err = migration_fill_devmem(m);
 	err = pagemap_migration_finish(m, err);
-	if (!err && m->wanted)
+	if (!err && m->ready)
 		devmem_put_fence(devmem);
 	if (!err && m->moved + m->resident < m->mv.npages)
 		err = -EBUSY;
@@ -137,9 +146,16 @@ static int vma_check(struct vm_area_struct *vma, unsigned long start,
  * For drivers that implement &drm_pagemap_ops.populate_mm. The copies are done
  * when the function returns.
  *
+ * Nothing is copied if other allocations of the pagemap have a part of the interval
+ * already: memory would be spread over ever more of them. The driver evicts that part
+ * and tries again. With &drm_pagemap_migrate_details.stats it stays where it is, and
+ * the rest goes to @devmem_allocation. With
+ * &drm_pagemap_migrate_details.can_migrate_same_pagemap all goes there.
+ *
  * Context: Process context, the mmap lock held at least for reading.
  *
- * Return: 0 if all pages are in the pagemap of @devmem_allocation now; -EBUSY if
+ * Return: 0 if all pages are in @devmem_allocation now, or all were in its pagemap
+ * before (or, with stats, each is one or the other); -EBUSY if only some were, or if
  * some had to be left, while others have moved; -ENOENT or -EINVAL if the interval
  * isn't in one VMA, or is larger than the allocation; -EOPNOTSUPP if an op is
  * missing; -ENOMEM; or an error of the copy. After an error other than -EBUSY

@@ -250,8 +250,7 @@ void svm_migrate(struct kunit *test, struct svm_devmem *memory,
 	atomic_inc(&memory->allocs);
 	drm_pagemap_devmem_init(&bo->devmem, to_svm(test)->devices[0].dev, current->mm,
 				&bo_ops, memory->dpagemap, len, NULL);
-	if (memory->window)
-		bo->devmem.fault_window = memory->window;
+	bo->devmem.fault_window = memory->window ?: DRM_PAGEMAP_FAULT_WINDOW;
 
 	mmap_read_lock(current->mm);
 	err = drm_pagemap_migrate_to_devmem(&bo->devmem, current->mm, addr, addr + len,

@@ -28,7 +28,7 @@
  * @fail_map: Let mapping fail when so many entries are mapped; 0: never
  * @broken: So many bytes at the beginning can't be copied to RAM
  * @delay: How long a copy to RAM takes at least, in jiffies
- * @window: How much a CPU fault brings to RAM; 0: the default
+ * @window: How much a CPU fault brings to RAM; 0: %DRM_PAGEMAP_FAULT_WINDOW
  */
 struct svm_devmem {
 	struct dev_pagemap pagemap;

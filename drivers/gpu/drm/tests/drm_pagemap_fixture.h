@@ -211,6 +211,8 @@ static inline s64 vram_stat(struct vram *vram, enum drm_pagemap_stat stat)
 
 int vram_migrate(struct kunit *test, struct vram_bo *bo, unsigned long addr,
 		 unsigned long len);
+int vram_migrate_stats(struct kunit *test, struct vram_bo *bo, unsigned long addr,
+		       unsigned long len, struct drm_pagemap_migrate_stats *stats);
 int vram_populate(struct kunit *test, struct vram *vram, unsigned long addr,
 		  unsigned long len);
 int vram_populate_stats(struct kunit *test, struct vram *vram, unsigned long addr,

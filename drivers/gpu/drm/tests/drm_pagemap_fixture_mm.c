@@ -49,11 +49,11 @@ struct dma_fence *vram_fence_create(struct kunit *test)
  * Moving
  */
 
-/* Move to an allocation, which is consumed. */
-int vram_migrate(struct kunit *test, struct vram_bo *bo, unsigned long addr,
-		 unsigned long len)
+/* Move to an allocation, which is consumed; with stats, as much as can be moved. */
+int vram_migrate_stats(struct kunit *test, struct vram_bo *bo, unsigned long addr,
+		       unsigned long len, struct drm_pagemap_migrate_stats *stats)
 {
-	static const struct drm_pagemap_migrate_details details;
+	const struct drm_pagemap_migrate_details details = { .stats = stats };
 	int err;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bo);
@@ -63,6 +63,12 @@ int vram_migrate(struct kunit *test, struct vram_bo *bo, unsigned long addr,
 	mmap_read_unlock(current->mm);
 
 	return err;
+}
+
+int vram_migrate(struct kunit *test, struct vram_bo *bo, unsigned long addr,
+		 unsigned long len)
+{
+	return vram_migrate_stats(test, bo, addr, len, NULL);
 }
 
 int vram_populate(struct kunit *test, struct vram *vram, unsigned long addr,

@@ -5,6 +5,7 @@
  */
 
 #include <linux/file.h>
+#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
@@ -632,6 +633,79 @@ static void memory_goes_and_comes(struct kunit *test)
 }
 
 /*
+ * A provider that fills its allocations itself, and knows them as wholes
+ */
+
+static void allocation_comes_back_as_a_whole(struct kunit *test)
+{
+	static const size_t sizes[] = { SZ_2M, SZ_64K + SZ_32K };
+	struct vram *vram = &vrams[0];
+	int i;
+
+	vram->dpagemap->ops = &vram_ops_by_provider;
+	vram_map_filled(test, SVM_BASE, SZ_2M);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		KUNIT_ASSERT_EQ(test, vram_populate(test, vram, SVM_BASE, sizes[i]), 0);
+		KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 1);
+		svm_read(test, SVM_BASE + SZ_32K);
+		KUNIT_EXPECT_EQ(test, vram_stat(vram, DRM_PAGEMAP_STAT_CPU_FAULTS), i + 1);
+		KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 0);
+		vram_expect_in_ram(test, SVM_BASE, sizes[i]);
+	}
+}
+
+/* Of 2M, 64K are in an allocation. With one more there would be two for 2M. */
+static void memory_is_not_spread_over_allocations(struct kunit *test)
+{
+	struct vram *vram = &vrams[0];
+	struct vram_bo *bo;
+
+	vram->dpagemap->ops = &vram_ops_by_provider;
+	vram_map_filled(test, SVM_BASE, SZ_2M);
+	KUNIT_ASSERT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_64K), 0);
+	bo = vram_oldest(vram);
+	KUNIT_EXPECT_EQ(test, drm_pagemap_populate_mm(vram->dpagemap, SVM_BASE,
+						      SVM_BASE + SZ_2M, current->mm, 1000),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, vram_count(vram, SVM_BASE, SZ_2M), SZ_64K >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->seen.copies[false]), 1);
+	/* It is in the way: nobody has to wait before it goes. */
+	KUNIT_EXPECT_TRUE(test, time_after_eq64(get_jiffies_64(),
+						bo->devmem.timeslice_expiration));
+
+	/* Where all is there already, there is nothing to do. */
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_32K), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 1);
+
+	KUNIT_EXPECT_EQ(test, drm_pagemap_evict_to_ram(&bo->devmem), 0);
+	vram_bo_put(bo);
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_2M), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 1);
+	vram_expect_in(test, vram, SVM_BASE, SZ_2M);
+	vram_expect(test, SVM_BASE, SZ_2M);
+}
+
+/* Who counts what became of the pages gets the rest, too. */
+static void memory_is_spread_on_request(struct kunit *test)
+{
+	struct drm_pagemap_migrate_stats stats = {};
+	struct vram *vram = &vrams[0];
+
+	vram->dpagemap->ops = &vram_ops_by_provider;
+	vram_map_filled(test, SVM_BASE, SZ_128K);
+	KUNIT_ASSERT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_64K), 0);
+	KUNIT_EXPECT_EQ(test, vram_migrate_stats(test, vram_bo_create(vram->dpagemap, current->mm,
+								      SZ_128K),
+						 SVM_BASE, SZ_128K, &stats), 0);
+	KUNIT_EXPECT_EQ(test, stats.moved, SZ_64K >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, stats.resident, SZ_64K >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 2);
+	vram_expect_in(test, vram, SVM_BASE, SZ_128K);
+	vram_expect(test, SVM_BASE, SZ_128K);
+}
+
+/*
  * Counters, for people
  */
 
@@ -674,6 +748,9 @@ static struct kunit_case drm_pagemap_cases[] = {
 	KUNIT_CASE(process_that_has_gone_has_no_memory),
 	KUNIT_CASE(unplugged_device_gets_nothing),
 	KUNIT_CASE_PARAM(memory_goes_and_comes, provider_gen_params),
+	KUNIT_CASE(allocation_comes_back_as_a_whole),
+	KUNIT_CASE(memory_is_not_spread_over_allocations),
+	KUNIT_CASE(memory_is_spread_on_request),
 	KUNIT_CASE(debugfs_prints_each_counter),
 	{}
 };
