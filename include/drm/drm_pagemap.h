@@ -425,8 +425,8 @@ struct drm_pagemap_migrate_stats {
  *                in milliseconds
  * @can_migrate_same_pagemap: the copy ops can copy within the pagemap, so
  *                            pages that are there already may move again
- * @stats: added to, or NULL: then drm_pagemap_migrate_to_devmem() doesn't
- *         settle for a part
+ * @stats: added to, or NULL: then drm_pagemap_migrate_to_devmem() moves all
+ *         or nothing
  */
 struct drm_pagemap_migrate_details {
 	unsigned long timeslice_ms;

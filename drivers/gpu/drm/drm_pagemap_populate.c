@@ -84,12 +84,13 @@ static int collect_for_devmem(struct drm_pagemap_migration *m,
 }
 
 /*
- * Who doesn't count pages takes success to mean that one allocation has them all. Those
- * that others have would stay there, and keep these in use as well.
+ * Who doesn't count pages takes success to mean that one allocation has them all. If some
+ * can't move, the rest would be copied in vain, each time that the device tries again.
+ * Those that other allocations have would stay there, and keep these in use as well.
  */
 static bool should_fill(const struct drm_pagemap_migration *m)
 {
-	return m->wanted && (part_will_do(m) || !m->resident);
+	return part_will_do(m) ? m->wanted : m->wanted == m->mv.npages;
 }
 
 static int migrate_vma_to_devmem(struct drm_pagemap_migration *m,
@@ -146,20 +147,22 @@ static int vma_check(struct vm_area_struct *vma, unsigned long start,
  * For drivers that implement &drm_pagemap_ops.populate_mm. The copies are done
  * when the function returns.
  *
- * Nothing is copied if other allocations of the pagemap have a part of the interval
- * already: memory would be spread over ever more of them. The driver evicts that part
- * and tries again. With &drm_pagemap_migrate_details.stats it stays where it is, and
- * the rest goes to @devmem_allocation. With
- * &drm_pagemap_migrate_details.can_migrate_same_pagemap all goes there.
+ * It is all or nothing. Nothing is copied if some page can't move, or if other
+ * allocations of the pagemap have a part of the interval already: memory would be
+ * spread over ever more of them. The driver evicts that part and tries again.
+ *
+ * With &drm_pagemap_migrate_details.stats it is best effort: what other allocations
+ * have stays there, and of the rest all that can move goes to @devmem_allocation.
+ * &drm_pagemap_migrate_details.can_migrate_same_pagemap moves what they have, too.
  *
  * Context: Process context, the mmap lock held at least for reading.
  *
  * Return: 0 if all pages are in @devmem_allocation now, or all were in its pagemap
  * before (or, with stats, each is one or the other); -EBUSY if only some were, or if
- * some had to be left, while others have moved; -ENOENT or -EINVAL if the interval
- * isn't in one VMA, or is larger than the allocation; -EOPNOTSUPP if an op is
- * missing; -ENOMEM; or an error of the copy. After an error other than -EBUSY
- * nothing has moved.
+ * some had to be left: others have moved then with stats, or if these were lost to a
+ * race during the copy; -ENOENT or -EINVAL if the interval isn't in one VMA, or is
+ * larger than the allocation; -EOPNOTSUPP if an op is missing; -ENOMEM; or an error of
+ * the copy. After an error other than -EBUSY nothing has moved.
  */
 int drm_pagemap_migrate_to_devmem(struct drm_pagemap_devmem *devmem_allocation,
 				  struct mm_struct *mm,

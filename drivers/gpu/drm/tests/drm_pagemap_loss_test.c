@@ -505,6 +505,7 @@ static void pages_left_out_don_t_hide_others(struct kunit *test)
 {
 	const struct stale_case *c = test->param_value;
 	unsigned long base = SVM_BASE + SZ_4M;
+	struct drm_pagemap_migrate_stats stats = {};
 	struct vram_bo *before = NULL, *bo;
 	struct page *page;
 
@@ -517,7 +518,7 @@ static void pages_left_out_don_t_hide_others(struct kunit *test)
 	vram_map_filled(test, base, c->len);
 	KUNIT_ASSERT_EQ(test, pin_user_pages_fast(base + c->pinned * PAGE_SIZE, 1,
 						  FOLL_WRITE | FOLL_LONGTERM, &page), 1);
-	KUNIT_EXPECT_EQ(test, vram_migrate(test, bo, base, c->len), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vram_migrate_stats(test, bo, base, c->len, &stats), -EBUSY);
 	KUNIT_EXPECT_EQ(test, vram_count(&vrams[0], base, c->len), NPAGES(c->len) - 1);
 	KUNIT_EXPECT_EQ(test, evict(bo), 0);
 	KUNIT_EXPECT_TRUE(test, bo->released);

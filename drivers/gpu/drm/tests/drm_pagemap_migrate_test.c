@@ -138,17 +138,19 @@ static void pinned_part_keeps_no_other_page_back(struct kunit *test)
 	vram_expect(test, SVM_BASE, SZ_2M);
 }
 
-/* migrate_to_devmem() is best effort, too; here the allocation covers it all. */
+/* migrate_to_devmem() with stats is best effort, too; the allocation covers it all. */
 static void pinned_page_keeps_no_other_of_an_allocation_back(struct kunit *test)
 {
+	struct drm_pagemap_migrate_stats stats = {};
 	struct vram *vram = &vrams[0];
 	struct page *page;
 
 	vram_map_filled(test, SVM_BASE, SZ_64K);
 	page = pin(test, SVM_BASE);
-	KUNIT_EXPECT_EQ(test, vram_migrate(test, vram_bo_create(vram->dpagemap, current->mm,
-								SZ_64K),
-					   SVM_BASE, SZ_64K), -EBUSY);
+	KUNIT_EXPECT_EQ(test, vram_migrate_stats(test, vram_bo_create(vram->dpagemap, current->mm,
+								      SZ_64K),
+						 SVM_BASE, SZ_64K, &stats), -EBUSY);
+	expect_stats(test, &stats, NPAGES(SZ_64K) - 1, 0, 1);
 	vram_expect_in(test, vram, SVM_BASE + PAGE_SIZE, SZ_64K - PAGE_SIZE);
 	unpin_user_page(page);
 	vram_expect(test, SVM_BASE, SZ_64K);

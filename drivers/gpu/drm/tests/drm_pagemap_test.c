@@ -6,6 +6,7 @@
 
 #include <linux/file.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
@@ -686,6 +687,28 @@ static void memory_is_not_spread_over_allocations(struct kunit *test)
 	vram_expect(test, SVM_BASE, SZ_2M);
 }
 
+/* Before anything is copied, and not only once it turns out that something is left. */
+static void pinned_page_keeps_all_of_an_allocation_back(struct kunit *test)
+{
+	struct vram *vram = &vrams[0];
+	struct page *page;
+
+	vram->dpagemap->ops = &vram_ops_by_provider;
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	KUNIT_ASSERT_EQ(test, pin_user_pages_fast(SVM_BASE + SZ_32K, 1,
+						  FOLL_WRITE | FOLL_LONGTERM, &page), 1);
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_64K), -EBUSY);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->seen.copies[false]), 0);
+	KUNIT_EXPECT_EQ(test, vram_stat(vram, DRM_PAGEMAP_STAT_LEFT), SZ_64K >> PAGE_SHIFT);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 0);
+	unpin_user_page(page);
+	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
+
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_64K), 0);
+	vram_expect_in(test, vram, SVM_BASE, SZ_64K);
+	vram_expect(test, SVM_BASE, SZ_64K);
+}
+
 /* Who counts what became of the pages gets the rest, too. */
 static void memory_is_spread_on_request(struct kunit *test)
 {
@@ -750,6 +773,7 @@ static struct kunit_case drm_pagemap_cases[] = {
 	KUNIT_CASE_PARAM(memory_goes_and_comes, provider_gen_params),
 	KUNIT_CASE(allocation_comes_back_as_a_whole),
 	KUNIT_CASE(memory_is_not_spread_over_allocations),
+	KUNIT_CASE(pinned_page_keeps_all_of_an_allocation_back),
 	KUNIT_CASE(memory_is_spread_on_request),
 	KUNIT_CASE(debugfs_prints_each_counter),
 	{}
