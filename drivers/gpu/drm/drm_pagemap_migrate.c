@@ -148,7 +148,8 @@ static bool select_to_evict(struct drm_pagemap_migration *m, unsigned long mpfn,
 
 /*
  * To RAM goes what has contents. A CPU fault takes along what lies around it, but
- * not from other devices, and not from allocations whose time hasn't come.
+ * not from other devices, and not from allocations whose time hasn't come, or that
+ * only move as wholes.
  */
 static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn,
 			  struct drm_pagemap_zdd *zdd)
@@ -159,6 +160,9 @@ static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn,
 		return false;
 	if (!fault_page || page_folio(page) == page_folio(fault_page))
 		return true;
+	if (moves_whole_allocations(m->dpagemap) &&
+	    zdd != drm_pagemap_page_zone_device_data(fault_page))
+		return false;
 
 	return zdd->dpagemap == m->dpagemap &&
 	       !keeps_timeslice(zdd_to_devmem(zdd), m->mv.vma->vm_mm);

@@ -655,6 +655,24 @@ static void allocation_comes_back_as_a_whole(struct kunit *test)
 	}
 }
 
+/* The window of the first one, a power of two, is larger than itself. */
+static void allocation_comes_back_without_others(struct kunit *test)
+{
+	unsigned long rest = SVM_BASE + SZ_32K + SZ_16K;
+	struct vram *vram = &vrams[0];
+
+	vram->dpagemap->ops = &vram_ops_by_provider;
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	KUNIT_ASSERT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_32K + SZ_16K), 0);
+	KUNIT_ASSERT_EQ(test, vram_populate(test, vram, rest, SZ_16K), 0);
+	svm_read(test, SVM_BASE);
+	vram_expect_in(test, vram, rest, SZ_16K);
+	vram_expect_in_ram(test, SVM_BASE, SZ_32K + SZ_16K);
+	KUNIT_EXPECT_EQ(test, vram_stat(vram, DRM_PAGEMAP_STAT_CPU_FAULTS), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 1);
+	vram_expect(test, rest, SZ_16K);
+}
+
 /* Of 2M, 64K are in an allocation. With one more there would be two for 2M. */
 static void memory_is_not_spread_over_allocations(struct kunit *test)
 {
@@ -772,6 +790,7 @@ static struct kunit_case drm_pagemap_cases[] = {
 	KUNIT_CASE(unplugged_device_gets_nothing),
 	KUNIT_CASE_PARAM(memory_goes_and_comes, provider_gen_params),
 	KUNIT_CASE(allocation_comes_back_as_a_whole),
+	KUNIT_CASE(allocation_comes_back_without_others),
 	KUNIT_CASE(memory_is_not_spread_over_allocations),
 	KUNIT_CASE(pinned_page_keeps_all_of_an_allocation_back),
 	KUNIT_CASE(memory_is_spread_on_request),
