@@ -168,9 +168,10 @@ struct drm_pagemap_ops {
 	 * &drm_pagemap_devmem_ops.devmem_release. Called inside
 	 * drm_dev_enter().
 	 *
-	 * Return: the allocation, of no more than @size whatever the
-	 * granularity of the device; ERR_PTR(-EBUSY) as said, ERR_PTR(-ENOSPC)
-	 * where nothing can be evicted, or another error.
+	 * Return: the allocation, with a &drm_pagemap_devmem.size of exactly
+	 * @size whatever the granularity of the device; ERR_PTR(-EBUSY) as
+	 * said, ERR_PTR(-ENOSPC) where nothing can be evicted, or another
+	 * error.
 	 */
 	struct drm_pagemap_devmem *(*devmem_alloc)(struct drm_pagemap *dpagemap,
 						   struct mm_struct *mm,

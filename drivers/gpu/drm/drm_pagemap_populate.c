@@ -263,7 +263,7 @@ populate_devmem_alloc(struct drm_pagemap_populate *p, size_t size, bool may_wait
 		return devmem;
 
 	err = devmem_ops_complete(devmem) ? 0 : -EOPNOTSUPP;
-	if (!err && devmem->size > size)
+	if (!err && devmem->size != size)
 		err = -EINVAL;
 	if (err) {
 		pagemap_zdd_put(&devmem->zdd);
@@ -643,7 +643,7 @@ static int populate_run(struct drm_pagemap *dpagemap, struct mm_struct *mm,
  * -EINVAL for a bad interval; -ENODEV once the device is gone; -ENOSPC if the
  * device memory is full and stays so; -EFAULT if the process has gone; -EINTR if
  * the caller was killed; -EOPNOTSUPP if the provider lacks an op; -EINVAL as well if it
- * has allocated more than it was asked for; -ENOMEM; or an error of a copy.
+ * has allocated more or less than it was asked for; -ENOMEM; or an error of a copy.
  */
 int drm_pagemap_populate_range(struct drm_pagemap *dpagemap,
 			       unsigned long start, unsigned long end,

@@ -8,6 +8,7 @@
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pfn.h>
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 
@@ -482,6 +483,27 @@ static void device_is_generous(struct kunit *test)
 	vrams[0].dpagemap->ops = &generous;
 }
 
+/* Half of what is asked for. Behind it are pages that nobody has. */
+static struct drm_pagemap_devmem *alloc_too_little(struct drm_pagemap *dpagemap,
+						   struct mm_struct *mm, size_t size,
+						   bool may_wait)
+{
+	struct vram_bo *bo = vram_bo_create(dpagemap, mm, size / 2);
+
+	if (IS_ERR(bo))
+		return ERR_CAST(bo);
+	bo->devmem.first_pfn = PHYS_PFN(dpagemap->pagemap->range.start) + bo->page[0];
+
+	return &bo->devmem;
+}
+
+static void device_is_stingy(struct kunit *test)
+{
+	static const struct drm_pagemap_ops stingy = { .devmem_alloc = alloc_too_little };
+
+	vrams[0].dpagemap->ops = &stingy;
+}
+
 static void nothing_implemented(struct kunit *test)
 {
 	static const struct drm_pagemap_ops nothing = {};
@@ -498,6 +520,7 @@ static const struct refusal populate_refusals[] = {
 	{ "a file", SVM_BASE + SZ_64K, SZ_64K, 0, -EBUSY },
 	{ "no op", SVM_BASE, SZ_64K, 0, -EOPNOTSUPP, nothing_implemented },
 	{ "too much", SVM_BASE, SZ_64K, 0, -EINVAL, device_is_generous },
+	{ "too little", SVM_BASE, SZ_64K, 0, -EINVAL, device_is_stingy },
 	{ "no copy to devmem", SVM_BASE, SZ_64K, 0, -EOPNOTSUPP, no_way_in },
 	{ "no memory", SVM_BASE, SZ_64K, 0, -ENOMEM, alloc_fails },
 	{ "no space", SVM_BASE, SZ_64K, 0, -ENOSPC, device_is_full },
