@@ -656,9 +656,10 @@ static inline bool drm_gpusvm_pages_writable(const struct drm_gpusvm_pages *svm_
  * enum drm_gpusvm_scan_result - Where the memory of a range is
  *
  * @DRM_GPUSVM_SCAN_UNPOPULATED: Some page is not present or not accessible
- * @DRM_GPUSVM_SCAN_EQUAL: All is device memory of the pagemap asked about
+ * @DRM_GPUSVM_SCAN_EQUAL: All is device memory of the pagemap asked about, or system
+ *	memory if that was asked about
  * @DRM_GPUSVM_SCAN_OTHER: All is device memory of one other pagemap
- * @DRM_GPUSVM_SCAN_SYSTEM: All is system memory
+ * @DRM_GPUSVM_SCAN_SYSTEM: All is system memory, and a pagemap was asked about
  * @DRM_GPUSVM_SCAN_MIXED_DEVICE: All is device memory, of at least two pagemaps
  * @DRM_GPUSVM_SCAN_MIXED: Some is system memory, some device memory
  */

@@ -172,7 +172,7 @@ walk_scan_locked(const struct drm_gpusvm_walk *walk,
 	}
 
 	if (!first)
-		return DRM_GPUSVM_SCAN_SYSTEM;
+		return pagemap ? DRM_GPUSVM_SCAN_SYSTEM : DRM_GPUSVM_SCAN_EQUAL;
 	if (system)
 		return DRM_GPUSVM_SCAN_MIXED;
 	if (several)
@@ -185,7 +185,7 @@ walk_scan_locked(const struct drm_gpusvm_walk *walk,
  * drm_gpusvm_scan_mm() - Find out where the memory of a range is
  * @range: The range
  * @dev_private_owner: The owner whose device private pages count as present
- * @pagemap: The pagemap that %DRM_GPUSVM_SCAN_EQUAL is about
+ * @pagemap: The pagemap that %DRM_GPUSVM_SCAN_EQUAL is about, or NULL for system memory
  *
  * Nothing is faulted in. The answer may be out of date when it is given.
  *

@@ -63,6 +63,23 @@ static void scan_tells_where_memory_is(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm_stat(svm, gets), 0);
 }
 
+/* Without a pagemap, system memory is what is asked about. */
+static void scan_for_system_memory_finds_it(struct kunit *test)
+{
+	struct drm_gpusvm_range *range;
+
+	svm_map_touched(test, SVM_BASE, SZ_64K);
+	range = &svm_fault(test, SVM_BASE, &owner_ctx)->base;
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_scan_mm(range, &svm_devmem_owner, NULL),
+			DRM_GPUSVM_SCAN_EQUAL);
+	svm_migrate(test, &svm_memories[0], SVM_BASE, SZ_32K);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_scan_mm(range, &svm_devmem_owner, NULL),
+			DRM_GPUSVM_SCAN_MIXED);
+	svm_migrate(test, &svm_memories[0], SVM_BASE + SZ_32K, SZ_32K);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_scan_mm(range, &svm_devmem_owner, NULL),
+			DRM_GPUSVM_SCAN_OTHER);
+}
+
 /*
  * Back to RAM
  */
@@ -298,6 +315,7 @@ static void device_memory_between_holes_stays(struct kunit *test)
 
 static struct kunit_case drm_gpusvm_evict_cases[] = {
 	KUNIT_CASE(scan_tells_where_memory_is),
+	KUNIT_CASE(scan_for_system_memory_finds_it),
 	KUNIT_CASE(eviction_moves_to_ram),
 	KUNIT_CASE(eviction_finds_the_memory_of_all_owners),
 	KUNIT_CASE(one_copied_page_comes_to_ram_alone),
