@@ -210,7 +210,7 @@ u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end);
 
 void xe_svm_queue_garbage_collector(struct xe_vm *vm);
 int xe_svm_flush(struct xe_vm *vm);
-void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
+int xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_collect(struct xe_vm *vm, u64 start, u64 end);
 int xe_svm_ranges_remove(struct xe_vm *vm, u64 start, u64 end);
 bool xe_svm_has_garbage_at(struct xe_vm *vm, u64 addr);
@@ -504,8 +504,9 @@ static inline u64 xe_svm_find_vma_start(struct xe_vm *vm, u64 start, u64 end,
 	return ULONG_MAX;
 }
 
-static inline void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
+static inline int xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
 {
+	return 0;
 }
 
 static inline int xe_svm_ranges_remove(struct xe_vm *vm, u64 start, u64 end)

@@ -409,11 +409,14 @@ static bool range_straddles(struct xe_svm_range *range, u64 start, u64 end)
  * Ranges don't cross the border of a VMA. Those that would are removed; faults
  * make new ones that fit. Their memory goes to RAM, because smaller ranges may
  * belong somewhere else.
+ *
+ * Return: 0, or an error, after which some may still be there.
  */
-void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
+int xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
 {
 	struct drm_gpusvm_notifier *notifier, *next_notifier;
 	struct drm_gpusvm_range *r, *next;
+	int err;
 
 	lockdep_assert_held_write(&vm->lock);
 
@@ -423,10 +426,13 @@ void xe_svm_unmap_address_range(struct xe_vm *vm, u64 start, u64 end)
 			if (!range_straddles(to_xe_range(r), start, end))
 				continue;
 			xe_svm_range_migrate_to_smem(vm, to_xe_range(r));
-			if (collect_or_kill(vm, to_xe_range(r)))
-				return;
+			err = collect_or_kill(vm, to_xe_range(r));
+			if (err)
+				return err;
 		}
 	}
+
+	return 0;
 }
 
 /**

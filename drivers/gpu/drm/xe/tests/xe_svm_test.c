@@ -331,7 +331,13 @@ static void ranges_give_way_to_a_vma(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, xsvm_stat(svm, ranges), 2);
 
 	down_write(&svm->vm->lock);
-	xe_svm_unmap_address_range(svm->vm, SVM_BASE + SZ_32K, SVM_BASE + 2 * SZ_64K);
+	svm->gpu.unbind_err = -ERESTARTSYS;
+	KUNIT_EXPECT_EQ(test, -ERESTARTSYS,
+			xe_svm_unmap_address_range(svm->vm, SVM_BASE + SZ_32K,
+						   SVM_BASE + 2 * SZ_64K));
+	svm->gpu.unbind_err = 0;
+	KUNIT_EXPECT_EQ(test, 0, xe_svm_unmap_address_range(svm->vm, SVM_BASE + SZ_32K,
+							    SVM_BASE + 2 * SZ_64K));
 	up_write(&svm->vm->lock);
 
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 1);
@@ -484,6 +490,7 @@ static void collection_for_a_fault_is_interrupted(struct kunit *test)
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
 	svm->gpu.unbind_err = -ERESTARTSYS;
+	svm->acks = 0;
 	xsvm_raise_fault(test, SVM_BASE, GPU_READ);
 	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
 	KUNIT_EXPECT_EQ(test, svm->acks, 0);
