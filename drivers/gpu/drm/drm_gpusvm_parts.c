@@ -151,6 +151,10 @@ static struct drm_pagemap_addr *gap_write(struct drm_pagemap_addr *addr,
 static unsigned int gap_count_filled(const struct drm_gpusvm_gap *gap,
 				     const struct drm_gpusvm_walk *walk)
 {
+	/* Most find all of it. */
+	if (walk->npages == gap->npages)
+		return walk->nr_segments;
+
 	return gap_segments(gap_pages_before(walk)) + walk->nr_segments +
 	       gap_segments(gap_pages_behind(gap, walk));
 }
@@ -169,8 +173,10 @@ static struct drm_pagemap_addr *pages_replace(struct drm_gpusvm_pages *pages,
 					      unsigned int n)
 {
 	struct drm_pagemap_addr *at = &pages->dma_addr[first];
+	unsigned int behind = pages->nr_addrs - first - count;
 
-	memmove(at + n, at + count, (pages->nr_addrs - first - count) * sizeof(*at));
+	if (behind)
+		memmove(at + n, at + count, behind * sizeof(*at));
 	pages->nr_addrs += n - count;
 
 	return at;
