@@ -258,7 +258,10 @@ struct drm_gpusvm_pages {
 	/*
 	 * For the core alone:
 	 *
+	 * nr_takes: How often some were taken since all were mapped
 	 * max_addrs: Entries of dma_addr that there is room for
+	 * nr_filled: Entries there will be once the get that is at work has filled a gap;
+	 *	      0 if these pages don't have it
 	 * single_addr: Where dma_addr points to when one entry is enough
 	 * state: The IOVA space of the system pages, where the device has one
 	 * state_offset: Where the first page has its place in state, in bytes
@@ -266,27 +269,28 @@ struct drm_gpusvm_pages {
 	 * deferred_by: The notifier whose second pass will unmap; NULL if none
 	 * deferred_at: How many invalidations deferred_by had when one of them took any of
 	 *		the pages last
-	 * nr_takes: How often some were taken since all were mapped
 	 * gap_at: No segment before this one is a gap or taken
 	 * gap_page: Index of its first page
 	 * taken_first: No segment before this one is taken
 	 * taken_end: Nor this one, nor one behind it
-	 * nr_filled: Entries there will be once the get that is at work has filled a gap;
-	 *	      0 if these pages don't have it
+	 * fill_first: First segment of that gap
+	 * fill_count: Number of its segments; pages without a mapping have none
 	 */
+	u16 nr_takes;
 	unsigned int max_addrs;
+	unsigned int nr_filled;
 	struct drm_pagemap_addr single_addr;
 	struct dma_iova_state state;
 	unsigned long state_offset;
 	struct llist_node deferred_link;
 	struct drm_gpusvm_notifier *deferred_by;
 	unsigned long deferred_at;
-	unsigned int nr_takes;
 	unsigned int gap_at;
 	unsigned int gap_page;
 	unsigned int taken_first;
 	unsigned int taken_end;
-	unsigned int nr_filled;
+	unsigned int fill_first;
+	unsigned int fill_count;
 };
 
 /**

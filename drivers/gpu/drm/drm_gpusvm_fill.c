@@ -17,11 +17,9 @@
 /* Each is a walk that has filled nothing, since an invalidation has changed the gap. */
 #define MAX_LOST_WALKS		64
 
-static struct drm_gpusvm_gap request_whole(const struct drm_gpusvm_request *req)
+static unsigned long request_npages(const struct drm_gpusvm_request *req)
 {
-	return (struct drm_gpusvm_gap) {
-		.npages = (req->end - req->start) >> PAGE_SHIFT,
-	};
+	return (req->end - req->start) >> PAGE_SHIFT;
 }
 
 /*
@@ -44,7 +42,8 @@ static bool request_find_gap(const struct drm_gpusvm_request *req,
 			return true;
 	}
 
-	*gap = request_whole(req);
+	gap->page = 0;
+	gap->npages = request_npages(req);
 	for (pages = req->pages; pages < req->pages + req->count; pages++)
 		if (!drm_gpusvm_pages_mapped(pages))
 			return true;
@@ -52,36 +51,13 @@ static bool request_find_gap(const struct drm_gpusvm_request *req,
 	return false;
 }
 
-/* Whether the pages have the gap, and which of their segments it is. */
-static bool pages_have_gap_locked(const struct drm_gpusvm_request *req,
-				  struct drm_gpusvm_pages *pages,
-				  struct drm_gpusvm_gap *gap)
-{
-	struct drm_gpusvm_gap own = request_whole(req);
-
-	/* What was taken is not a gap yet, and may become part of this one. */
-	if (drm_gpusvm_pages_deferred(pages) ||
-	    (drm_gpusvm_pages_mapped(pages) &&
-	     !gpusvm_pages_find_gap_locked(pages, gap->page, &own)) ||
-	    own.page != gap->page || own.npages != gap->npages)
-		return false;
-
-	*gap = own;
-
-	return true;
-}
-
 /*
  * Pages that have no mapping get one when all others have what the access needs, and all
  * at once: nothing is left to fail then. Invalidations may have come since the walk began.
  */
-static bool request_may_fill_locked(const struct drm_gpusvm_request *req,
-				    const struct drm_gpusvm_gap *gap)
+static bool request_may_map_all_locked(const struct drm_gpusvm_request *req)
 {
 	struct drm_gpusvm_pages *pages;
-
-	if (gap->npages != request_whole(req).npages)
-		return true;
 
 	for (pages = req->pages; pages < req->pages + req->count; pages++)
 		if (pages->flags.has_gaps ? !gpusvm_request_wanted_locked(req, pages) :
@@ -89,6 +65,25 @@ static bool request_may_fill_locked(const struct drm_gpusvm_request *req,
 			return false;
 
 	return true;
+}
+
+/* Whether the pages have the gap, which of their segments it is then, too. */
+static bool pages_have_gap_locked(struct drm_gpusvm_pages *pages,
+				  const struct drm_gpusvm_gap *gap)
+{
+	struct drm_gpusvm_gap own;
+
+	return gpusvm_pages_find_gap_locked(pages, gap->page, &own) &&
+	       own.page == gap->page && own.npages == gap->npages;
+}
+
+/* Same for a gap that is all of the pages. It has no segments. */
+static bool pages_are_gap_locked(struct drm_gpusvm_pages *pages)
+{
+	pages->fill_first = 0;
+	pages->fill_count = 0;
+
+	return !drm_gpusvm_pages_mapped(pages);
 }
 
 /*
@@ -100,17 +95,17 @@ static bool request_choose_locked(const struct drm_gpusvm_request *req,
 				  const struct drm_gpusvm_gap *gap,
 				  const struct drm_gpusvm_walk *walk)
 {
-	bool may_fill = request_may_fill_locked(req, gap), have_room = true;
-	unsigned int i;
+	bool is_all = gap->npages == request_npages(req), have_room = true;
+	bool may_fill = !is_all || request_may_map_all_locked(req);
+	unsigned int count = gap_count_filled(gap, walk);
+	struct drm_gpusvm_pages *pages;
 
-	for (i = 0; i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-		struct drm_gpusvm_gap own = *gap;
-
+	for (pages = req->pages; pages < req->pages + req->count; pages++) {
 		pages->nr_filled = 0;
-		if (!may_fill || !pages_have_gap_locked(req, pages, &own))
+		if (!may_fill || !(is_all ? pages_are_gap_locked(pages) :
+					    pages_have_gap_locked(pages, gap)))
 			continue;
-		pages->nr_filled = gpusvm_pages_count_filled(pages, &own, walk);
+		pages->nr_filled = pages->nr_addrs - pages->fill_count + count;
 		have_room &= gpusvm_pages_have_room(pages, pages->nr_filled);
 	}
 
@@ -175,16 +170,13 @@ static int request_map_locked(const struct drm_gpusvm_request *req,
 			      const struct drm_gpusvm_gap *gap,
 			      const struct drm_gpusvm_walk *walk)
 {
-	struct drm_gpusvm_gap own;
-	unsigned int i;
+	struct drm_gpusvm_pages *pages;
 	int err;
 
-	for (i = 0; i < req->count; i++) {
-		if (!req->pages[i].nr_filled)
+	for (pages = req->pages; pages < req->pages + req->count; pages++) {
+		if (!pages->nr_filled)
 			continue;
-		own = *gap;
-		pages_have_gap_locked(req, &req->pages[i], &own);
-		err = gpusvm_pages_fill_locked(&req->pages[i], &own, walk, req->ctx);
+		err = gpusvm_pages_fill_locked(pages, gap, walk, req->ctx);
 		if (err)
 			goto err_undo;
 	}
@@ -192,13 +184,9 @@ static int request_map_locked(const struct drm_gpusvm_request *req,
 	return 0;
 
 err_undo:
-	while (i--) {
-		if (!req->pages[i].nr_filled)
-			continue;
-		own = *gap;
-		own.first = gpusvm_pages_seek(&req->pages[i], gap->page, &own.page);
-		gpusvm_pages_unfill_locked(&req->pages[i], &own, walk, walk->nr_segments);
-	}
+	while (pages-- > req->pages)
+		if (pages->nr_filled)
+			gpusvm_pages_unfill_locked(pages, gap, walk, walk->nr_segments);
 	return err;
 }
 
@@ -229,7 +217,7 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 		bool mapped = drm_gpusvm_pages_mapped(pages);
 
 		if (pages->nr_filled) {
-			pages_publish_locked(pages, request_whole(req).npages, walk);
+			pages_publish_locked(pages, request_npages(req), walk);
 			gets += !mapped;
 			fills += mapped;
 		}

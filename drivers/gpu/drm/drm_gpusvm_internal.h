@@ -52,18 +52,15 @@ static inline s64 elapsed_since(ktime_t begin)
 /**
  * struct drm_gpusvm_gap - A part of a pages object that is not mapped
  *
- * A run of segments, or the whole object, which has no segments then.
+ * A run of segments, or the whole object, which has no segments then. Several devices may
+ * have it, each with segments of its own, see &drm_gpusvm_pages.fill_first.
  *
  * @page: Index of its first page
  * @npages: Number of pages
- * @first: Index of its first segment
- * @count: Number of segments
  */
 struct drm_gpusvm_gap {
 	unsigned long page;
 	unsigned long npages;
-	unsigned int first;
-	unsigned int count;
 };
 
 /* Walks of up to this many pages have their buffer on the stack. */
@@ -234,6 +231,18 @@ static inline unsigned long gap_pages_behind(const struct drm_gpusvm_gap *gap,
 	return gap->npages - walk->npages - gap_pages_before(walk);
 }
 
+/* How many segments there are then in its place. */
+static inline unsigned int gap_count_filled(const struct drm_gpusvm_gap *gap,
+					    const struct drm_gpusvm_walk *walk)
+{
+	/* Most find all of it. */
+	if (walk->npages == gap->npages)
+		return walk->nr_segments;
+
+	return gap_segments(gap_pages_before(walk)) + walk->nr_segments +
+	       gap_segments(gap_pages_behind(gap, walk));
+}
+
 /* drm_gpusvm_range.c */
 
 #ifdef CONFIG_LOCKDEP
@@ -270,9 +279,6 @@ bool gpusvm_pages_find_gap_locked(struct drm_gpusvm_pages *pages, unsigned long 
 				  struct drm_gpusvm_gap *gap);
 unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
 				unsigned long *end);
-unsigned int gpusvm_pages_count_filled(const struct drm_gpusvm_pages *pages,
-				       const struct drm_gpusvm_gap *gap,
-				       const struct drm_gpusvm_walk *walk);
 struct drm_pagemap_addr *gpusvm_pages_open_gap_locked(struct drm_gpusvm_pages *pages,
 						      const struct drm_gpusvm_gap *gap,
 						      const struct drm_gpusvm_walk *walk);

@@ -472,7 +472,7 @@ void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
 				const struct drm_gpusvm_gap *gap,
 				const struct drm_gpusvm_walk *walk, unsigned int n)
 {
-	const struct drm_pagemap_addr *addrs = pages->dma_addr + gap->first +
+	const struct drm_pagemap_addr *addrs = pages->dma_addr + pages->fill_first +
 					       gap_segments(gap_pages_before(walk));
 
 	pages_unmap_segments(pages, addrs, n);

@@ -50,8 +50,9 @@ static unsigned int pages_seek_gap(struct drm_gpusvm_pages *pages, unsigned long
 }
 
 /*
- * Find the gap around a page, or the first one of all. Returns whether there is one. What
- * a second pass has to unmap yet may become part of it, so until then there is none.
+ * Find the gap around a page, or the first one of all, and note its segments. Returns
+ * whether there is one. What a second pass has to unmap yet may become part of it, so
+ * until then there is none.
  *
  * The owner calls it.
  */
@@ -72,11 +73,11 @@ bool gpusvm_pages_find_gap_locked(struct drm_gpusvm_pages *pages, unsigned long 
 
 	while (i && addr[i - 1].hole)
 		at -= 1UL << addr[--i].order;
-	gap->first = i;
+	pages->fill_first = i;
 	gap->page = at;
 	for (; i < pages->nr_addrs && addr[i].hole; i++)
 		at += 1UL << addr[i].order;
-	gap->count = i - gap->first;
+	pages->fill_count = i - pages->fill_first;
 	gap->npages = at - gap->page;
 
 	return true;
@@ -147,39 +148,16 @@ static struct drm_pagemap_addr *gap_write(struct drm_pagemap_addr *addr,
 	return addr;
 }
 
-/* How many segments there are in the place of a gap where a walk has found something. */
-static unsigned int gap_count_filled(const struct drm_gpusvm_gap *gap,
-				     const struct drm_gpusvm_walk *walk)
+/* Have @n segments in all, @behind of them as they are behind the gap. */
+static void pages_resize(struct drm_gpusvm_pages *pages, unsigned int n,
+			 unsigned int behind)
 {
-	/* Most find all of it. */
-	if (walk->npages == gap->npages)
-		return walk->nr_segments;
-
-	return gap_segments(gap_pages_before(walk)) + walk->nr_segments +
-	       gap_segments(gap_pages_behind(gap, walk));
-}
-
-/* How many there are then in all. */
-unsigned int gpusvm_pages_count_filled(const struct drm_gpusvm_pages *pages,
-				       const struct drm_gpusvm_gap *gap,
-				       const struct drm_gpusvm_walk *walk)
-{
-	return pages->nr_addrs - gap->count + gap_count_filled(gap, walk);
-}
-
-/* Have @n segments where @count were. Returns where they begin. */
-static struct drm_pagemap_addr *pages_replace(struct drm_gpusvm_pages *pages,
-					      unsigned int first, unsigned int count,
-					      unsigned int n)
-{
-	struct drm_pagemap_addr *at = &pages->dma_addr[first];
-	unsigned int behind = pages->nr_addrs - first - count;
+	struct drm_pagemap_addr *addr = pages->dma_addr;
 
 	if (behind)
-		memmove(at + n, at + count, behind * sizeof(*at));
-	pages->nr_addrs += n - count;
-
-	return at;
+		memmove(addr + n - behind, addr + pages->nr_addrs - behind,
+			behind * sizeof(*addr));
+	pages->nr_addrs = n;
 }
 
 /*
@@ -190,9 +168,14 @@ struct drm_pagemap_addr *gpusvm_pages_open_gap_locked(struct drm_gpusvm_pages *p
 						      const struct drm_gpusvm_gap *gap,
 						      const struct drm_gpusvm_walk *walk)
 {
-	struct drm_pagemap_addr *at;
+	struct drm_pagemap_addr *at = pages->dma_addr + pages->fill_first;
 
-	at = pages_replace(pages, gap->first, gap->count, gap_count_filled(gap, walk));
+	pages_resize(pages, pages->nr_filled,
+		     pages->nr_addrs - pages->fill_first - pages->fill_count);
+	/* Most walks find all of it. */
+	if (walk->npages == gap->npages)
+		return at;
+
 	at = gap_write(at, gap_pages_before(walk));
 	gap_write(at + walk->nr_segments, gap_pages_behind(gap, walk));
 
@@ -204,13 +187,16 @@ void gpusvm_pages_close_gap_locked(struct drm_gpusvm_pages *pages,
 				   const struct drm_gpusvm_gap *gap,
 				   const struct drm_gpusvm_walk *walk)
 {
-	bool mapped = drm_gpusvm_pages_mapped(pages);
-	struct drm_pagemap_addr *at;
+	unsigned int end = pages->fill_first + gap_count_filled(gap, walk);
+	unsigned int behind = pages->nr_addrs - end;
 
-	at = pages_replace(pages, gap->first, gap_count_filled(gap, walk),
-			   mapped ? gap_segments(gap->npages) : 0);
-	if (mapped)
-		gap_write(at, gap->npages);
+	if (!drm_gpusvm_pages_mapped(pages)) {
+		pages->nr_addrs = 0;
+		return;
+	}
+
+	pages_resize(pages, pages->fill_first + gap_segments(gap->npages) + behind, behind);
+	gap_write(pages->dma_addr + pages->fill_first, gap->npages);
 }
 
 /* Note that @n pages of a gap were filled, before flags tell. All are @npages. */
