@@ -257,7 +257,7 @@ static enum dma_data_direction walk_dir(const struct drm_gpusvm_walk *walk)
  * @dir: What the device may do
  * @offset: Where in the IOVA space the first page of @walk has its place
  * @use_iova: System pages go to the IOVA space
- * @may_ask_iova: All of the pages are mapped anew, so they may have an IOVA space
+ * @may_ask_iova: The first system page is to ask for an IOVA space
  * @has_system: Whether there was system memory so far
  */
 struct drm_gpusvm_mapper {
@@ -285,31 +285,35 @@ static bool map_may_lack_memory(struct device *dev)
 }
 
 /* Who asks for a page and will ask again has to tell a shortage from one for good. */
-static int map_error(const struct drm_gpusvm_mapper *map)
+static int map_error(struct device *dev, const struct drm_gpusvm_ctx *ctx)
 {
-	return map->ctx->partial && map_may_lack_memory(map->dev) ? -ENOMEM : -EFAULT;
+	return ctx->partial && map_may_lack_memory(dev) ? -ENOMEM : -EFAULT;
 }
 
 /*
- * Ask for an IOVA space for all of the pages. A segment alone has nothing to gain from it.
- * The space is aligned to its size: begin in it where the virtual addresses do, and all
- * that is aligned there is aligned here.
+ * Whether all of the pages are mapped anew, and may have an IOVA space. A segment alone
+ * has nothing to gain from it.
  */
-static void map_ask_iova(struct drm_gpusvm_mapper *map)
+static bool pages_may_have_iova(const struct drm_gpusvm_pages *pages,
+				const struct drm_gpusvm_gap *gap,
+				const struct drm_gpusvm_walk *walk)
 {
-	struct dma_iova_state *state = &map->pages->state;
-	const struct drm_gpusvm_walk *walk = map->walk;
+	return walk->nr_segments > 1 && walk->npages == gap->npages &&
+	       !drm_gpusvm_pages_mapped(pages);
+}
+
+/*
+ * Ask for an IOVA space for all of the pages. The space is aligned to its size: begin in
+ * it where the virtual addresses do, and all that is aligned there is aligned here.
+ */
+static void pages_ask_iova(struct drm_gpusvm_pages *pages,
+			   const struct drm_gpusvm_walk *walk)
+{
 	size_t size = walk->npages << PAGE_SHIFT;
 	size_t offset = walk->hmm.start & (roundup_pow_of_two(size) - 1);
 
-	map->may_ask_iova = false;
-	if (walk->nr_segments < 2 ||
-	    !dma_iova_try_alloc(map->dev, state, 0, size + offset))
-		return;
-
-	map->use_iova = true;
-	map->offset = offset;
-	map->pages->state_offset = offset;
+	if (dma_iova_try_alloc(pages->drm->dev, &pages->state, 0, size + offset))
+		pages->state_offset = offset;
 }
 
 static void map_add(struct drm_gpusvm_mapper *map, dma_addr_t addr,
@@ -345,7 +349,7 @@ static int map_system_plain(struct drm_gpusvm_mapper *map, phys_addr_t phys,
 				       map->dir, DRM_GPUSVM_DMA_ATTRS);
 
 	if (dma_mapping_error(map->dev, addr))
-		return map_error(map);
+		return map_error(map->dev, map->ctx);
 
 	map_add(map, addr, order);
 
@@ -358,8 +362,12 @@ static int map_system(struct drm_gpusvm_mapper *map, unsigned long index,
 	phys_addr_t phys = hmm_pfn_to_phys(map->walk->hmm.hmm_pfns[index]);
 
 	/* The first system page decides, for itself and all behind it. */
-	if (map->may_ask_iova)
-		map_ask_iova(map);
+	if (map->may_ask_iova) {
+		map->may_ask_iova = false;
+		pages_ask_iova(map->pages, map->walk);
+		map->use_iova = dma_use_iova(&map->pages->state);
+		map->offset = map->pages->state_offset;
+	}
 
 	return map->use_iova ? map_system_iova(map, phys, index, order) :
 			       map_system_plain(map, phys, order);
@@ -388,7 +396,7 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 	addr = dpagemap->ops->device_map(dpagemap, map->dev, page, order,
 					 map->dir);
 	if (dma_mapping_error(map->dev, addr.addr))
-		return map_error(map);
+		return map_error(map->dev, map->ctx);
 
 	map->addrs[map->nr_addrs++] = addr;
 
@@ -412,61 +420,6 @@ static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
 	return map->ctx->devmem_only ? -EFAULT : map_system(map, index, order);
 }
 
-/* Map whatever there is: device memory, an IOVA space, a mix. */
-static int map_segments(struct drm_gpusvm_mapper *map)
-{
-	const unsigned long *pfns = map->walk->hmm.hmm_pfns;
-	unsigned int order;
-	unsigned long i;
-	int err = 0;
-
-	for (i = 0; !err && i < map->walk->npages; i += 1UL << order) {
-		order = hmm_pfn_to_map_order(pfns[i]);
-		err = map_any(map, i, order);
-	}
-
-	if (!err && map->use_iova)
-		err = dma_iova_sync(map->dev, &map->pages->state, map->offset,
-				    map->walk->npages << PAGE_SHIFT);
-
-	return err;
-}
-
-/* What almost all mappings are: system memory, each segment for itself. */
-static int map_segments_plain(struct drm_gpusvm_mapper *map)
-{
-	const unsigned long *pfns = map->walk->hmm.hmm_pfns;
-	unsigned long i, npages = map->walk->npages;
-	struct drm_pagemap_addr *addr = map->addrs;
-	enum dma_data_direction dir = map->dir;
-	struct device *dev = map->dev;
-	unsigned int order;
-
-	for (i = 0; i < npages; i += 1UL << order) {
-		dma_addr_t dma;
-
-		order = hmm_pfn_to_map_order(pfns[i]);
-		dma = dma_map_phys(dev, hmm_pfn_to_phys(pfns[i]),
-				   PAGE_SIZE << order, dir, DRM_GPUSVM_DMA_ATTRS);
-		if (dma_mapping_error(dev, dma))
-			break;
-		*addr++ = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM,
-						  order, dir);
-	}
-	map->nr_addrs = addr - map->addrs;
-
-	return i < npages ? map_error(map) : 0;
-}
-
-/*
- * Whoever unmaps everything after drm_dev_unplug() takes the notifier lock for it, and
- * nothing is mapped behind their back.
- */
-static int pages_check_device(const struct drm_gpusvm_pages *pages)
-{
-	return drm_dev_is_unplugged(pages->drm) ? -ENODEV : 0;
-}
-
 /* Undo gpusvm_pages_fill_locked(), of which @n segments were mapped. */
 void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
 				const struct drm_gpusvm_gap *gap,
@@ -482,14 +435,9 @@ void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
 	pages_check_dpagemap(pages);
 }
 
-/*
- * Map what a walk has found in a gap, and put it there. Flags don't tell yet, so that
- * those of other devices can be mapped, too, before the request is known to succeed.
- */
-int gpusvm_pages_fill_locked(struct drm_gpusvm_pages *pages,
-			     const struct drm_gpusvm_gap *gap,
-			     const struct drm_gpusvm_walk *walk,
-			     const struct drm_gpusvm_ctx *ctx)
+/* Map whatever there is: device memory, an IOVA space, a mix. */
+static int pages_fill_any(struct drm_gpusvm_pages *pages, const struct drm_gpusvm_gap *gap,
+			  const struct drm_gpusvm_walk *walk, const struct drm_gpusvm_ctx *ctx)
 {
 	unsigned long page = gap->page + gap_pages_before(walk);
 	struct drm_gpusvm_mapper map = {
@@ -500,11 +448,76 @@ int gpusvm_pages_fill_locked(struct drm_gpusvm_pages *pages,
 		.dir = walk_dir(walk),
 		.offset = pages->state_offset + (page << PAGE_SHIFT),
 		.use_iova = dma_use_iova(&pages->state),
-		.may_ask_iova = !drm_gpusvm_pages_mapped(pages) &&
-				walk->npages == gap->npages,
+		.may_ask_iova = walk->has_devmem && pages_may_have_iova(pages, gap, walk),
 		.has_system = walk->has_devmem && !ctx->allow_mixed &&
 			      pages_have_memory(pages, true),
 	};
+	unsigned int order;
+	unsigned long i;
+	int err = 0;
+
+	map.addrs = gpusvm_pages_open_gap_locked(pages, gap, walk);
+	for (i = 0; !err && i < walk->npages; i += 1UL << order) {
+		order = hmm_pfn_to_map_order(walk->hmm.hmm_pfns[i]);
+		err = map_any(&map, i, order);
+	}
+
+	if (!err && map.use_iova)
+		err = dma_iova_sync(map.dev, &pages->state, map.offset,
+				    walk->npages << PAGE_SHIFT);
+	if (err)
+		gpusvm_pages_unfill_locked(pages, gap, walk, map.nr_addrs);
+
+	return err;
+}
+
+/* What almost all mappings are: system memory, each segment for itself. */
+static int pages_fill_plain(struct drm_gpusvm_pages *pages, const struct drm_gpusvm_gap *gap,
+			    const struct drm_gpusvm_walk *walk, const struct drm_gpusvm_ctx *ctx)
+{
+	struct drm_pagemap_addr *addrs = gpusvm_pages_open_gap_locked(pages, gap, walk);
+	const unsigned long *pfns = walk->hmm.hmm_pfns;
+	unsigned long i, npages = walk->npages;
+	enum dma_data_direction dir = walk_dir(walk);
+	struct drm_pagemap_addr *addr = addrs;
+	struct device *dev = pages->drm->dev;
+	unsigned int order;
+
+	for (i = 0; i < npages; i += 1UL << order) {
+		dma_addr_t dma;
+
+		order = hmm_pfn_to_map_order(pfns[i]);
+		dma = dma_map_phys(dev, hmm_pfn_to_phys(pfns[i]),
+				   PAGE_SIZE << order, dir, DRM_GPUSVM_DMA_ATTRS);
+		if (dma_mapping_error(dev, dma)) {
+			gpusvm_pages_unfill_locked(pages, gap, walk, addr - addrs);
+			return map_error(dev, ctx);
+		}
+		*addr++ = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM,
+						  order, dir);
+	}
+
+	return 0;
+}
+
+/*
+ * Whoever unmaps everything after drm_dev_unplug() takes the notifier lock for it, and
+ * nothing is mapped behind their back.
+ */
+static int pages_check_device(const struct drm_gpusvm_pages *pages)
+{
+	return drm_dev_is_unplugged(pages->drm) ? -ENODEV : 0;
+}
+
+/*
+ * Map what a walk has found in a gap, and put it there. Flags don't tell yet, so that
+ * those of other devices can be mapped, too, before the request is known to succeed.
+ */
+int gpusvm_pages_fill_locked(struct drm_gpusvm_pages *pages,
+			     const struct drm_gpusvm_gap *gap,
+			     const struct drm_gpusvm_walk *walk,
+			     const struct drm_gpusvm_ctx *ctx)
+{
 	int err;
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
@@ -513,18 +526,14 @@ int gpusvm_pages_fill_locked(struct drm_gpusvm_pages *pages,
 	if (err)
 		return err;
 
-	if (ctx->devmem_only && !walk->has_devmem)
-		return -EFAULT;
+	if (!walk->has_devmem) {
+		if (ctx->devmem_only)
+			return -EFAULT;
+		if (pages_may_have_iova(pages, gap, walk))
+			pages_ask_iova(pages, walk);
+	}
 
-	if (map.may_ask_iova && !walk->has_devmem)
-		map_ask_iova(&map);
-	map.addrs = gpusvm_pages_open_gap_locked(pages, gap, walk);
-	if (walk->has_devmem || map.use_iova || pages->dpagemap)
-		err = map_segments(&map);
-	else
-		err = map_segments_plain(&map);
-	if (err)
-		gpusvm_pages_unfill_locked(pages, gap, walk, map.nr_addrs);
-
-	return err;
+	return walk->has_devmem || pages->dpagemap || dma_use_iova(&pages->state) ?
+	       pages_fill_any(pages, gap, walk, ctx) :
+	       pages_fill_plain(pages, gap, walk, ctx);
 }
