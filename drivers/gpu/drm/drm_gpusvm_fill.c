@@ -87,6 +87,20 @@ static bool pages_are_gap_locked(struct drm_gpusvm_pages *pages)
 }
 
 /*
+ * Whether there is room for @n entries, and not for many more: what was mapped by small
+ * pages, and is now by a huge one, gives its memory back. What is mapped keeps it.
+ */
+static bool pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n)
+{
+	if (n == 1 && !pages->max_addrs) {
+		pages->dma_addr = &pages->single_addr;
+		pages->max_addrs = 1;
+	}
+
+	return n <= pages->max_addrs && (pages->nr_addrs || pages->max_addrs / 4 < n);
+}
+
+/*
  * Choose the pages that are to have the gap filled. That is done once: a second pass that
  * ends meanwhile leaves pages that look as if they had the gap. Returns whether all that
  * were chosen have room.
@@ -106,7 +120,7 @@ static bool request_choose_locked(const struct drm_gpusvm_request *req,
 					    pages_have_gap_locked(pages, gap)))
 			continue;
 		pages->nr_filled = pages->nr_addrs - pages->fill_count + count;
-		have_room &= gpusvm_pages_have_room(pages, pages->nr_filled);
+		have_room &= pages_have_room(pages, pages->nr_filled);
 	}
 
 	return have_room;
@@ -125,7 +139,7 @@ static int pages_make_room(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *p
 
 	/* A second pass looks at the entries, too. */
 	gpusvm_pages_finish_and_lock(gpusvm, pages);
-	if (!gpusvm_pages_have_room(pages, n)) {
+	if (!pages_have_room(pages, n)) {
 		memcpy(addrs, pages->dma_addr, pages->nr_addrs * sizeof(*addrs));
 		swap(addrs, pages->dma_addr);
 		pages->max_addrs = n;
@@ -138,24 +152,19 @@ static int pages_make_room(struct drm_gpusvm *gpusvm, struct drm_gpusvm_pages *p
 }
 
 /* Those that were chosen and have room need none. The choice is made again afterwards. */
-static void request_choose_roomless(const struct drm_gpusvm_request *req)
+static void request_choose_roomless_locked(const struct drm_gpusvm_request *req)
 {
 	struct drm_gpusvm_pages *pages;
 
-	drm_gpusvm_notifier_lock(req->gpusvm);
 	for (pages = req->pages; pages < req->pages + req->count; pages++)
-		if (gpusvm_pages_have_room(pages, pages->nr_filled))
+		if (pages_have_room(pages, pages->nr_filled))
 			pages->nr_filled = 0;
-	drm_gpusvm_notifier_unlock(req->gpusvm);
 }
 
 static int request_make_room(const struct drm_gpusvm_request *req)
 {
 	unsigned int i;
 	int err = 0;
-
-	if (req->count > 1)
-		request_choose_roomless(req);
 
 	for (i = 0; !err && i < req->count; i++)
 		if (req->pages[i].nr_filled)
@@ -210,7 +219,9 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 				   const struct drm_gpusvm_walk *walk)
 {
 	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
+	u16 needed = flags_needed(req->ctx);
 	unsigned int i, gets = 0, fills = 0;
+	bool served = true;
 
 	for (i = 0; i < req->count; i++) {
 		struct drm_gpusvm_pages *pages = &req->pages[i];
@@ -223,8 +234,9 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 		}
 		if (mapped || pages->nr_filled)
 			pages->notifier_seq = walk->hmm.notifier_seq;
+		served = served && pages_serve_locked(req, pages, needed);
 	}
-	progress->served = gpusvm_request_serves_locked(req);
+	progress->served = served;
 	if (!gets && !fills) {
 		progress->lost_walks++;
 		return;
@@ -235,6 +247,18 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 	atomic_long_add(fills, &stats->fills);
 	atomic_long_add((gets + fills) * walk->nr_segments, &stats->segments);
 	atomic_long_add((gets + fills) * walk->npages, &stats->pages);
+}
+
+/* Whether the CPU has unmapped the memory. */
+static bool request_is_gone_locked(const struct drm_gpusvm_request *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->count; i++)
+		if (req->pages[i].flags.unmapped)
+			return true;
+
+	return range_is_gone(req->range);
 }
 
 /* Return: 0, a negative error, or that there is no room. */
@@ -268,15 +292,17 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 	int err;
 
 	/* Nobody tells a walk that it is stale once the notifier has been removed. */
-	if (gpusvm_request_is_gone_locked(req))
+	if (request_is_gone_locked(req))
 		return request_gone_error(req);
 
 	err = gpusvm_walk_use_locked(walk);
 	if (err)
 		return err;
 
-	if (!request_choose_locked(req, gap, walk))
+	if (!request_choose_locked(req, gap, walk)) {
+		request_choose_roomless_locked(req);
 		return COMMIT_NEEDS_ROOM;
+	}
 
 	err = request_map_locked(req, gap, walk);
 	if (err)

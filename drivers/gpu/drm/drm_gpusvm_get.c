@@ -31,16 +31,37 @@ static bool request_is_sane(const struct drm_gpusvm_request *req)
 				  ctx->fault_addr < req->end));
 }
 
+/*
+ * Look at all pages before anything is done.
+ *
+ * Return: true if each has a device; @any gets the flags that any of them has.
+ */
+static bool request_collect_flags(const struct drm_gpusvm_request *req,
+				  struct drm_gpusvm_pages_flags *any)
+{
+	unsigned int i;
+	u16 flags = 0;
+
+	for (i = 0; i < req->count; i++) {
+		if (!req->pages[i].drm)
+			return false;
+		flags |= drm_gpusvm_pages_read_flags(&req->pages[i]).__flags;
+	}
+	any->__flags = flags;
+
+	return i > 0;
+}
+
 /* What has to be done if a glance did not tell that all is well. */
 static int request_serve(const struct drm_gpusvm_request *req,
 			 struct drm_gpusvm_progress *progress)
 {
 	struct drm_gpusvm_pages_flags any;
 
-	if (!gpusvm_request_collect_flags(req, &any) || !request_is_sane(req))
+	if (!request_collect_flags(req, &any) || !request_is_sane(req))
 		return -EINVAL;
 
-	if (any.unmapped || gpusvm_range_is_gone(req->range))
+	if (any.unmapped || range_is_gone(req->range))
 		return request_gone_error(req);
 
 	if (any.has_dma_mapping || any.has_gaps) {

@@ -293,7 +293,6 @@ bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages);
 
 void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages);
 void gpusvm_pages_free_addrs(struct drm_gpusvm_pages *pages);
-bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n);
 void gpusvm_pages_unmap_addrs(struct drm_gpusvm_pages *pages);
 void gpusvm_pages_unmap_locked(struct drm_gpusvm *gpusvm,
 			       struct drm_gpusvm_pages *pages);
@@ -361,19 +360,56 @@ bool gpusvm_request_is_current(const struct drm_gpusvm_request *req);
 const struct drm_pagemap_addr *
 gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
 			     const struct drm_gpusvm_pages *pages);
-bool gpusvm_request_serves_locked(const struct drm_gpusvm_request *req);
 bool gpusvm_request_refresh(const struct drm_gpusvm_request *req);
 bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req);
-bool gpusvm_request_collect_flags(const struct drm_gpusvm_request *req,
-				  struct drm_gpusvm_pages_flags *any);
+
 /* What to say of memory that was unmapped: bare pages have no range to ask for again. */
 static inline int request_gone_error(const struct drm_gpusvm_request *req)
 {
 	return req->range ? -ESTALE : -EFAULT;
 }
 
-bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range);
-bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req);
+/* Nothing to map, whoever asks: it went away on the CPU side. */
+static inline bool range_is_gone(const struct drm_gpusvm_range *range)
+{
+	struct drm_gpusvm_range_flags flags;
+
+	if (!range)
+		return false;
+
+	flags = drm_gpusvm_range_read_flags(range);
+
+	return flags.unmapped || flags.removed;
+}
+
+/* The flags of pages that can be used the way @ctx says. */
+static inline u16 flags_needed(const struct drm_gpusvm_ctx *ctx)
+{
+	const struct drm_gpusvm_pages_flags flags = {
+		.has_dma_mapping = true,
+		.writable = !ctx->read_only,
+	};
+
+	return flags.__flags;
+}
+
+static inline bool pages_serve(const struct drm_gpusvm_pages *pages, u16 needed)
+{
+	return (drm_gpusvm_pages_read_flags(pages).__flags & needed) == needed;
+}
+
+static inline bool pages_serve_locked(const struct drm_gpusvm_request *req,
+			       const struct drm_gpusvm_pages *pages, u16 needed)
+{
+	const struct drm_pagemap_addr *addr;
+
+	if (pages_serve(pages, needed))
+		return true;
+
+	addr = gpusvm_request_wanted_locked(req, pages);
+
+	return addr && (req->ctx->read_only || drm_pagemap_addr_writable(addr));
+}
 
 /* drm_gpusvm_fill.c */
 

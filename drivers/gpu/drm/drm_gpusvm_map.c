@@ -39,20 +39,6 @@ void gpusvm_pages_free_addrs(struct drm_gpusvm_pages *pages)
 	pages->max_addrs = 0;
 }
 
-/*
- * Whether there is room for @n entries, and not for many more: what was mapped by small
- * pages, and is now by a huge one, gives its memory back. What is mapped keeps it.
- */
-bool gpusvm_pages_have_room(struct drm_gpusvm_pages *pages, unsigned int n)
-{
-	if (n == 1 && !pages->max_addrs) {
-		pages->dma_addr = &pages->single_addr;
-		pages->max_addrs = 1;
-	}
-
-	return n <= pages->max_addrs && (pages->nr_addrs || pages->max_addrs / 4 < n);
-}
-
 /* Whether a segment of system memory is in the IOVA space of the pages. */
 static bool addr_is_linked(struct drm_gpusvm_pages *pages,
 			   const struct drm_pagemap_addr *addr)

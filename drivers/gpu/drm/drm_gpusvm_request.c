@@ -8,22 +8,6 @@
  * A request to map a piece of an mm for some devices
  */
 
-/* The flags of pages that can be used the way @ctx says. */
-static u16 flags_needed(const struct drm_gpusvm_ctx *ctx)
-{
-	const struct drm_gpusvm_pages_flags flags = {
-		.has_dma_mapping = true,
-		.writable = !ctx->read_only,
-	};
-
-	return flags.__flags;
-}
-
-static bool pages_serve(const struct drm_gpusvm_pages *pages, u16 needed)
-{
-	return (drm_gpusvm_pages_read_flags(pages).__flags & needed) == needed;
-}
-
 /*
  * Whether the pages serve the request and no invalidation has come since they
  * were known to. Needs no lock: the answer is as good as one given a moment ago
@@ -59,20 +43,7 @@ gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
 	return addr_is_mapped(addr) ? addr : NULL;
 }
 
-static bool pages_serve_locked(const struct drm_gpusvm_request *req,
-			       const struct drm_gpusvm_pages *pages, u16 needed)
-{
-	const struct drm_pagemap_addr *addr;
-
-	if (pages_serve(pages, needed))
-		return true;
-
-	addr = gpusvm_request_wanted_locked(req, pages);
-
-	return addr && (req->ctx->read_only || drm_pagemap_addr_writable(addr));
-}
-
-bool gpusvm_request_serves_locked(const struct drm_gpusvm_request *req)
+static bool request_serves_locked(const struct drm_gpusvm_request *req)
 {
 	u16 needed = flags_needed(req->ctx);
 	unsigned int i;
@@ -100,7 +71,7 @@ static bool request_serves(const struct drm_gpusvm_request *req)
 	}
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
-	serves = gpusvm_request_serves_locked(req);
+	serves = request_serves_locked(req);
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 
 	return serves;
@@ -120,7 +91,7 @@ bool gpusvm_request_refresh(const struct drm_gpusvm_request *req)
 	seq = mmu_interval_read_begin(req->notifier);
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
-	serves = gpusvm_request_serves_locked(req);
+	serves = request_serves_locked(req);
 	for (i = 0; serves && i < req->count; i++)
 		req->pages[i].notifier_seq = seq;
 	drm_gpusvm_notifier_unlock(req->gpusvm);
@@ -159,50 +130,4 @@ bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req)
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 
 	return refused;
-}
-
-/*
- * Look at all pages before anything is done.
- *
- * Return: true if each has a device; @any gets the flags that any of them has.
- */
-bool gpusvm_request_collect_flags(const struct drm_gpusvm_request *req,
-				  struct drm_gpusvm_pages_flags *any)
-{
-	unsigned int i;
-	u16 flags = 0;
-
-	for (i = 0; i < req->count; i++) {
-		if (!req->pages[i].drm)
-			return false;
-		flags |= drm_gpusvm_pages_read_flags(&req->pages[i]).__flags;
-	}
-	any->__flags = flags;
-
-	return i > 0;
-}
-
-/* Nothing to map, whoever asks: it went away on the CPU side. */
-bool gpusvm_range_is_gone(const struct drm_gpusvm_range *range)
-{
-	struct drm_gpusvm_range_flags flags;
-
-	if (!range)
-		return false;
-
-	flags = drm_gpusvm_range_read_flags(range);
-
-	return flags.unmapped || flags.removed;
-}
-
-/* Whether the CPU has unmapped the memory. */
-bool gpusvm_request_is_gone_locked(const struct drm_gpusvm_request *req)
-{
-	unsigned int i;
-
-	for (i = 0; i < req->count; i++)
-		if (req->pages[i].flags.unmapped)
-			return true;
-
-	return gpusvm_range_is_gone(req->range);
 }
