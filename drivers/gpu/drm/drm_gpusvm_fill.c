@@ -32,7 +32,7 @@ static bool request_find_gap(const struct drm_gpusvm_request *req,
 	struct drm_gpusvm_pages *pages;
 	bool found;
 
-	for (pages = req->pages; pages < req->pages + req->count; pages++) {
+	for_each_request_pages(pages, req) {
 		if (!drm_gpusvm_pages_read_flags(pages).has_gaps)
 			continue;
 		gpusvm_pages_finish_and_lock(req->gpusvm, pages);
@@ -44,7 +44,7 @@ static bool request_find_gap(const struct drm_gpusvm_request *req,
 
 	gap->page = 0;
 	gap->npages = request_npages(req);
-	for (pages = req->pages; pages < req->pages + req->count; pages++)
+	for_each_request_pages(pages, req)
 		if (!drm_gpusvm_pages_mapped(pages))
 			return true;
 
@@ -59,7 +59,7 @@ static bool request_may_map_all_locked(const struct drm_gpusvm_request *req)
 {
 	struct drm_gpusvm_pages *pages;
 
-	for (pages = req->pages; pages < req->pages + req->count; pages++)
+	for_each_request_pages(pages, req)
 		if (pages->flags.has_gaps ? !gpusvm_request_wanted_locked(req, pages) :
 					    drm_gpusvm_pages_deferred(pages))
 			return false;
@@ -114,7 +114,7 @@ static bool request_choose_locked(const struct drm_gpusvm_request *req,
 	unsigned int count = gap_count_filled(gap, walk);
 	struct drm_gpusvm_pages *pages;
 
-	for (pages = req->pages; pages < req->pages + req->count; pages++) {
+	for_each_request_pages(pages, req) {
 		pages->nr_filled = 0;
 		if (!may_fill || !(is_all ? pages_are_gap_locked(pages) :
 					    pages_have_gap_locked(pages, gap)))
@@ -156,20 +156,19 @@ static void request_choose_roomless_locked(const struct drm_gpusvm_request *req)
 {
 	struct drm_gpusvm_pages *pages;
 
-	for (pages = req->pages; pages < req->pages + req->count; pages++)
+	for_each_request_pages(pages, req)
 		if (pages_have_room(pages, pages->nr_filled))
 			pages->nr_filled = 0;
 }
 
 static int request_make_room(const struct drm_gpusvm_request *req)
 {
-	unsigned int i;
+	struct drm_gpusvm_pages *pages;
 	int err = 0;
 
-	for (i = 0; !err && i < req->count; i++)
-		if (req->pages[i].nr_filled)
-			err = pages_make_room(req->gpusvm, &req->pages[i],
-					      req->pages[i].nr_filled);
+	for_each_request_pages(pages, req)
+		if (!err && pages->nr_filled)
+			err = pages_make_room(req->gpusvm, pages, pages->nr_filled);
 
 	return err;
 }
@@ -182,7 +181,7 @@ static int request_map_locked(const struct drm_gpusvm_request *req,
 	struct drm_gpusvm_pages *pages;
 	int err;
 
-	for (pages = req->pages; pages < req->pages + req->count; pages++) {
+	for_each_request_pages(pages, req) {
 		if (!pages->nr_filled)
 			continue;
 		err = gpusvm_pages_fill_locked(pages, gap, walk, req->ctx);
@@ -199,63 +198,46 @@ err_undo:
 	return err;
 }
 
-static void pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
-				 const struct drm_gpusvm_walk *walk)
-{
-	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
-	bool is_first = !drm_gpusvm_pages_mapped(pages);
-
-	gpusvm_pages_note_filled_locked(pages, npages, walk->npages);
-	flags.has_devmem_pages = !!pages->dpagemap;
-	flags.writable = walk->writable &&
-			 (is_first || flags.writable || gpusvm_pages_all_writable(pages));
-	flags.has_gaps = !!pages->nr_missing;
-	flags.has_dma_mapping = !pages->nr_missing;
-	pages_set_flags(pages, flags);
-}
-
 static void request_publish_locked(const struct drm_gpusvm_request *req,
 				   struct drm_gpusvm_progress *progress,
+				   const struct drm_gpusvm_gap *gap,
 				   const struct drm_gpusvm_walk *walk)
 {
 	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
+	unsigned long npages = request_npages(req);
 	u16 needed = flags_needed(req->ctx);
-	unsigned int i, gets = 0, fills = 0;
+	struct drm_gpusvm_pages *pages;
 	bool served = true;
+	unsigned int n = 0;
 
-	for (i = 0; i < req->count; i++) {
-		struct drm_gpusvm_pages *pages = &req->pages[i];
-		bool mapped = drm_gpusvm_pages_mapped(pages);
-
+	for_each_request_pages(pages, req) {
 		if (pages->nr_filled) {
-			pages_publish_locked(pages, request_npages(req), walk);
-			gets += !mapped;
-			fills += mapped;
+			gpusvm_pages_publish_locked(pages, npages, walk);
+			n++;
 		}
-		if (mapped || pages->nr_filled)
+		if (drm_gpusvm_pages_mapped(pages))
 			pages->notifier_seq = walk->hmm.notifier_seq;
 		served = served && pages_serve_locked(req, pages, needed);
 	}
 	progress->served = served;
-	if (!gets && !fills) {
+	if (!n) {
 		progress->lost_walks++;
 		return;
 	}
 
 	progress->segments += walk->nr_segments;
-	atomic_long_add(gets, &stats->gets);
-	atomic_long_add(fills, &stats->fills);
-	atomic_long_add((gets + fills) * walk->nr_segments, &stats->segments);
-	atomic_long_add((gets + fills) * walk->npages, &stats->pages);
+	atomic_long_add(n, gap->npages == npages ? &stats->gets : &stats->fills);
+	atomic_long_add(n * walk->nr_segments, &stats->segments);
+	atomic_long_add(n * walk->npages, &stats->pages);
 }
 
 /* Whether the CPU has unmapped the memory. */
 static bool request_is_gone_locked(const struct drm_gpusvm_request *req)
 {
-	unsigned int i;
+	const struct drm_gpusvm_pages *pages;
 
-	for (i = 0; i < req->count; i++)
-		if (req->pages[i].flags.unmapped)
+	for_each_request_pages(pages, req)
+		if (pages->flags.unmapped)
 			return true;
 
 	return range_is_gone(req->range);
@@ -308,7 +290,7 @@ static int request_commit_locked(const struct drm_gpusvm_request *req,
 	if (err)
 		return request_map_less(req, walk, err) ? -EAGAIN : err;
 
-	request_publish_locked(req, progress, walk);
+	request_publish_locked(req, progress, gap, walk);
 
 	return 0;
 }

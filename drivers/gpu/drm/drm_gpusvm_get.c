@@ -39,17 +39,17 @@ static bool request_is_sane(const struct drm_gpusvm_request *req)
 static bool request_collect_flags(const struct drm_gpusvm_request *req,
 				  struct drm_gpusvm_pages_flags *any)
 {
-	unsigned int i;
+	const struct drm_gpusvm_pages *pages;
 	u16 flags = 0;
 
-	for (i = 0; i < req->count; i++) {
-		if (!req->pages[i].drm)
+	for_each_request_pages(pages, req) {
+		if (!pages->drm)
 			return false;
-		flags |= drm_gpusvm_pages_read_flags(&req->pages[i]).__flags;
+		flags |= drm_gpusvm_pages_read_flags(pages).__flags;
 	}
 	any->__flags = flags;
 
-	return i > 0;
+	return pages > req->pages;
 }
 
 /* What has to be done if a glance did not tell that all is well. */
@@ -91,8 +91,10 @@ static int request_get(const struct drm_gpusvm_request *req)
 	err = request_serve(req, &progress);
 	if (trace_drm_gpusvm_get_pages_enabled())
 		trace_drm_gpusvm_get_pages(req->gpusvm,
-					   req->count ? req->pages->drm : NULL,
-					   req->start, req->end, req->count,
+					   req->pages < req->pages_end ?
+					   req->pages->drm : NULL,
+					   req->start, req->end,
+					   req->pages_end - req->pages,
 					   progress.segments, req->ctx->read_only,
 					   err, elapsed_since(begin));
 
@@ -145,7 +147,7 @@ int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 	const struct drm_gpusvm_request req = {
 		.gpusvm = gpusvm,
 		.pages = svm_pages,
-		.count = 1,
+		.pages_end = svm_pages + 1,
 		.mm = mm,
 		.notifier = notifier,
 		.start = pages_start,
@@ -183,7 +185,7 @@ int drm_gpusvm_range_get_pages(struct drm_gpusvm_range *range,
 		.gpusvm = range->gpusvm,
 		.range = range,
 		.pages = pages,
-		.count = pages_count,
+		.pages_end = pages + pages_count,
 		.mm = range->gpusvm->mm,
 		.notifier = &range->notifier->notifier,
 		.start = drm_gpusvm_range_start(range),

@@ -174,7 +174,7 @@ struct drm_gpusvm_progress {
  * @gpusvm: The GPU SVM
  * @range: The range that the pages belong to, NULL for bare pages
  * @pages: The pages objects, one for each device
- * @count: Number of @pages
+ * @pages_end: What is behind the last one
  * @mm: The mm
  * @notifier: The MMU interval notifier that covers the addresses
  * @start: First address
@@ -186,7 +186,7 @@ struct drm_gpusvm_request {
 	struct drm_gpusvm *gpusvm;
 	struct drm_gpusvm_range *range;
 	struct drm_gpusvm_pages *pages;
-	unsigned int count;
+	struct drm_gpusvm_pages *pages_end;
 	struct mm_struct *mm;
 	struct mmu_interval_notifier *notifier;
 	unsigned long start;
@@ -194,6 +194,10 @@ struct drm_gpusvm_request {
 	unsigned long wanted;
 	const struct drm_gpusvm_ctx *ctx;
 };
+
+/* Visit the pages objects of a request. */
+#define for_each_request_pages(pages__, req__)	\
+	for ((pages__) = (req__)->pages; (pages__) < (req__)->pages_end; (pages__)++)
 
 /* What all of them ask */
 
@@ -285,8 +289,8 @@ struct drm_pagemap_addr *gpusvm_pages_open_gap_locked(struct drm_gpusvm_pages *p
 void gpusvm_pages_close_gap_locked(struct drm_gpusvm_pages *pages,
 				   const struct drm_gpusvm_gap *gap,
 				   const struct drm_gpusvm_walk *walk);
-void gpusvm_pages_note_filled_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
-				     unsigned long n);
+void gpusvm_pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
+				 const struct drm_gpusvm_walk *walk);
 bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages);
 
 /* drm_gpusvm_map.c */
@@ -399,7 +403,7 @@ static inline bool pages_serve(const struct drm_gpusvm_pages *pages, u16 needed)
 }
 
 static inline bool pages_serve_locked(const struct drm_gpusvm_request *req,
-			       const struct drm_gpusvm_pages *pages, u16 needed)
+				      const struct drm_gpusvm_pages *pages, u16 needed)
 {
 	const struct drm_pagemap_addr *addr;
 

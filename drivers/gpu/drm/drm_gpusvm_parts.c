@@ -199,27 +199,6 @@ void gpusvm_pages_close_gap_locked(struct drm_gpusvm_pages *pages,
 	gap_write(pages->dma_addr + pages->fill_first, gap->npages);
 }
 
-/* Note that @n pages of a gap were filled, before flags tell. All are @npages. */
-void gpusvm_pages_note_filled_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
-				     unsigned long n)
-{
-	if (!drm_gpusvm_pages_mapped(pages)) {
-		pages->npages = npages;
-		pages->nr_missing = npages;
-		pages->nr_takes = 0;
-		pages->gap_at = 0;
-		pages->gap_page = 0;
-		pages->taken_first = 0;
-		pages->taken_end = 0;
-	}
-	pages->nr_missing -= n;
-	if (!pages->nr_missing) {
-		pages->nr_takes = 0;
-		pages->gap_at = pages->nr_addrs;
-		pages->gap_page = npages;
-	}
-}
-
 /* Whether all of the segments that are mapped let the device write. */
 bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages)
 {
@@ -231,6 +210,37 @@ bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages)
 			return false;
 
 	return true;
+}
+
+/* Have flags tell that a gap is filled with what a walk has found. All pages are @npages. */
+void gpusvm_pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
+				 const struct drm_gpusvm_walk *walk)
+{
+	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
+
+	flags.writable = walk->writable;
+	if (!drm_gpusvm_pages_mapped(pages)) {
+		pages->npages = npages;
+		pages->nr_missing = npages;
+		pages->nr_takes = 0;
+		pages->gap_at = 0;
+		pages->gap_page = 0;
+		pages->taken_first = 0;
+		pages->taken_end = 0;
+	} else if (!drm_gpusvm_pages_writable(pages)) {
+		flags.writable = walk->writable && gpusvm_pages_all_writable(pages);
+	}
+
+	pages->nr_missing -= walk->npages;
+	if (!pages->nr_missing) {
+		pages->nr_takes = 0;
+		pages->gap_at = pages->nr_addrs;
+		pages->gap_page = npages;
+	}
+	flags.has_devmem_pages = !!pages->dpagemap;
+	flags.has_gaps = !!pages->nr_missing;
+	flags.has_dma_mapping = !pages->nr_missing;
+	pages_set_flags(pages, flags);
 }
 
 /*

@@ -17,14 +17,13 @@ bool gpusvm_request_is_current(const struct drm_gpusvm_request *req)
 {
 	unsigned long seq = READ_ONCE(req->notifier->invalidate_seq);
 	u16 needed = flags_needed(req->ctx);
-	unsigned int i;
+	const struct drm_gpusvm_pages *pages;
 
-	for (i = 0; i < req->count; i++)
-		if (!pages_serve(&req->pages[i], needed) ||
-		    READ_ONCE(req->pages[i].notifier_seq) != seq)
+	for_each_request_pages(pages, req)
+		if (!pages_serve(pages, needed) || READ_ONCE(pages->notifier_seq) != seq)
 			return false;
 
-	return i > 0;
+	return pages > req->pages;
 }
 
 /* The segment of the page that is wanted, if it is mapped; else NULL. */
@@ -46,12 +45,12 @@ gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
 static bool request_serves_locked(const struct drm_gpusvm_request *req)
 {
 	u16 needed = flags_needed(req->ctx);
-	unsigned int i;
+	const struct drm_gpusvm_pages *pages;
 
 	lockdep_assert_held(&req->gpusvm->notifier_lock);
 
-	for (i = 0; i < req->count; i++)
-		if (!pages_serve_locked(req, &req->pages[i], needed))
+	for_each_request_pages(pages, req)
+		if (!pages_serve_locked(req, pages, needed))
 			return false;
 
 	return true;
@@ -61,12 +60,12 @@ static bool request_serves_locked(const struct drm_gpusvm_request *req)
 static bool request_serves(const struct drm_gpusvm_request *req)
 {
 	u16 needed = flags_needed(req->ctx);
+	const struct drm_gpusvm_pages *pages;
 	bool serves = true;
-	unsigned int i;
 
 	if (req->wanted == WALK_WANTS_ALL) {
-		for (i = 0; serves && i < req->count; i++)
-			serves = pages_serve(&req->pages[i], needed);
+		for_each_request_pages(pages, req)
+			serves = serves && pages_serve(pages, needed);
 		return serves;
 	}
 
@@ -80,8 +79,8 @@ static bool request_serves(const struct drm_gpusvm_request *req)
 /* Whether the pages still serve after invalidations, which hit others then. */
 bool gpusvm_request_refresh(const struct drm_gpusvm_request *req)
 {
+	struct drm_gpusvm_pages *pages;
 	unsigned long seq;
-	unsigned int i;
 	bool serves;
 
 	if (!request_serves(req))
@@ -92,8 +91,9 @@ bool gpusvm_request_refresh(const struct drm_gpusvm_request *req)
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
 	serves = request_serves_locked(req);
-	for (i = 0; serves && i < req->count; i++)
-		req->pages[i].notifier_seq = seq;
+	if (serves)
+		for_each_request_pages(pages, req)
+			pages->notifier_seq = seq;
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 
 	return serves;
@@ -118,15 +118,15 @@ static bool pages_refuse_locked(const struct drm_gpusvm_request *req,
 
 bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req)
 {
+	const struct drm_gpusvm_pages *pages;
 	bool refused = false;
-	unsigned int i;
 
 	if (req->ctx->read_only)
 		return false;
 
 	drm_gpusvm_notifier_lock(req->gpusvm);
-	for (i = 0; !refused && i < req->count; i++)
-		refused = pages_refuse_locked(req, &req->pages[i]);
+	for_each_request_pages(pages, req)
+		refused = refused || pages_refuse_locked(req, pages);
 	drm_gpusvm_notifier_unlock(req->gpusvm);
 
 	return refused;
