@@ -76,13 +76,31 @@ static int request_serve(const struct drm_gpusvm_request *req,
 	return gpusvm_request_map(req, progress);
 }
 
+/*
+ * Whether the pages serve the request and no invalidation has come since they
+ * were known to. Needs no lock: the answer is as good as one given a moment ago
+ * under it, and the driver checks before it commits.
+ */
+static bool request_is_current(const struct drm_gpusvm_request *req)
+{
+	unsigned long seq = READ_ONCE(req->notifier->invalidate_seq);
+	u16 needed = flags_needed(req->ctx);
+	const struct drm_gpusvm_pages *pages;
+
+	for_each_request_pages(pages, req)
+		if (!pages_serve(pages, needed) || READ_ONCE(pages->notifier_seq) != seq)
+			return false;
+
+	return pages > req->pages;
+}
+
 static int request_get(const struct drm_gpusvm_request *req)
 {
 	struct drm_gpusvm_progress progress = {};
 	ktime_t begin;
 	int err;
 
-	if (gpusvm_request_is_current(req)) {
+	if (request_is_current(req)) {
 		atomic_long_inc(&req->gpusvm->stats.gets_valid);
 		return 0;
 	}

@@ -312,9 +312,25 @@ void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
 
 /* drm_gpusvm_invalidate.c */
 
-const struct mmu_interval_notifier_ops *
-gpusvm_notifier_mmu_ops(const struct drm_gpusvm *gpusvm);
-struct drm_gpusvm_notifier *gpusvm_to_window(struct mmu_interval_notifier *mni);
+extern const struct mmu_interval_notifier_ops gpusvm_notifier_ops;
+extern const struct mmu_interval_notifier_ops gpusvm_notifier_two_pass_ops;
+
+static inline const struct mmu_interval_notifier_ops *
+gpusvm_notifier_mmu_ops(const struct drm_gpusvm *gpusvm)
+{
+	return gpusvm->ops->invalidate_start ? &gpusvm_notifier_two_pass_ops :
+					       &gpusvm_notifier_ops;
+}
+
+/* The window that an MMU interval notifier belongs to, or NULL if it is a driver's. */
+static inline struct drm_gpusvm_notifier *gpusvm_to_window(struct mmu_interval_notifier *mni)
+{
+	if (mni->ops != &gpusvm_notifier_ops && mni->ops != &gpusvm_notifier_two_pass_ops)
+		return NULL;
+
+	return container_of(mni, struct drm_gpusvm_notifier, notifier);
+}
+
 void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
 				  struct drm_gpusvm_pages *pages);
 
@@ -345,12 +361,18 @@ int gpusvm_walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 		      struct mmu_interval_notifier *notifier,
 		      unsigned long start, unsigned long end,
 		      void *owner, unsigned long needed);
-void gpusvm_walk_end(struct drm_gpusvm_walk *walk);
+void gpusvm_walk_put_buffer(struct drm_gpusvm_walk *walk);
 void gpusvm_walk_shrink(struct drm_gpusvm_walk *walk, unsigned long first,
 			unsigned long npages);
 int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm);
 void gpusvm_walk_renew(struct drm_gpusvm_walk *walk, unsigned long come);
 bool gpusvm_walk_stale_locked(const struct drm_gpusvm_walk *walk);
+
+static inline void gpusvm_walk_end(struct drm_gpusvm_walk *walk)
+{
+	if (walk->buffer != walk->inline_pfns)
+		gpusvm_walk_put_buffer(walk);
+}
 
 /* drm_gpusvm_segments.c */
 
@@ -360,7 +382,6 @@ int gpusvm_walk_use_locked(struct drm_gpusvm_walk *walk);
 
 /* drm_gpusvm_request.c */
 
-bool gpusvm_request_is_current(const struct drm_gpusvm_request *req);
 const struct drm_pagemap_addr *
 gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
 			     const struct drm_gpusvm_pages *pages);

@@ -247,7 +247,8 @@ static bool notifier_invalidate(struct mmu_interval_notifier *mni,
 	return notifier_first_pass(notifier, mmu_range, cur_seq, &hit);
 }
 
-static const struct mmu_interval_notifier_ops notifier_ops = {
+/* What the MM calls for the notifiers of a GPU SVM. */
+const struct mmu_interval_notifier_ops gpusvm_notifier_ops = {
 	.invalidate = notifier_invalidate,
 };
 
@@ -282,7 +283,7 @@ static void notifier_invalidate_finish(struct mmu_interval_notifier_finish *fini
 	clear_bit_unlock(0, &notifier->finish_busy);
 }
 
-static const struct mmu_interval_notifier_ops notifier_two_pass_ops = {
+const struct mmu_interval_notifier_ops gpusvm_notifier_two_pass_ops = {
 	.invalidate_start = notifier_invalidate_start,
 	.invalidate_finish = notifier_invalidate_finish,
 };
@@ -306,22 +307,6 @@ void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
 			return;
 		drm_gpusvm_notifier_unlock(gpusvm);
 	}
-}
-
-/* What the MM calls for the notifiers of a GPU SVM. */
-const struct mmu_interval_notifier_ops *
-gpusvm_notifier_mmu_ops(const struct drm_gpusvm *gpusvm)
-{
-	return gpusvm->ops->invalidate_start ? &notifier_two_pass_ops : &notifier_ops;
-}
-
-/* The window that an MMU interval notifier belongs to, or NULL if it is a driver's. */
-struct drm_gpusvm_notifier *gpusvm_to_window(struct mmu_interval_notifier *mni)
-{
-	if (mni->ops != &notifier_ops && mni->ops != &notifier_two_pass_ops)
-		return NULL;
-
-	return container_of(mni, struct drm_gpusvm_notifier, notifier);
 }
 
 /*

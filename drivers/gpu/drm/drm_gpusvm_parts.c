@@ -218,8 +218,8 @@ void gpusvm_pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long n
 {
 	struct drm_gpusvm_pages_flags flags = drm_gpusvm_pages_read_flags(pages);
 
-	flags.writable = walk->writable;
 	if (!drm_gpusvm_pages_mapped(pages)) {
+		flags.writable = walk->writable;
 		pages->npages = npages;
 		pages->nr_missing = npages;
 		pages->nr_takes = 0;
@@ -227,8 +227,9 @@ void gpusvm_pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long n
 		pages->gap_page = 0;
 		pages->taken_first = 0;
 		pages->taken_end = 0;
-	} else if (!drm_gpusvm_pages_writable(pages)) {
-		flags.writable = walk->writable && gpusvm_pages_all_writable(pages);
+	} else {
+		flags.writable = walk->writable &&
+				 (flags.writable || gpusvm_pages_all_writable(pages));
 	}
 
 	pages->nr_missing -= walk->npages;

@@ -8,24 +8,6 @@
  * A request to map a piece of an mm for some devices
  */
 
-/*
- * Whether the pages serve the request and no invalidation has come since they
- * were known to. Needs no lock: the answer is as good as one given a moment ago
- * under it, and the driver checks before it commits.
- */
-bool gpusvm_request_is_current(const struct drm_gpusvm_request *req)
-{
-	unsigned long seq = READ_ONCE(req->notifier->invalidate_seq);
-	u16 needed = flags_needed(req->ctx);
-	const struct drm_gpusvm_pages *pages;
-
-	for_each_request_pages(pages, req)
-		if (!pages_serve(pages, needed) || READ_ONCE(pages->notifier_seq) != seq)
-			return false;
-
-	return pages > req->pages;
-}
-
 /* The segment of the page that is wanted, if it is mapped; else NULL. */
 const struct drm_pagemap_addr *
 gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,

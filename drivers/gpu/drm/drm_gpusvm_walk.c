@@ -50,11 +50,12 @@ static unsigned long *walk_buffer_get(struct drm_gpusvm *gpusvm,
 	return pfns ?: kvcalloc(WALK_CACHED_PFNS, sizeof(*pfns), GFP_KERNEL_ACCOUNT);
 }
 
-static void walk_buffer_put(struct drm_gpusvm *gpusvm, unsigned long *pfns,
-			    unsigned long npages)
+void gpusvm_walk_put_buffer(struct drm_gpusvm_walk *walk)
 {
-	if (npages <= WALK_CACHED_PFNS)
-		pfns = xchg(&gpusvm->pfn_cache, pfns);
+	unsigned long *pfns = walk->buffer;
+
+	if (walk->max_pages <= WALK_CACHED_PFNS)
+		pfns = xchg(&walk->gpusvm->pfn_cache, pfns);
 
 	kvfree(pfns);
 }
@@ -107,12 +108,6 @@ int gpusvm_walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 		WRITE_ONCE(walk->inline_pfns[i], 0);	/* not worth a memset() */
 
 	return 0;
-}
-
-void gpusvm_walk_end(struct drm_gpusvm_walk *walk)
-{
-	if (walk->buffer != walk->inline_pfns)
-		walk_buffer_put(walk->gpusvm, walk->buffer, walk->max_pages);
 }
 
 /* Go on with some of the pages only. */
