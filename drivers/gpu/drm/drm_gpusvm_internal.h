@@ -283,12 +283,6 @@ bool gpusvm_pages_find_gap_locked(struct drm_gpusvm_pages *pages, unsigned long 
 				  struct drm_gpusvm_gap *gap);
 unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *start,
 				unsigned long *end);
-struct drm_pagemap_addr *gpusvm_pages_open_gap_locked(struct drm_gpusvm_pages *pages,
-						      const struct drm_gpusvm_gap *gap,
-						      const struct drm_gpusvm_walk *walk);
-void gpusvm_pages_close_gap_locked(struct drm_gpusvm_pages *pages,
-				   const struct drm_gpusvm_gap *gap,
-				   const struct drm_gpusvm_walk *walk);
 void gpusvm_pages_publish_locked(struct drm_gpusvm_pages *pages, unsigned long npages,
 				 const struct drm_gpusvm_walk *walk);
 bool gpusvm_pages_all_writable(const struct drm_gpusvm_pages *pages);

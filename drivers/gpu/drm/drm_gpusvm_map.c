@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
+#include <linux/bitops.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/iommu-dma.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_drv.h>
@@ -406,6 +408,70 @@ static int map_any(struct drm_gpusvm_mapper *map, unsigned long index,
 	return map->ctx->devmem_only ? -EFAULT : map_system(map, index, order);
 }
 
+/* Make a gap. Returns the place behind it. */
+static struct drm_pagemap_addr *gap_write(struct drm_pagemap_addr *addr,
+					  unsigned long npages)
+{
+	while (npages) {
+		unsigned int order = __fls(npages);
+
+		*addr++ = (struct drm_pagemap_addr) { .hole = true, .order = order };
+		npages -= 1UL << order;
+	}
+
+	return addr;
+}
+
+/* Have @n segments in all, @behind of them as they are behind the gap. */
+static void pages_resize(struct drm_gpusvm_pages *pages, unsigned int n,
+			 unsigned int behind)
+{
+	struct drm_pagemap_addr *addr = pages->dma_addr;
+
+	if (behind)
+		memmove(addr + n - behind, addr + pages->nr_addrs - behind,
+			behind * sizeof(*addr));
+	pages->nr_addrs = n;
+}
+
+/*
+ * Make place where a walk has found something in a gap. What is left of it stays a gap.
+ * Returns where the segments of the walk have to go.
+ */
+static __always_inline struct drm_pagemap_addr *
+pages_open_gap(struct drm_gpusvm_pages *pages, const struct drm_gpusvm_gap *gap,
+	       const struct drm_gpusvm_walk *walk)
+{
+	struct drm_pagemap_addr *at = pages->dma_addr + pages->fill_first;
+
+	pages_resize(pages, pages->nr_filled,
+		     pages->nr_addrs - pages->fill_first - pages->fill_count);
+	/* Most walks find all of it. */
+	if (walk->npages == gap->npages)
+		return at;
+
+	at = gap_write(at, gap_pages_before(walk));
+	gap_write(at + walk->nr_segments, gap_pages_behind(gap, walk));
+
+	return at;
+}
+
+/* Undo pages_open_gap(). The gap takes no more segments than it did. */
+static void pages_close_gap(struct drm_gpusvm_pages *pages, const struct drm_gpusvm_gap *gap,
+			    const struct drm_gpusvm_walk *walk)
+{
+	unsigned int end = pages->fill_first + gap_count_filled(gap, walk);
+	unsigned int behind = pages->nr_addrs - end;
+
+	if (!drm_gpusvm_pages_mapped(pages)) {
+		pages->nr_addrs = 0;
+		return;
+	}
+
+	pages_resize(pages, pages->fill_first + gap_segments(gap->npages) + behind, behind);
+	gap_write(pages->dma_addr + pages->fill_first, gap->npages);
+}
+
 /* Undo gpusvm_pages_fill_locked(), of which @n segments were mapped. */
 void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
 				const struct drm_gpusvm_gap *gap,
@@ -415,7 +481,7 @@ void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
 					       gap_segments(gap_pages_before(walk));
 
 	pages_unmap_segments(pages, addrs, n);
-	gpusvm_pages_close_gap_locked(pages, gap, walk);
+	pages_close_gap(pages, gap, walk);
 	if (!pages->nr_addrs)
 		pages_free_iova(pages);
 	pages_check_dpagemap(pages);
@@ -442,7 +508,7 @@ static int pages_fill_any(struct drm_gpusvm_pages *pages, const struct drm_gpusv
 	unsigned long i;
 	int err = 0;
 
-	map.addrs = gpusvm_pages_open_gap_locked(pages, gap, walk);
+	map.addrs = pages_open_gap(pages, gap, walk);
 	for (i = 0; !err && i < walk->npages; i += 1UL << order) {
 		order = hmm_pfn_to_map_order(walk->hmm.hmm_pfns[i]);
 		err = map_any(&map, i, order);
@@ -461,7 +527,7 @@ static int pages_fill_any(struct drm_gpusvm_pages *pages, const struct drm_gpusv
 static int pages_fill_plain(struct drm_gpusvm_pages *pages, const struct drm_gpusvm_gap *gap,
 			    const struct drm_gpusvm_walk *walk, const struct drm_gpusvm_ctx *ctx)
 {
-	struct drm_pagemap_addr *addrs = gpusvm_pages_open_gap_locked(pages, gap, walk);
+	struct drm_pagemap_addr *addrs = pages_open_gap(pages, gap, walk);
 	const unsigned long *pfns = walk->hmm.hmm_pfns;
 	unsigned long i, npages = walk->npages;
 	enum dma_data_direction dir = walk_dir(walk);

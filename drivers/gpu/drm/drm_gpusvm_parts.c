@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-#include <linux/bitops.h>
 #include <linux/export.h>
-#include <linux/string.h>
 
 #include "drm_gpusvm_internal.h"
 
@@ -132,71 +130,6 @@ unsigned long gpusvm_pages_take(struct drm_gpusvm_pages *pages, unsigned long *s
 	}
 
 	return taken;
-}
-
-/* Make a gap. Returns the place behind it. */
-static struct drm_pagemap_addr *gap_write(struct drm_pagemap_addr *addr,
-					  unsigned long npages)
-{
-	while (npages) {
-		unsigned int order = __fls(npages);
-
-		*addr++ = (struct drm_pagemap_addr) { .hole = true, .order = order };
-		npages -= 1UL << order;
-	}
-
-	return addr;
-}
-
-/* Have @n segments in all, @behind of them as they are behind the gap. */
-static void pages_resize(struct drm_gpusvm_pages *pages, unsigned int n,
-			 unsigned int behind)
-{
-	struct drm_pagemap_addr *addr = pages->dma_addr;
-
-	if (behind)
-		memmove(addr + n - behind, addr + pages->nr_addrs - behind,
-			behind * sizeof(*addr));
-	pages->nr_addrs = n;
-}
-
-/*
- * Make place where a walk has found something in a gap. What is left of it stays a gap.
- * Returns where the segments of the walk have to go.
- */
-struct drm_pagemap_addr *gpusvm_pages_open_gap_locked(struct drm_gpusvm_pages *pages,
-						      const struct drm_gpusvm_gap *gap,
-						      const struct drm_gpusvm_walk *walk)
-{
-	struct drm_pagemap_addr *at = pages->dma_addr + pages->fill_first;
-
-	pages_resize(pages, pages->nr_filled,
-		     pages->nr_addrs - pages->fill_first - pages->fill_count);
-	/* Most walks find all of it. */
-	if (walk->npages == gap->npages)
-		return at;
-
-	at = gap_write(at, gap_pages_before(walk));
-	gap_write(at + walk->nr_segments, gap_pages_behind(gap, walk));
-
-	return at;
-}
-
-/* Undo gpusvm_pages_open_gap_locked(). The gap takes no more segments than it did. */
-void gpusvm_pages_close_gap_locked(struct drm_gpusvm_pages *pages,
-				   const struct drm_gpusvm_gap *gap,
-				   const struct drm_gpusvm_walk *walk)
-{
-	unsigned int end = pages->fill_first + gap_count_filled(gap, walk);
-	unsigned int behind = pages->nr_addrs - end;
-
-	if (!drm_gpusvm_pages_mapped(pages)) {
-		pages->nr_addrs = 0;
-		return;
-	}
-
-	pages_resize(pages, pages->fill_first + gap_segments(gap->npages) + behind, behind);
-	gap_write(pages->dma_addr + pages->fill_first, gap->npages);
 }
 
 /* Whether all of the segments that are mapped let the device write. */
