@@ -360,7 +360,16 @@ void gpusvm_walk_shrink(struct drm_gpusvm_walk *walk, unsigned long first,
 			unsigned long npages);
 int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm);
 void gpusvm_walk_renew(struct drm_gpusvm_walk *walk, unsigned long come);
-bool gpusvm_walk_stale_locked(const struct drm_gpusvm_walk *walk);
+bool gpusvm_walk_was_hit_locked(const struct drm_gpusvm_walk *walk);
+
+/* Whether an invalidation has hit the addresses since the walk began its run. */
+static inline bool gpusvm_walk_stale_locked(const struct drm_gpusvm_walk *walk)
+{
+	lockdep_assert_held(&walk->gpusvm->notifier_lock);
+
+	return mmu_interval_read_retry(walk->hmm.notifier, walk->hmm.notifier_seq) &&
+	       gpusvm_walk_was_hit_locked(walk);
+}
 
 static inline void gpusvm_walk_end(struct drm_gpusvm_walk *walk)
 {

@@ -137,7 +137,7 @@ static void notifier_finish(struct drm_gpusvm_notifier *notifier)
 						   elapsed_since(begin));
 }
 
-/* Remember where an invalidation was, for gpusvm_walk_stale_locked(). */
+/* Remember where an invalidation was, for gpusvm_walk_was_hit_locked(). */
 static void log_invalidation(struct drm_gpusvm_notifier *notifier,
 			     const struct mmu_notifier_range *mmu_range)
 {

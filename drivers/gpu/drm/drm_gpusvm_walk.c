@@ -526,16 +526,13 @@ int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	return err;
 }
 
-/* Whether an invalidation has hit the addresses since the walk began its run. */
-bool gpusvm_walk_stale_locked(const struct drm_gpusvm_walk *walk)
+/* Whether one of the invalidations since the walk began its run has hit the addresses. */
+bool gpusvm_walk_was_hit_locked(const struct drm_gpusvm_walk *walk)
 {
 	const struct drm_gpusvm_notifier *window = walk->window;
 	unsigned long i;
 
 	lockdep_assert_held(&walk->gpusvm->notifier_lock);
-
-	if (!mmu_interval_read_retry(walk->hmm.notifier, walk->hmm.notifier_seq))
-		return false;
 
 	if (!window ||
 	    window->nr_invalidations - walk->nr_before > DRM_GPUSVM_NOTIFIER_LOG)
