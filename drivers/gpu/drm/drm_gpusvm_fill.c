@@ -17,11 +17,6 @@
 /* Each is a walk that has filled nothing, since an invalidation has changed the gap. */
 #define MAX_LOST_WALKS		64
 
-static unsigned long request_npages(const struct drm_gpusvm_request *req)
-{
-	return (req->end - req->start) >> PAGE_SHIFT;
-}
-
 /*
  * Find a gap that is in the way of the access. Pages that have no mapping at all come
  * last: they get one when nothing else can fail.
@@ -43,7 +38,7 @@ static bool request_find_gap(const struct drm_gpusvm_request *req,
 	}
 
 	gap->page = 0;
-	gap->npages = request_npages(req);
+	gap->npages = req->npages;
 	for_each_request_pages(pages, req)
 		if (!drm_gpusvm_pages_mapped(pages))
 			return true;
@@ -109,7 +104,7 @@ static bool request_choose_locked(const struct drm_gpusvm_request *req,
 				  const struct drm_gpusvm_gap *gap,
 				  const struct drm_gpusvm_walk *walk)
 {
-	bool is_all = gap->npages == request_npages(req), have_room = true;
+	bool is_all = gap->npages == req->npages, have_room = true;
 	bool may_fill = !is_all || request_may_map_all_locked(req);
 	unsigned int count = gap_count_filled(gap, walk);
 	struct drm_gpusvm_pages *pages;
@@ -204,7 +199,6 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 				   const struct drm_gpusvm_walk *walk)
 {
 	struct drm_gpusvm_stats *stats = &req->gpusvm->stats;
-	unsigned long npages = request_npages(req);
 	u16 needed = flags_needed(req->ctx);
 	struct drm_gpusvm_pages *pages;
 	bool served = true;
@@ -212,7 +206,7 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 
 	for_each_request_pages(pages, req) {
 		if (pages->nr_filled) {
-			gpusvm_pages_publish_locked(pages, npages, walk);
+			gpusvm_pages_publish_locked(pages, req->npages, walk);
 			n++;
 		}
 		if (drm_gpusvm_pages_mapped(pages))
@@ -226,7 +220,7 @@ static void request_publish_locked(const struct drm_gpusvm_request *req,
 	}
 
 	progress->segments += walk->nr_segments;
-	atomic_long_add(n, gap->npages == npages ? &stats->gets : &stats->fills);
+	atomic_long_add(n, gap->npages == req->npages ? &stats->gets : &stats->fills);
 	atomic_long_add(n * walk->nr_segments, &stats->segments);
 	atomic_long_add(n * walk->npages, &stats->pages);
 }

@@ -26,7 +26,7 @@ static bool request_is_sane(const struct drm_gpusvm_request *req)
 	const struct drm_gpusvm_ctx *ctx = req->ctx;
 
 	return req->start < req->end && PAGE_ALIGNED(req->start | req->end) &&
-	       (req->end - req->start) >> PAGE_SHIFT <= UINT_MAX &&
+	       req->npages <= UINT_MAX &&
 	       (!ctx->partial || (ctx->fault_addr >= req->start &&
 				  ctx->fault_addr < req->end));
 }
@@ -170,6 +170,7 @@ int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 		.notifier = notifier,
 		.start = pages_start,
 		.end = pages_end,
+		.npages = (pages_end - pages_start) >> PAGE_SHIFT,
 		.wanted = wanted_page(ctx, pages_start, pages_end),
 		.ctx = ctx,
 	};
@@ -208,6 +209,7 @@ int drm_gpusvm_range_get_pages(struct drm_gpusvm_range *range,
 		.notifier = &range->notifier->notifier,
 		.start = drm_gpusvm_range_start(range),
 		.end = drm_gpusvm_range_end(range),
+		.npages = drm_gpusvm_range_size(range) >> PAGE_SHIFT,
 		.wanted = wanted_page(ctx, drm_gpusvm_range_start(range),
 				      drm_gpusvm_range_end(range)),
 		.ctx = ctx,

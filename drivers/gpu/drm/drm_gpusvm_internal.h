@@ -179,6 +179,7 @@ struct drm_gpusvm_progress {
  * @notifier: The MMU interval notifier that covers the addresses
  * @start: First address
  * @end: Address behind the last one
+ * @npages: Number of pages between them
  * @wanted: Index of the page that counts, WALK_WANTS_ALL if all do
  * @ctx: How to map
  */
@@ -191,6 +192,7 @@ struct drm_gpusvm_request {
 	struct mmu_interval_notifier *notifier;
 	unsigned long start;
 	unsigned long end;
+	unsigned long npages;
 	unsigned long wanted;
 	const struct drm_gpusvm_ctx *ctx;
 };
