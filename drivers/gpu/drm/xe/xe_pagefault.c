@@ -99,9 +99,6 @@
 /* How long a worker serves until it lets others run. */
 #define XE_PAGEFAULT_RUNTIME_MS		20
 
-/* Half of the works that can run are there for first workers and garbage collectors. */
-#define XE_PAGEFAULT_MAX_HELPERS	(WQ_MAX_ACTIVE / 2)
-
 /*
  * Faults that each execution unit can have at a time: it has up to eight threads. Twice
  * as many, since an entry is in use until its fault was answered.
@@ -110,11 +107,6 @@
 
 /* How many workers a VM has by default. */
 #define XE_PAGEFAULT_MIN_WORKERS	2
-
-static struct xe_pagefault_queue *queue_of(struct xe_vm *vm)
-{
-	return &vm->xe->usm.pf_queue;
-}
 
 static bool is_prefetch(const struct xe_pagefault *pf)
 {
@@ -312,8 +304,8 @@ static void rest_locked(struct xe_pagefault_queue *queue, struct xe_pagefault_wo
 	struct xe_pagefault_vm *pf_vm = &worker->vm->usm.pf;
 
 	lockdep_assert_held(&queue->lock);
-	xe_assert(queue->xe, list_empty(&pf_vm->waiting) ||
-			     has_to_wait_locked(queue, worker->vm));
+	xe_assert(queue->xe, has_to_wait_locked(queue, worker->vm) ||
+		  list_empty(&pf_vm->waiting));
 
 	__clear_bit(worker - pf_vm->workers, &pf_vm->busy);
 	if (worker->helper)
@@ -372,7 +364,7 @@ static bool is_covered(const struct xe_pagefault_entry *entry,
 /* Those that are not covered have to be served for themselves, before all that came later. */
 static void release_locked(struct xe_vm *vm, struct xe_pagefault_entry *leader, int err)
 {
-	struct xe_pagefault_queue *queue = queue_of(vm);
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
 	struct xe_pagefault_entry *entry, *prev;
 
 	lockdep_assert_held(&queue->lock);
@@ -401,7 +393,7 @@ static bool is_transient(int err)
 /* Have a fault, and those that share its lot, tried again after all others. */
 static void postpone_locked(struct xe_vm *vm, struct xe_pagefault_entry *leader)
 {
-	struct xe_pagefault_queue *queue = queue_of(vm);
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
 	struct list_head *waiting = &vm->usm.pf.waiting;
 	struct xe_pagefault_entry *entry, *next;
 
@@ -421,7 +413,7 @@ static void postpone_locked(struct xe_vm *vm, struct xe_pagefault_entry *leader)
  */
 static bool conclude(struct xe_vm *vm, struct xe_pagefault_entry *leader, int err)
 {
-	struct xe_pagefault_queue *queue = queue_of(vm);
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
 
 	guard(spinlock_irq)(&queue->lock);
 
@@ -437,7 +429,7 @@ static bool conclude(struct xe_vm *vm, struct xe_pagefault_entry *leader, int er
 
 static void serve(struct xe_vm *vm, struct xe_pagefault_entry *leader)
 {
-	struct xe_pagefault_queue *queue = queue_of(vm);
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
 	struct xe_pagefault_entry *entry;
 	int err;
 
@@ -465,7 +457,7 @@ static void chain_locked(struct xe_pagefault_queue *queue, struct xe_pagefault_e
  */
 static bool take_next(struct xe_pagefault_worker *worker, struct xe_pagefault_entry **entry)
 {
-	struct xe_pagefault_queue *queue = queue_of(worker->vm);
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(worker->vm);
 	struct xe_pagefault_vm *pf_vm = &worker->vm->usm.pf;
 	struct xe_pagefault_entry *first, *leader;
 	u64 addr;
@@ -811,7 +803,7 @@ void xe_pagefault_work_end(struct xe_device *xe)
  */
 void xe_pagefault_wake_vm(struct xe_vm *vm)
 {
-	struct xe_pagefault_queue *queue = queue_of(vm);
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
 	struct list_head *pos;
 
 	guard(spinlock_irq)(&queue->lock);
@@ -843,68 +835,6 @@ void xe_pagefault_resume(struct xe_device *xe)
 		xe_pagefault_wake_vm(vm);
 		xe_svm_queue_garbage_collector(vm);
 	}
-}
-
-/* ------------------------------------------------------------------------
- * What there is
- */
-
-static void print_vm(struct xe_vm *vm, struct drm_printer *p)
-{
-	struct xe_pagefault_queue *queue = queue_of(vm);
-	struct xe_pagefault_vm *pf_vm = &vm->usm.pf;
-	size_t waiting, serving, chained = 0;
-	struct xe_pagefault_entry *entry;
-	unsigned int busy;
-
-	scoped_guard(spinlock_irq, &queue->lock) {
-		waiting = list_count_nodes(&pf_vm->waiting);
-		serving = list_count_nodes(&pf_vm->serving);
-		list_for_each_entry(entry, &pf_vm->serving, link)
-			chained += list_count_nodes(&entry->chain);
-		busy = hweight_long(pf_vm->busy);
-	}
-
-	drm_printf(p, "asid %u: waiting %zu, served %zu, chained %zu, workers %u of %u\n",
-		   vm->usm.asid, waiting, serving, chained, busy, pf_vm->nr_workers);
-}
-
-static void print_queue(struct xe_pagefault_queue *queue, struct drm_printer *p)
-{
-	size_t nr_free, pending;
-	unsigned int helpers;
-
-	scoped_guard(spinlock_irq, &queue->lock) {
-		nr_free = list_count_nodes(&queue->free);
-		pending = list_count_nodes(&queue->pending);
-		helpers = queue->helpers;
-	}
-
-	drm_printf(p, "entries: %u\nfree: %zu\npending: %zu\n", queue->size, nr_free, pending);
-	drm_printf(p, "helpers: %u of %u\n", helpers, XE_PAGEFAULT_MAX_HELPERS);
-}
-
-/**
- * xe_pagefault_print_info() - Print how many page faults there are, and where
- * @xe: The device
- * @p: The printer
- */
-void xe_pagefault_print_info(struct xe_device *xe, struct drm_printer *p)
-{
-	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
-	unsigned long asid;
-	struct xe_vm *vm;
-
-	if (!queue->entries)
-		return;
-
-	print_queue(queue, p);
-
-	guard(rwsem_read)(&xe->usm.lock);
-
-	xa_for_each(&xe->usm.asid_to_vm, asid, vm)
-		if (xe_vm_in_fault_mode(vm))
-			print_vm(vm, p);
 }
 
 /* ------------------------------------------------------------------------

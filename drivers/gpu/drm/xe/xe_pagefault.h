@@ -18,6 +18,8 @@ struct xe_vm;
 
 /* The queue: xe_pagefault.c */
 
+#define xe_pagefault_queue_of(vm__)	(&(vm__)->xe->usm.pf_queue)
+
 int xe_pagefault_init(struct xe_device *xe);
 void xe_pagefault_vm_init(struct xe_vm *vm);
 int xe_pagefault_handler(struct xe_device *xe, struct xe_pagefault *pf);
@@ -30,6 +32,9 @@ void xe_pagefault_work_end(struct xe_device *xe);
 #if IS_ENABLED(CONFIG_KUNIT)
 bool xe_pagefault_wait_for_works(struct xe_pagefault_queue *queue);
 #endif
+
+/* What there is: xe_pagefault_info.c */
+
 void xe_pagefault_print_info(struct xe_device *xe, struct drm_printer *p);
 
 /* One fault: xe_pagefault_service.c */

@@ -199,6 +199,9 @@ struct xe_pagefault_queue {
 	bool suspended;
 };
 
+/* Half of the works that can run are there for first workers and garbage collectors. */
+#define XE_PAGEFAULT_MAX_HELPERS	(WQ_MAX_ACTIVE / 2)
+
 /* No VM has more workers than that. */
 #define XE_PAGEFAULT_MAX_WORKERS	16
 
