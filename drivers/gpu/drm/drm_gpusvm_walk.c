@@ -526,7 +526,10 @@ int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 	return err;
 }
 
-/* Whether one of the invalidations since the walk began its run has hit the addresses. */
+/*
+ * Whether one of the invalidations since the walk began its run has hit the addresses, or
+ * may have: who has a notifier of its own is not told where they were.
+ */
 bool gpusvm_walk_was_hit_locked(const struct drm_gpusvm_walk *walk)
 {
 	const struct drm_gpusvm_notifier *window = walk->window;

@@ -103,7 +103,8 @@
  * A provider that implements &drm_pagemap_ops.populate_mm, and no
  * &drm_pagemap_ops.devmem_alloc, fills its allocations with
  * drm_pagemap_migrate_to_devmem() and knows them as wholes. A CPU fault brings back
- * all of one, and nothing of others. None is filled in part, or with what others have a
+ * all of one that is no larger than a huge page and aligned to its size, and nothing of
+ * others. None is filled in part, or with what others have a
  * part of, unless the provider asks for &drm_pagemap_migrate_details.stats.
  *
  * Eviction starts from the physical pages of an allocation. It needs neither the

@@ -221,15 +221,6 @@ static inline bool in_timeslice(struct drm_pagemap_devmem *devmem)
 			     READ_ONCE(devmem->timeslice_expiration));
 }
 
-/*
- * Whether the memory stays where it is for a while. Other processes may have some of it
- * since a fork, which they neither asked to be moved nor have to wait for.
- */
-static inline bool keeps_timeslice(struct drm_pagemap_devmem *devmem, struct mm_struct *mm)
-{
-	return devmem->mm == mm && in_timeslice(devmem);
-}
-
 /* Whether a part of what is to go to a device will do: who counts the pages can tell. */
 static inline bool part_will_do(const struct drm_pagemap_migration *m)
 {

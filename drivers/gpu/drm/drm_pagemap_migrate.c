@@ -2,6 +2,7 @@
 
 #include <linux/dma-fence.h>
 #include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
 
 #include <trace/events/drm_pagemap.h>
 
@@ -113,13 +114,17 @@ void pagemap_end_timeslice(struct drm_pagemap_devmem *devmem)
 }
 
 /*
- * To device memory goes all that isn't there already. That stays for longer, unless it is
- * in the way: then whoever wants it in one place is about to evict it.
+ * To device memory goes all that isn't there already. That stays for longer, unless the
+ * caller wants all in one place, and is about to evict it. The holes of a userfaultfd are
+ * for its handler to fill.
  */
 static bool select_to_devmem(struct drm_pagemap_migration *m, unsigned long mpfn,
 			     unsigned int order, struct drm_pagemap_zdd *zdd)
 {
 	struct page *page = migrate_pfn_to_page(mpfn);
+
+	if (!page && userfaultfd_missing(m->mv.vma))
+		return false;
 
 	if (!zdd || page_pgmap(page) != m->dpagemap->pagemap ||
 	    m->details->can_migrate_same_pagemap)
@@ -164,8 +169,7 @@ static bool select_to_ram(struct drm_pagemap_migration *m, unsigned long mpfn,
 	    zdd != drm_pagemap_page_zone_device_data(fault_page))
 		return false;
 
-	return zdd->dpagemap == m->dpagemap &&
-	       !keeps_timeslice(zdd_to_devmem(zdd), m->mv.vma->vm_mm);
+	return zdd->dpagemap == m->dpagemap && !in_timeslice(zdd_to_devmem(zdd));
 }
 
 /* Whether an entry of the source array is to move. */

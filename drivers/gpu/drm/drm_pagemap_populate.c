@@ -149,7 +149,9 @@ static int vma_check(struct vm_area_struct *vma, unsigned long start,
  *
  * It is all or nothing. Nothing is copied if some page can't move, or if other
  * allocations of the pagemap have a part of the interval already: memory would be
- * spread over ever more of them. The driver evicts that part and tries again.
+ * spread over ever more of them. The driver evicts that part and tries again. What is
+ * swapped out, or in memory of an owner that the driver doesn't know, it has to get from
+ * the CPU before.
  *
  * With &drm_pagemap_migrate_details.stats it is best effort: what other allocations
  * have stays there, and of the rest all that can move goes to @devmem_allocation.
@@ -159,8 +161,8 @@ static int vma_check(struct vm_area_struct *vma, unsigned long start,
  *
  * Return: 0 if all pages are in @devmem_allocation now, or all were in its pagemap
  * before (or, with stats, each is one or the other); -EBUSY if only some were, or if
- * some had to be left: others have moved then with stats, or if these were lost to a
- * race during the copy; -ENOENT or -EINVAL if the interval isn't in one VMA, or is
+ * some had to be left: others have moved then with stats, or if the MM would not let
+ * these go after the copy; -ENOENT or -EINVAL if the interval isn't in one VMA, or is
  * larger than the allocation; -EOPNOTSUPP if an op is missing; -ENOMEM; or an error of
  * the copy. After an error other than -EBUSY nothing has moved.
  */

@@ -750,6 +750,42 @@ static void pinned_page_keeps_all_of_an_allocation_back(struct kunit *test)
 	vram_expect(test, SVM_BASE, SZ_64K);
 }
 
+static void set_userfaultfd(struct kunit *test, unsigned long addr, bool on)
+{
+	struct vm_area_struct *vma;
+
+	mmap_write_lock(current->mm);
+	vma = vma_lookup(current->mm, addr);
+	if (!vma)
+		KUNIT_FAIL(test, "no memory at %#lx", addr);
+	else if (on)
+		vm_flags_set(vma, VM_UFFD_MISSING);
+	else
+		vm_flags_clear(vma, VM_UFFD_MISSING);
+	mmap_write_unlock(current->mm);
+}
+
+/* The MM would not let a device fill it, which it says after the copy. */
+static void hole_of_a_userfaultfd_keeps_an_allocation_back(struct kunit *test)
+{
+	struct vram *vram = &vrams[0];
+
+	if (!IS_ENABLED(CONFIG_USERFAULTFD))
+		kunit_skip(test, "needs CONFIG_USERFAULTFD");
+
+	vram->dpagemap->ops = &vram_ops_by_provider;
+	vram_map_filled(test, SVM_BASE, SZ_64K);
+	svm_discard(test, SVM_BASE + SZ_32K, SZ_32K);
+	set_userfaultfd(test, SVM_BASE, true);
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_64K), -EBUSY);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->seen.copies[false]), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&vram->live), 0);
+	set_userfaultfd(test, SVM_BASE, false);
+
+	KUNIT_EXPECT_EQ(test, vram_populate(test, vram, SVM_BASE, SZ_64K), 0);
+	vram_expect_in(test, vram, SVM_BASE, SZ_32K);
+}
+
 /* Who counts what became of the pages gets the rest, too. */
 static void memory_is_spread_on_request(struct kunit *test)
 {
@@ -816,6 +852,7 @@ static struct kunit_case drm_pagemap_cases[] = {
 	KUNIT_CASE(allocation_comes_back_without_others),
 	KUNIT_CASE(memory_is_not_spread_over_allocations),
 	KUNIT_CASE(pinned_page_keeps_all_of_an_allocation_back),
+	KUNIT_CASE(hole_of_a_userfaultfd_keeps_an_allocation_back),
 	KUNIT_CASE(memory_is_spread_on_request),
 	KUNIT_CASE(debugfs_prints_each_counter),
 	{}
