@@ -264,13 +264,7 @@ void xe_svm_put_pagemaps(struct xe_vm *vm)
 	}
 }
 
-/**
- * xe_svm_get_pagemaps() - Give a VM the memory of its device
- * @vm: The VM
- *
- * Return: 0, or a negative error.
- */
-int xe_svm_get_pagemaps(struct xe_vm *vm)
+static int get_pagemaps(struct xe_vm *vm)
 {
 	struct xe_pagemap *xpagemap;
 	struct xe_tile *tile;
@@ -289,6 +283,25 @@ int xe_svm_get_pagemaps(struct xe_vm *vm)
 	}
 
 	return 0;
+}
+
+/**
+ * xe_svm_get_pagemaps() - Give a VM the memory of its device
+ * @vm: The VM
+ *
+ * Return: 0, -ENODEV if the device is gone, or another negative error.
+ */
+int xe_svm_get_pagemaps(struct xe_vm *vm)
+{
+	int idx, err;
+
+	/* The caches go with the device, and so does what devm has of a pagemap. */
+	if (!drm_dev_enter(&vm->xe->drm, &idx))
+		return -ENODEV;
+	err = get_pagemaps(vm);
+	drm_dev_exit(idx);
+
+	return err;
 }
 
 /**

@@ -58,6 +58,20 @@ static void pagemap_is_cached(struct kunit *test)
 	drm_pagemap_put(dpagemap);
 }
 
+/* What a pagemap is made of goes with the device. */
+static void device_that_is_gone_has_no_memory(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xe_svm_put_pagemaps(svm->vm);
+	svm->xe->drm.unplugged = true;
+	KUNIT_EXPECT_EQ(test, xe_svm_get_pagemaps(svm->vm), -ENODEV);
+	KUNIT_EXPECT_NULL(test, svm->vm->svm.pagemaps[0]);
+	svm->xe->drm.unplugged = false;
+	KUNIT_EXPECT_EQ(test, xe_svm_get_pagemaps(svm->vm), 0);
+	KUNIT_EXPECT_NOT_NULL(test, svm->vm->svm.pagemaps[0]);
+}
+
 /* Integrated devices have no region but the one for RAM. */
 static void no_vram(struct kunit *test)
 {
@@ -413,6 +427,7 @@ static void copies_fail(struct kunit *test)
 static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(vm_has_the_memory_of_its_device),
 	KUNIT_CASE(pagemap_is_cached),
+	KUNIT_CASE(device_that_is_gone_has_no_memory),
 	KUNIT_CASE(no_vram),
 	KUNIT_CASE(owners),
 	KUNIT_CASE(owners_that_reach_each_other),
