@@ -9,6 +9,7 @@
 #include <drm/drm_pagemap.h>
 
 #include "xe_assert.h"
+#include "xe_device.h"
 #include "xe_exec_queue_types.h"
 #include "xe_gt_stats.h"
 #include "xe_migrate.h"
@@ -156,6 +157,10 @@ static int copy_flush(struct xe_svm_copy *copy)
 
 	if (!copy->npages)
 		return 0;
+
+	/* Nothing runs there any more, and each job would have to be cancelled. */
+	if (xe_device_wedged(copy->vr->xe))
+		return -ECANCELED;
 
 	fence = copy_job(copy);
 	if (IS_ERR(fence))

@@ -134,7 +134,7 @@ static struct xe_bo *bo_create(struct drm_pagemap *dpagemap, struct mm_struct *m
 /* The device has to be awake until the allocation is released. */
 static bool devmem_get_power(struct xe_device *xe, bool may_wait)
 {
-	if (!may_wait)
+	if (!may_wait && IS_ENABLED(CONFIG_PM))
 		return xe_pm_runtime_get_if_active(xe);
 
 	xe_pm_runtime_get(xe);

@@ -352,6 +352,24 @@ static void removal_ends_where_copies_fail(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, 0);
 }
 
+/* Nothing is asked for copies that can't be had. */
+static void removal_of_a_wedged_device(struct kunit *test)
+{
+	struct xe_device *xe = to_svm(test)->xe;
+	unsigned int jobs;
+	u64 value = 1;
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_ASSERT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
+	jobs = to_copies(test)->jobs;
+	atomic_set(&xe->wedged.flag, 1);
+	KUNIT_EXPECT_EQ(test, remove_vram(test), 0);
+	atomic_set(&xe->wedged.flag, 0);
+	KUNIT_EXPECT_EQ(test, to_copies(test)->jobs, jobs);
+	KUNIT_EXPECT_EQ(test, get_user(value, (u64 __user *)SVM_BASE), -EFAULT);
+	KUNIT_EXPECT_EQ(test, value, 0);
+}
+
 /* A signal to whoever removes the device is no reason to lose anything. */
 static void removal_is_not_interrupted(struct kunit *test)
 {
@@ -655,6 +673,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(suspend_fails),
 	KUNIT_CASE(garbage_waits_for_the_resume),
 	KUNIT_CASE(removal_ends_where_copies_fail),
+	KUNIT_CASE(removal_of_a_wedged_device),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),
 	{}
