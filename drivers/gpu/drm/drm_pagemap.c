@@ -83,8 +83,9 @@
  *	Wait for the copies, make the new pages the process's pages, and release
  *	the old ones. If anything went wrong, the old pages stay.
  *
- * A migration is best effort, and by page: a page that can't move, because it is
- * pinned, busy or someone else's, keeps no other page back. Addresses of an
+ * A migration is best effort, and by page, but for what is said below of providers that
+ * move wholes: a page that can't move, because it is pinned, busy or someone else's,
+ * keeps no other page back. Addresses of an
  * anonymous VMA that have no page get a zeroed page of device memory without a
  * page of RAM ever being allocated. Huge pages move whole where both sides have
  * room for that, and page by page otherwise.
@@ -104,8 +105,8 @@
  * &drm_pagemap_ops.devmem_alloc, fills its allocations with
  * drm_pagemap_migrate_to_devmem() and knows them as wholes. A CPU fault brings back
  * all of one that is no larger than a huge page and aligned to its size, and nothing of
- * others. None is filled in part, or with what others have a
- * part of, unless the provider asks for &drm_pagemap_migrate_details.stats.
+ * others. None is filled in part, or with what others have a part of, unless the
+ * provider asks for &drm_pagemap_migrate_details.stats.
  *
  * Eviction starts from the physical pages of an allocation. It needs neither the
  * mm nor a VMA, so it works after the process has gone or forked.
