@@ -301,6 +301,37 @@ REMOVAL_TEST(others_wait_for_a_call_that_waits_for_memory)
 	xe_close(&self->gpu);
 }
 
+/* Pages that a VM without page faults has mapped for good, with a queue and without one */
+REMOVAL_TEST(userptrs)
+{
+	const size_t part = LEN / 4;
+	char *mem = self->mem;
+	struct xe_gpu idle, used;
+
+	memset(mem, 1, LEN);
+	ASSERT_EQ(0, xe_open_userptr(&idle, mem, 2 * part)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_open_userptr(&used, mem + part, 3 * part)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_use_userptr(&used)) TH_LOG("%s", svm_why());
+	xe_close(&self->gpu);
+
+	REMOVE_GPU();
+	IS_FILLED(mem, 1, LEN);
+
+	/* Before the VMs are closed, and after one is */
+	ASSERT_EQ(0, munmap(mem, part));
+	ASSERT_EQ(0, madvise(mem + part, part / 2, MADV_DONTNEED));
+	xe_close(&idle);
+	ASSERT_EQ(0, munmap(mem + part, part));
+	ASSERT_EQ(0, mprotect(mem + 2 * part, part, PROT_READ));
+	memset(mem + 3 * part, 2, part);
+	xe_close(&used);
+	IS_FILLED(mem + 2 * part, 1, part);
+	IS_FILLED(mem + 3 * part, 2, part);
+
+	GPU_COMES_BACK();
+	xe_close(&self->gpu);
+}
+
 /* The memory is still in VRAM when nobody has the device open any more */
 REMOVAL_TEST(closed_before)
 {
