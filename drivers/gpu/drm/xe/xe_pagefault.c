@@ -76,12 +76,12 @@
  * faults are tried again.
  *
  * Fairness. A fault that can't be served at the moment goes to the end of its VM's list,
- * behind all that wait. A worker that has served for a while queues itself again, and so
- * lets the works of other VMs run. To serve a fault may take as long as another process
- * likes, a userfaultfd handler for instance. So a worker serves for one VM alone, and the
- * first worker of each VM is never refused. More workers of a VM are helpers, of which the
- * device has a limited number: when VMs whose faults are not answered by their processes
- * have used them up, the others still have a worker each.
+ * behind all that wait. To serve a fault may take as long as another process likes, a
+ * userfaultfd handler for instance. So each VM has a workqueue, for its workers and its
+ * collector of garbage, and its first worker is never refused. More workers of a VM are
+ * helpers, of which the device has a limited number, since each that waits is a thread:
+ * when VMs whose faults are not answered by their processes have used them up, the others
+ * still have a worker each.
  *
  * A VM that is closed, or whose process was killed, has the services that are under way
  * cancelled, see xe_svm_cancel(). All its faults are answered with an error then.
@@ -96,7 +96,7 @@
 /* Where faults may have one range. It is the largest one that a fault on a mirror binds. */
 #define XE_PAGEFAULT_WINDOW		SZ_2M
 
-/* How long a worker serves until it lets others run. */
+/* How long a worker keeps a CPU, and the device awake, until it begins anew. */
 #define XE_PAGEFAULT_RUNTIME_MS		20
 
 /*
@@ -295,10 +295,10 @@ static void wake_locked(struct xe_pagefault_queue *queue, struct xe_vm *vm)
 	__set_bit(nr, &pf_vm->busy);
 	enter_locked(queue);
 	xe_vm_get(vm);
-	queue_work(queue->xe->usm.vm_wq, &worker->work);
+	queue_work(pf_vm->wq, &worker->work);
 }
 
-/* There is nothing to do. The caller puts the reference to the VM. */
+/* There is nothing to do. The caller puts the reference to the VM, and leaves. */
 static void rest_locked(struct xe_pagefault_queue *queue, struct xe_pagefault_worker *worker)
 {
 	struct xe_pagefault_vm *pf_vm = &worker->vm->usm.pf;
@@ -310,7 +310,6 @@ static void rest_locked(struct xe_pagefault_queue *queue, struct xe_pagefault_wo
 	__clear_bit(worker - pf_vm->workers, &pf_vm->busy);
 	if (worker->helper)
 		queue->helpers--;
-	leave_locked(queue);
 }
 
 /* ------------------------------------------------------------------------
@@ -487,30 +486,42 @@ static bool take_next(struct xe_pagefault_worker *worker, struct xe_pagefault_en
 	return true;
 }
 
+/* Returns whether there may be more to serve. */
+static bool serve_for_a_while(struct xe_pagefault_worker *worker)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(XE_PAGEFAULT_RUNTIME_MS);
+	struct xe_pagefault_entry *entry;
+
+	/* A closed VM holds no PM reference, but its faults are answered. */
+	guard(xe_pm_runtime)(worker->vm->xe);
+
+	while (take_next(worker, &entry)) {
+		if (entry)
+			serve(worker->vm, entry);
+		if (time_after(jiffies, end))
+			return true;
+	}
+
+	return false;
+}
+
 static void worker_func(struct work_struct *work)
 {
 	struct xe_pagefault_worker *worker =
 		container_of(work, struct xe_pagefault_worker, work);
-	unsigned long end = jiffies + msecs_to_jiffies(XE_PAGEFAULT_RUNTIME_MS);
 	struct xe_vm *vm = worker->vm;
-	struct xe_device *xe = vm->xe;
-	struct xe_pagefault_entry *entry;
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
 
-	/* A closed VM holds no PM reference, but its faults are answered. */
-	guard(xe_pm_runtime)(xe);
-
-	while (take_next(worker, &entry)) {
-		if (entry)
-			serve(vm, entry);
-
+	if (serve_for_a_while(worker)) {
 		/* It is still busy, and keeps its reference. */
-		if (time_after(jiffies, end)) {
-			queue_work(xe->usm.vm_wq, work);
-			return;
-		}
+		queue_work(vm->usm.pf.wq, work);
+		return;
 	}
 
+	/* Who waits for that may take the device apart. */
 	xe_vm_put(vm);
+	scoped_guard(spinlock_irq, &queue->lock)
+		leave_locked(queue);
 }
 
 static unsigned int nr_workers(void)
@@ -526,9 +537,11 @@ static unsigned int nr_workers(void)
 
 /**
  * xe_pagefault_vm_init() - Prepare a VM for page faults
- * @vm: The VM
+ * @vm: The VM; one that is not in fault mode has none
+ *
+ * Return: 0, or -ENOMEM.
  */
-void xe_pagefault_vm_init(struct xe_vm *vm)
+int xe_pagefault_vm_init(struct xe_vm *vm)
 {
 	struct xe_pagefault_vm *pf_vm = &vm->usm.pf;
 	unsigned int i;
@@ -540,6 +553,28 @@ void xe_pagefault_vm_init(struct xe_vm *vm)
 		INIT_WORK(&pf_vm->workers[i].work, worker_func);
 		pf_vm->workers[i].vm = vm;
 	}
+
+	if (!(vm->flags & XE_VM_FLAG_FAULT_MODE))
+		return 0;
+
+	/*
+	 * None of them waits for another one to begin, nor for the process, which may have
+	 * all CPUs busy while it waits for the GPU.
+	 */
+	pf_vm->wq = alloc_workqueue("xe_pagefault_vm", WQ_UNBOUND | WQ_HIGHPRI,
+				    WQ_MAX_ACTIVE);
+
+	return pf_vm->wq ? 0 : -ENOMEM;
+}
+
+/**
+ * xe_pagefault_vm_fini() - Undo xe_pagefault_vm_init()
+ * @vm: The VM, which nobody has a reference to
+ */
+void xe_pagefault_vm_fini(struct xe_vm *vm)
+{
+	if (vm->usm.pf.wq)
+		destroy_workqueue(vm->usm.pf.wq);
 }
 
 /* ------------------------------------------------------------------------
@@ -890,6 +925,7 @@ static int init_queue(struct xe_device *xe, struct xe_pagefault_queue *queue)
 static void fini(void *arg)
 {
 	struct xe_device *xe = arg;
+	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
 	struct xe_vm *vm;
 	unsigned long asid;
 
@@ -901,7 +937,10 @@ static void fini(void *arg)
 			xe_svm_cancel(vm);
 	/* Nobody else does if the system is asleep. */
 	xe_pagefault_resume(xe);
-	destroy_workqueue(xe->usm.vm_wq);
+	wait_event(queue->idle, !READ_ONCE(queue->works));
+	/* The last one has let go of the lock. */
+	scoped_guard(spinlock_irq, &queue->lock)
+		xe_assert(xe, list_empty(&queue->pending));
 }
 
 /**
@@ -921,23 +960,11 @@ int xe_pagefault_init(struct xe_device *xe)
 	if (!xe->usm.pf_wq)
 		return -ENOMEM;
 
-	/* A work that waits keeps none from running. */
-	xe->usm.vm_wq = alloc_workqueue("xe_pagefault_vm", WQ_UNBOUND | WQ_HIGHPRI,
-					WQ_MAX_ACTIVE);
-	if (!xe->usm.vm_wq) {
-		err = -ENOMEM;
-		goto err_pf_wq;
+	err = init_queue(xe, &xe->usm.pf_queue);
+	if (err) {
+		destroy_workqueue(xe->usm.pf_wq);
+		return err;
 	}
 
-	err = init_queue(xe, &xe->usm.pf_queue);
-	if (err)
-		goto err_vm_wq;
-
 	return devm_add_action_or_reset(xe->drm.dev, fini, xe);
-
-err_vm_wq:
-	destroy_workqueue(xe->usm.vm_wq);
-err_pf_wq:
-	destroy_workqueue(xe->usm.pf_wq);
-	return err;
 }

@@ -21,11 +21,13 @@ struct xe_vm;
 #define xe_pagefault_queue_of(vm__)	(&(vm__)->xe->usm.pf_queue)
 
 int xe_pagefault_init(struct xe_device *xe);
-void xe_pagefault_vm_init(struct xe_vm *vm);
+int xe_pagefault_vm_init(struct xe_vm *vm);
+void xe_pagefault_vm_fini(struct xe_vm *vm);
 int xe_pagefault_handler(struct xe_device *xe, struct xe_pagefault *pf);
 void xe_pagefault_reset(struct xe_device *xe, struct xe_gt *gt);
 int xe_pagefault_suspend(struct xe_device *xe);
 void xe_pagefault_resume(struct xe_device *xe);
+bool xe_pagefault_is_suspended(struct xe_device *xe);
 void xe_pagefault_wake_vm(struct xe_vm *vm);
 bool xe_pagefault_work_begin(struct xe_device *xe);
 void xe_pagefault_work_end(struct xe_device *xe);

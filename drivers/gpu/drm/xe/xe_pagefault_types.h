@@ -191,7 +191,7 @@ struct xe_pagefault_queue {
 	struct work_struct work;
 	/** @helpers: Workers of VMs that have another one at work already */
 	unsigned int helpers;
-	/** @works: Workers, and collectors of garbage, that are queued or run */
+	/** @works: Workers that are queued or run, and collectors of garbage that run */
 	unsigned int works;
 	/** @idle: Wakes who waits for @works to end */
 	wait_queue_head_t idle;
@@ -199,8 +199,8 @@ struct xe_pagefault_queue {
 	bool suspended;
 };
 
-/* Half of the works that can run are there for first workers and garbage collectors. */
-#define XE_PAGEFAULT_MAX_HELPERS	(WQ_MAX_ACTIVE / 2)
+/* Each is a thread of the kernel while its service waits. */
+#define XE_PAGEFAULT_MAX_HELPERS	1024
 
 /* No VM has more workers than that. */
 #define XE_PAGEFAULT_MAX_WORKERS	16
@@ -218,9 +218,11 @@ struct xe_pagefault_worker {
 /**
  * struct xe_pagefault_vm - The page faults of a VM
  *
- * All but @interrupted is protected by the lock of the queue.
+ * All but @wq and @interrupted is protected by the lock of the queue.
  */
 struct xe_pagefault_vm {
+	/** @wq: Where @workers are queued, and the collector of garbage */
+	struct workqueue_struct *wq;
 	/** @waiting: Faults that wait for a worker. If there is one, a worker is busy */
 	struct list_head waiting;
 	/** @serving: Faults that are served, one a worker */

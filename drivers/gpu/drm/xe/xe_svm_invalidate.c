@@ -453,7 +453,7 @@ static void flush_wait(struct xe_vm *vm, struct xe_svm_notifier *xnotifier)
  */
 void xe_svm_queue_garbage_collector(struct xe_vm *vm)
 {
-	queue_work(vm->xe->usm.vm_wq, &vm->svm.garbage_collector.work);
+	queue_work(vm->usm.pf.wq, &vm->svm.garbage_collector.work);
 }
 
 /* The CPU has unmapped memory of a range. */

@@ -340,6 +340,31 @@ struct xe_vma *xsvm_add_mirror(struct kunit *test, u64 start, u64 size, u32 flag
 	return vma;
 }
 
+static void be_busy(struct work_struct *work)
+{
+	wait_for_completion(&xsvm_current->go_on);
+}
+
+static void be_vm_busy(struct work_struct *work)
+{
+	wait_for_completion(&xsvm_current->vm_go_on);
+}
+
+/* The only work of a queue that runs. */
+static void keep_busy(struct workqueue_struct *wq, struct work_struct *work, work_func_t func)
+{
+	INIT_WORK(work, func);
+	workqueue_set_max_active(wq, 1);
+	queue_work(wq, work);
+}
+
+static void keep_vm_busy(struct xe_svm_fixture *svm, struct xe_vm *vm)
+{
+	init_completion(&svm->vm_go_on);
+	if (vm->usm.pf.wq)
+		keep_busy(vm->usm.pf.wq, &svm->vm_busy, be_vm_busy);
+}
+
 static void vm_destroyed(struct work_struct *work)
 {
 	xsvm_current->vm_destroy(work);
@@ -355,6 +380,7 @@ struct xe_vm *xsvm_create_vm(struct kunit *test, u32 flags)
 	vm->usm.asid = SVM_ASID;
 	KUNIT_ASSERT_FALSE(test, xa_is_err(xa_store(&svm->xe->usm.asid_to_vm, SVM_ASID,
 						    vm, GFP_KERNEL)));
+	keep_vm_busy(svm, vm);
 	init_completion(&svm->vm_gone);
 	svm->vm_destroy = vm->destroy_work.func;
 	vm->destroy_work.func = vm_destroyed;
@@ -376,6 +402,7 @@ void xsvm_close_vm(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, gets), xsvm_stat(svm, unmaps));
 	KUNIT_EXPECT_EQ(test, kref_read(&vm->gpuvm.kref), 1);
 	svm->vm = NULL;
+	complete_all(&svm->vm_go_on);
 	xe_vm_put(vm);
 	KUNIT_EXPECT_NE(test, 0, wait_for_completion_timeout(&svm->vm_gone, SVM_PATIENCE));
 }
@@ -383,19 +410,6 @@ void xsvm_close_vm(struct kunit *test)
 /* ------------------------------------------------------------------------
  * Set-up and tear-down
  */
-
-static void be_busy(struct work_struct *work)
-{
-	wait_for_completion(&xsvm_current->go_on);
-}
-
-/* The only work of a queue that runs. */
-static void keep_busy(struct workqueue_struct *wq, struct work_struct *work)
-{
-	INIT_WORK(work, be_busy);
-	workqueue_set_max_active(wq, 1);
-	queue_work(wq, work);
-}
 
 /* What is read from the hardware, as far as faults and flushes need it. */
 static void init_gt(struct kunit *test, struct xe_gt *gt)
@@ -483,8 +497,7 @@ int xe_svm_fixture_init_on(struct kunit *test, const struct xe_pci_fake_data *da
 	xsvm_current = svm;
 
 	init_completion(&svm->go_on);
-	keep_busy(svm->xe->usm.pf_wq, &svm->busy);
-	keep_busy(svm->xe->usm.vm_wq, &svm->vm_busy);
+	keep_busy(svm->xe->usm.pf_wq, &svm->busy, be_busy);
 
 	if (init_vram)
 		init_vram(test);
@@ -544,7 +557,6 @@ void xe_svm_fixture_exit(struct kunit *test)
 	drm_dev_unplug(&svm->xe->drm);
 	complete_all(&svm->go_on);
 	flush_work(&svm->busy);
-	flush_work(&svm->vm_busy);
 	xa_destroy(&svm->gpu.ptes);
 	xa_destroy(&svm->gpu.tlb);
 	xsvm_current = NULL;

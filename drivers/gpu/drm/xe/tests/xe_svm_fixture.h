@@ -158,8 +158,9 @@ struct xe_svm_job {
  * @rounds: How often a worker of the VM ran for the last fault
  * @meanwhile: What another thread does
  * @busy: Keeps the workers of the device from running
- * @vm_busy: Keeps those of VMs from running
  * @go_on: Lets them run
+ * @vm_busy: Keeps those of the VM from running
+ * @vm_go_on: Lets them run, when the VM is closed
  * @vm_destroy: What frees a VM
  * @vm_gone: @vm is freed
  */
@@ -180,8 +181,9 @@ struct xe_svm_fixture {
 	unsigned int rounds;
 	struct test_thread *meanwhile;
 	struct work_struct busy;
-	struct work_struct vm_busy;
 	struct completion go_on;
+	struct work_struct vm_busy;
+	struct completion vm_go_on;
 	work_func_t vm_destroy;
 	struct completion vm_gone;
 };
