@@ -108,6 +108,25 @@ static int read_regions(struct xe_gpu *gpu)
 	return 0;
 }
 
+int xe_vram_free(const struct xe_gpu *gpu, uint64_t *bytes)
+{
+	struct drm_xe_query_mem_regions *regions =
+		query(gpu->fd, DRM_XE_DEVICE_QUERY_MEM_REGIONS);
+	int err = svm_failed(-ENODEV, "there is no VRAM");
+
+	for (uint32_t i = 0; regions && i < regions->num_mem_regions; i++) {
+		const struct drm_xe_mem_region *region = &regions->mem_regions[i];
+
+		if (region->mem_class == DRM_XE_MEM_REGION_CLASS_VRAM &&
+		    region->instance == gpu->vram) {
+			*bytes = region->total_size - region->used;
+			err = 0;
+		}
+	}
+	free(regions);
+	return err;
+}
+
 /* The first one of its class */
 static int find_engine(int fd, uint16_t class,
 		       struct drm_xe_engine_class_instance *engine)

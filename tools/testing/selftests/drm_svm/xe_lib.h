@@ -93,6 +93,9 @@ struct xe_bind {
 
 int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n);
 
+/* How much VRAM nobody uses; root only, others are told that it is all of it */
+int xe_vram_free(const struct xe_gpu *gpu, uint64_t *bytes);
+
 /* A buffer object in VRAM, which goes with the file */
 int xe_create_object(const struct xe_gpu *gpu, size_t len, uint32_t *object);
 
