@@ -116,6 +116,7 @@ static void vma_reset_attributes(struct xe_vma *vma)
 {
 	struct xe_vma_mem_attr attr = {
 		.atomic_access = DRM_XE_ATOMIC_UNDEFINED,
+		.default_pat_index = vma->attr.default_pat_index,
 		.pat_index = vma->attr.default_pat_index,
 		.preferred_loc = {
 			.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_DEVICE,

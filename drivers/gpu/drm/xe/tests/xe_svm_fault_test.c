@@ -811,17 +811,27 @@ static struct xe_vma *vma_at(struct kunit *test, u64 addr)
 	return vma;
 }
 
+/* Any but the first one */
+#define RESET_PAT	2
+
+static struct xe_vma *add_reset_mirror(struct kunit *test, u64 start, u64 end)
+{
+	struct xe_vma *vma = xsvm_add_mirror(test, start, end - start, XE_VMA_MADV_AUTORESET);
+
+	vma->attr.default_pat_index = RESET_PAT;
+	vma->attr.pat_index = RESET_PAT;
+
+	return vma;
+}
+
 /* A mirror of which the middle part has attributes that go with the memory. */
 static void add_advised_mirrors(struct kunit *test, u64 start, u64 end)
 {
-	struct xe_vma *vma;
-
 	xsvm_close_vm(test);
 	xsvm_create_vm(test, XE_VM_FLAG_LR_MODE | XE_VM_FLAG_FAULT_MODE);
-	xsvm_add_mirror(test, SVM_BASE, start - SVM_BASE, XE_VMA_MADV_AUTORESET);
-	vma = xsvm_add_mirror(test, start, end - start, XE_VMA_MADV_AUTORESET);
-	vma->attr.atomic_access = DRM_XE_ATOMIC_DEVICE;
-	xsvm_add_mirror(test, end, SVM_END - end, XE_VMA_MADV_AUTORESET);
+	add_reset_mirror(test, SVM_BASE, start);
+	add_reset_mirror(test, start, end)->attr.atomic_access = DRM_XE_ATOMIC_DEVICE;
+	add_reset_mirror(test, end, SVM_END);
 }
 
 /*
@@ -845,6 +855,7 @@ static void fault_loses_its_vma(struct kunit *test)
 
 	vma = vma_at(test, start);
 	KUNIT_EXPECT_TRUE(test, xe_vma_has_default_mem_attrs(vma));
+	KUNIT_EXPECT_EQ(test, vma->attr.pat_index, RESET_PAT);
 	KUNIT_EXPECT_EQ(test, xe_vma_start(vma), SVM_BASE);
 	KUNIT_EXPECT_EQ(test, xe_vma_end(vma), start + SZ_64K);
 	KUNIT_EXPECT_PTR_EQ(test, svm->vm->usm.last_fault_vma, vma);
@@ -868,6 +879,7 @@ static void whole_vma_is_reset(struct kunit *test)
 
 	vma = vma_at(test, start);
 	KUNIT_EXPECT_TRUE(test, xe_vma_has_default_mem_attrs(vma));
+	KUNIT_EXPECT_EQ(test, vma->attr.pat_index, RESET_PAT);
 	KUNIT_EXPECT_EQ(test, xe_vma_start(vma), SVM_BASE);
 	KUNIT_EXPECT_EQ(test, xe_vma_end(vma), SVM_END);
 }
