@@ -193,6 +193,65 @@ TEST_F_TIMEOUT(gpu, rest_is_not_disturbed, TEST_SECONDS)
 	}
 }
 
+/*
+ * Mirrors side by side: one that the GPU may write to in the middle of two that it may
+ * not. What it has bound there, it has in no other one
+ */
+static int mirror_in_the_middle(const struct xe_gpu *gpu, char *mem)
+{
+	const struct xe_bind binds[] = {
+		{ .what = XE_BIND_MIRROR, .mem = mem - LEN, .len = 3 * LEN, .read_only = true },
+		{ .what = XE_BIND_MIRROR, .mem = mem, .len = LEN },
+	};
+	int err = xe_bind(gpu, &binds[0], 1);
+
+	return err ? err : xe_bind(gpu, &binds[1], 1);
+}
+
+static char *map_three(void)
+{
+	char *mem = svm_map_aligned(3 * LEN, SVM_PMD_SIZE);
+
+	return mem ? mem + LEN : NULL;
+}
+
+#define GPU_WRITES(mem, byte) ({					\
+	xe_emit_fill(self->copy, mem, byte, STEP);			\
+	xe_run(self->copy);						\
+})
+
+TEST_F_TIMEOUT(gpu, mirror_becomes_read_only, TEST_SECONDS)
+{
+	char *mem = map_three();
+	const struct xe_bind bind = {
+		.what = XE_BIND_MIRROR, .mem = mem, .len = LEN, .read_only = true,
+	};
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, mirror_in_the_middle(&self->gpu, mem)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, GPU_WRITES(mem, 1)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_bind(&self->gpu, &bind, 1)) TH_LOG("%s", svm_why());
+	ASSERT_NE(0, GPU_WRITES(mem, 2));
+	ASSERT_EQ(-1, svm_value_check(mem, STEP, 0x0101010101010101));
+}
+
+/* The first bind of the list may be merged with others, which the second one has to find */
+TEST_F_TIMEOUT(gpu, mirror_is_unbound_behind_a_bind, TEST_SECONDS)
+{
+	char *mem = map_three();
+	const struct xe_bind binds[] = {
+		{ .what = XE_BIND_MIRROR, .mem = mem - LEN, .len = LEN, .read_only = true },
+		{ .what = XE_UNBIND, .mem = mem, .len = LEN },
+	};
+
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, mirror_in_the_middle(&self->gpu, mem)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, GPU_WRITES(mem, 1)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_bind(&self->gpu, binds, 2)) TH_LOG("%s", svm_why());
+	ASSERT_NE(0, GPU_WRITES(mem, 2));
+	ASSERT_EQ(-1, svm_value_check(mem, STEP, 0x0101010101010101));
+}
+
 struct race {
 	char *mem;
 	size_t page;
