@@ -523,6 +523,10 @@ int gpusvm_walk_run(struct drm_gpusvm_walk *walk, struct mm_struct *mm)
 		err = walk_bring(walk, mm, left);
 	mmput(mm);
 
+	/* To some file systems a wait that was killed is an error of the memory. */
+	if (err && fatal_signal_pending(current))
+		err = -EINTR;
+
 	return err;
 }
 

@@ -25,6 +25,8 @@ static const struct drm_gpusvm_ctx read_ctx = { .read_only = true };
  *
  * @silent: The first page that it keeps for itself until it answers
  * @asked: How many faults have waited
+ * @failed: What a fault is told that was killed while it waited, if not to come again
+ * @in_vain: A fault does not wait. It succeeds, and there is no page
  */
 struct silence {
 	struct svm_file file;
@@ -33,16 +35,34 @@ struct silence {
 	wait_queue_head_t wq;
 	bool answered;
 	atomic_t asked;
+	vm_fault_t failed;
+	bool in_vain;
 };
+
+static vm_fault_t give_page(struct silence *silence, struct vm_fault *vmf)
+{
+	vmf->page = silence->page;
+	get_page(vmf->page);
+
+	return 0;
+}
 
 static vm_fault_t silent_fault(struct svm_file *file, struct vm_fault *vmf)
 {
 	struct silence *silence = file->arg;
 
-	if (vmf->pgoff < silence->silent || READ_ONCE(silence->answered)) {
-		vmf->page = silence->page;
-		get_page(vmf->page);
-		return 0;
+	if (vmf->pgoff < silence->silent || READ_ONCE(silence->answered))
+		return give_page(silence, vmf);
+
+	if (silence->in_vain) {
+		atomic_inc(&silence->asked);
+		return VM_FAULT_NOPAGE;
+	}
+
+	if (silence->failed) {
+		atomic_inc(&silence->asked);
+		return wait_event_killable(silence->wq, READ_ONCE(silence->answered)) ?
+		       silence->failed : give_page(silence, vmf);
 	}
 
 	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
@@ -217,6 +237,52 @@ static void a_waiting_service_is_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, job.began, 0);
 	KUNIT_EXPECT_EQ(test, job.err, 0);
 	KUNIT_EXPECT_TRUE(test, job.clean);
+	svm_remove(test, range);
+	drm_gpusvm_services_fini(&services);
+}
+
+/* Some file systems say that the memory is broken when a wait for it was killed. */
+static void an_interruption_is_no_error_of_the_memory(struct kunit *test)
+{
+	struct silence *silence = map_silence(test, PAGE_SIZE, 0);
+	struct svm_range *range = svm_fault(test, SVM_BASE, &write_ctx);
+	struct drm_gpusvm_services services;
+	struct job job = { .services = &services, .range = range, .ctx = &write_ctx };
+	struct svm_task *task;
+
+	silence->failed = VM_FAULT_SIGBUS;
+	drm_gpusvm_services_init(&services, NULL);
+	task = start_waiting(test, silence, &job);
+	drm_gpusvm_services_interrupt(&services);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, job.err, -EINTR);
+	drm_gpusvm_services_resume(&services);
+
+	answer(silence);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	svm_remove(test, range);
+	drm_gpusvm_services_fini(&services);
+}
+
+/* Faults succeed and there is no page, as where memory may be dropped and there is none. */
+static void faults_in_vain_end(struct kunit *test)
+{
+	struct silence *silence = map_silence(test, PAGE_SIZE, 0);
+	struct svm_range *range = svm_fault(test, SVM_BASE, &write_ctx);
+	struct drm_gpusvm_services services;
+	struct job job = { .services = &services, .range = range, .ctx = &write_ctx };
+	struct svm_task *task;
+
+	silence->in_vain = true;
+	drm_gpusvm_services_init(&services, NULL);
+	task = start_waiting(test, silence, &job);
+	drm_gpusvm_services_cancel(&services);
+	KUNIT_EXPECT_EQ(test, svm_join(task), 0);
+	KUNIT_EXPECT_EQ(test, job.err, -EINTR);
+
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EBUSY);
+	answer(silence);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
 	svm_remove(test, range);
 	drm_gpusvm_services_fini(&services);
 }
@@ -793,6 +859,8 @@ static void a_process_is_not_disturbed(struct kunit *test)
 static struct kunit_case drm_gpusvm_service_cases[] = {
 	KUNIT_CASE_PARAM(a_waiting_service_is_cancelled, waiting_gen_params),
 	KUNIT_CASE(a_waiting_service_is_interrupted),
+	KUNIT_CASE(an_interruption_is_no_error_of_the_memory),
+	KUNIT_CASE(faults_in_vain_end),
 	KUNIT_CASE(silent_neighbours_hold_up_no_fault),
 	KUNIT_CASE(others_go_on_waiting),
 	KUNIT_CASE(many_are_cancelled_at_once),

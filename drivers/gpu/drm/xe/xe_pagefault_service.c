@@ -3,6 +3,8 @@
  * Page faults of the GPU: what is done to serve one.
  */
 
+#include <linux/sched/signal.h>
+
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
@@ -184,6 +186,12 @@ static void tell_access(struct xe_vma *vma, bool atomic, struct xe_pagefault_ser
 		served->access = XE_PAGEFAULT_ACCESS_TYPE_WRITE;
 }
 
+/* A service that was interrupted may have failed for that, whatever it says. */
+static int end_of_interrupted(int err)
+{
+	return err && fatal_signal_pending(current) ? -EINTR : err;
+}
+
 /* Who has pinned a buffer object may keep it for ever: that is nothing to wait for. */
 static int serve_vma(struct xe_vma *vma, const struct xe_pagefault *pf,
 		     struct xe_pagefault_served *served)
@@ -203,6 +211,7 @@ static int serve_vma(struct xe_vma *vma, const struct xe_pagefault *pf,
 		err = serve_vma_locked(vma, pf->gt, atomic);
 		mutex_unlock(&vma->fault_lock);
 	}
+	err = end_of_interrupted(err);
 	xe_svm_vma_service_end(vm, &service);
 	if (!err)
 		tell_access(vma, atomic, served);
@@ -231,6 +240,7 @@ static int serve_mirror(struct xe_vma *vma, const struct xe_pagefault *pf, bool 
 
 	err = xe_svm_handle_pagefault(vm, vma, pf->gt, pf->consumer.page_addr,
 				      access_of(pf), exclusive, served);
+	err = end_of_interrupted(err);
 	xe_svm_service_end(vm, &service);
 
 	return err;
