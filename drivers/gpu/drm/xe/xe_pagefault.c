@@ -725,7 +725,7 @@ static void suspend_queue(struct xe_pagefault_queue *queue, bool suspend)
 {
 	guard(spinlock_irq)(&queue->lock);
 
-	queue->suspended = suspend;
+	WRITE_ONCE(queue->suspended, suspend);
 }
 
 /* VMs that come meanwhile have no services. */
@@ -797,6 +797,17 @@ int xe_pagefault_suspend(struct xe_device *xe)
 	xe_pagefault_resume(xe);
 
 	return -EBUSY;
+}
+
+/**
+ * xe_pagefault_is_suspended() - Whether who writes page tables is asked to end
+ * @xe: The device
+ *
+ * Return: true from the beginning of xe_pagefault_suspend() to xe_pagefault_resume().
+ */
+bool xe_pagefault_is_suspended(struct xe_device *xe)
+{
+	return READ_ONCE(xe->usm.pf_queue.suspended);
 }
 
 /**

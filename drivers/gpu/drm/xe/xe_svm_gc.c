@@ -315,14 +315,16 @@ int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr)
 	return ret;
 }
 
-static int collect_all_garbage(struct xe_vm *vm)
+/* A worker stops for a suspend, and the resume queues it again. A call goes on. */
+static int collect_all_garbage(struct xe_vm *vm, bool is_worker)
 {
 	struct xe_svm_range *range;
 	int err = 0;
 
 	lockdep_assert_held_write(&vm->lock);
 
-	while (!xe_vm_is_closed_or_banned(vm) && (!err || err == -EAGAIN)) {
+	while (!xe_vm_is_closed_or_banned(vm) && (!err || err == -EAGAIN) &&
+	       !(is_worker && xe_pagefault_is_suspended(vm->xe))) {
 		range = garbage_first(vm);
 		if (!range)
 			break;
@@ -360,7 +362,7 @@ void xe_svm_garbage_collector_work(struct work_struct *w)
 		return;
 
 	if (!lock_vm(vm)) {
-		collect_all_garbage(vm);
+		collect_all_garbage(vm, true);
 		up_write(&vm->lock);
 	}
 	xe_pagefault_work_end(vm->xe);
@@ -388,7 +390,7 @@ int xe_svm_flush(struct xe_vm *vm)
 	if (err)
 		return err;
 
-	err = collect_all_garbage(vm);
+	err = collect_all_garbage(vm, false);
 	up_write(&vm->lock);
 
 	return err;

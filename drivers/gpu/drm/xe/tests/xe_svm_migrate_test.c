@@ -564,6 +564,32 @@ static void garbage_waits_for_the_resume(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
 }
 
+static void suspend_before_unbind(struct kunit *test, struct xe_svm_range *range)
+{
+	to_svm(test)->before_unbind = NULL;
+	suspend(test);
+}
+
+/* However much there is of it, it does not keep the system awake. */
+static void suspend_ends_a_collection(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BASE + SZ_2M, SZ_64K);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
+	svm->before_unbind = suspend_before_unbind;
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
+	KUNIT_EXPECT_EQ(test, svm->xe->usm.pf_queue.works, 0);
+
+	resume(test);
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 2);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+}
+
 /* An eviction takes the first chance that it has. It finds an allocation without pages. */
 static void evict_as_soon_as_unlocked(struct xe_bo *bo)
 {
@@ -672,6 +698,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(closed_vm_waits_for_no_resume),
 	KUNIT_CASE(suspend_fails),
 	KUNIT_CASE(garbage_waits_for_the_resume),
+	KUNIT_CASE(suspend_ends_a_collection),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(removal_of_a_wedged_device),
 	KUNIT_CASE(partial_unmap),
