@@ -247,7 +247,7 @@
  *
  *	struct drm_gpusvm_range *driver_range_alloc(struct drm_gpusvm *gpusvm)
  *	{
- *		struct driver_range *drange = kzalloc_obj(*drange);
+ *		struct driver_range *drange = kzalloc_obj(*drange, GFP_KERNEL_ACCOUNT);
  *
  *		if (!drange)
  *			return NULL;

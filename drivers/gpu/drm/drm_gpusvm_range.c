@@ -154,7 +154,7 @@ gpusvm_notifier_create(struct drm_gpusvm *gpusvm, unsigned long addr,
 	int err;
 
 	notifier = ops->notifier_alloc ? ops->notifier_alloc() :
-					 kzalloc_obj(*notifier);
+					 kzalloc_obj(*notifier, GFP_KERNEL_ACCOUNT);
 	if (!notifier)
 		return ERR_PTR(-ENOMEM);
 
@@ -200,7 +200,7 @@ gpusvm_range_alloc(struct drm_gpusvm *gpusvm, unsigned long start, unsigned long
 	struct drm_gpusvm_range *range;
 
 	range = gpusvm->ops->range_alloc ? gpusvm->ops->range_alloc(gpusvm) :
-					   kzalloc_obj(*range);
+					   kzalloc_obj(*range, GFP_KERNEL_ACCOUNT);
 	if (!range)
 		return NULL;
 

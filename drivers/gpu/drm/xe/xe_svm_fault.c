@@ -257,11 +257,28 @@ static int fault_widen_range(struct xe_svm_fault *fault)
 	return err ?: -EAGAIN;
 }
 
+/*
+ * It is for a table of the IOMMU, say, or the process has as much as it may. There will be
+ * some when others let go of theirs. For that they may want the VM.
+ */
+static int fault_wait_for_memory(struct xe_svm_fault *fault)
+{
+	if (fault->shortages++ >= XE_SVM_FAULT_SHORTAGES)
+		return -EBUSY;
+
+	schedule_timeout_killable(1);
+	fault->deadline = jiffies + XE_SVM_FAULT_TIMEOUT;
+
+	return -EAGAIN;
+}
+
 static int fault_find_range(struct xe_svm_fault *fault)
 {
 	struct xe_svm_range *range;
 
 	range = xe_svm_range_get_or_insert(fault->vm, fault->addr, fault->vma, &fault->ctx);
+	if (range == ERR_PTR(-ENOMEM))
+		return fault_wait_for_memory(fault);
 	if (IS_ERR(range))
 		return PTR_ERR(range);
 
@@ -350,21 +367,6 @@ static int fault_migrate(struct xe_svm_fault *fault)
 		return 0;
 
 	return err == -EBUSY ? fault_wait_for_users(fault) : err;
-}
-
-/*
- * It is for a table of the IOMMU, say, or the process has as much as it may. There will be
- * some when others let go of theirs. For that they may want the VM.
- */
-static int fault_wait_for_memory(struct xe_svm_fault *fault)
-{
-	if (fault->shortages++ >= XE_SVM_FAULT_SHORTAGES)
-		return -EBUSY;
-
-	schedule_timeout_killable(1);
-	fault->deadline = jiffies + XE_SVM_FAULT_TIMEOUT;
-
-	return -EAGAIN;
 }
 
 /* What a failure to get pages means for the fault. */

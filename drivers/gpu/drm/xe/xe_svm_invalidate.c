@@ -81,7 +81,7 @@ static struct xe_svm_notifier *to_xe_notifier(struct drm_gpusvm_notifier *notifi
 
 struct drm_gpusvm_notifier *xe_svm_notifier_alloc(void)
 {
-	struct xe_svm_notifier *xnotifier = kzalloc_obj(*xnotifier);
+	struct xe_svm_notifier *xnotifier = kzalloc_obj(*xnotifier, GFP_KERNEL_ACCOUNT);
 
 	return xnotifier ? &xnotifier->base : NULL;
 }

@@ -36,7 +36,7 @@ void xe_svm_range_debug(struct xe_svm_range *range, const char *operation)
 struct drm_gpusvm_range *xe_svm_range_alloc(struct drm_gpusvm *gpusvm)
 {
 	struct xe_vm *vm = gpusvm_to_vm(gpusvm);
-	struct xe_svm_range *range = kzalloc_obj(*range);
+	struct xe_svm_range *range = kzalloc_obj(*range, GFP_KERNEL_ACCOUNT);
 
 	if (!range)
 		return NULL;

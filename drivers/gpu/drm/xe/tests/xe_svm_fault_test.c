@@ -288,12 +288,12 @@ static void need_failures(struct kunit *test)
 }
 
 /*
- * Each allocation fails in turn. Where that makes the fault fail, the answer says
- * so, and the next fault succeeds.
+ * Each allocation fails in turn. The fault waits for memory, or does without, and is
+ * served.
  */
 static void memory_is_short(struct kunit *test)
 {
-	int n, err, failed = 0, *left = watch_mappings(test);
+	int n, *left = watch_mappings(test);
 	u64 addr;
 
 	need_failures(test);
@@ -303,17 +303,14 @@ static void memory_is_short(struct kunit *test)
 		xsvm_touch(test, addr, PAGE_SIZE);
 
 		xsvm_resume_failures(n);
-		err = xsvm_fault(test, addr, GPU_WRITE);
+		KUNIT_EXPECT_EQ(test, xsvm_fault(test, addr, GPU_WRITE), 0);
 		xsvm_stop_failures();
 
-		failed += !!err;
-		KUNIT_EXPECT_EQ(test, !err, xsvm_gpu_reaches(test, addr, addr + PAGE_SIZE));
-		KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, addr, GPU_WRITE), 0);
+		KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, addr, addr + PAGE_SIZE));
 	}
 	/* In the end nothing failed any more. */
+	KUNIT_EXPECT_GT(test, n, 2);
 	KUNIT_EXPECT_GT(test, *left, 0);
-	KUNIT_EXPECT_EQ(test, err, 0);
-	KUNIT_EXPECT_GE(test, failed, 1);
 }
 
 /* Count mappings: those while the range counts as bound, and others. */
