@@ -108,7 +108,8 @@ static struct vsvm_radix_node *take_node(struct vsvm_radix_batch *batch)
 static void set_slot(struct vsvm_radix_node *node, unsigned int index, u64 word)
 {
 	node->used += !!word - !!node->slots[index];
-	WRITE_ONCE(node->slots[index], word);
+	/* Who finds it sees what was stored before, the grant for a page table entry say. */
+	smp_store_release(&node->slots[index], word);
 }
 
 /* Put a node into a slot; if that holds a block, the node takes its place. */
@@ -547,7 +548,8 @@ u64 vsvm_radix_load(const struct vsvm_radix *radix, unsigned long addr)
 
 	slot = find_slot(radix, addr, 0);
 	if (slot)
-		return READ_ONCE(*slot);
+		/* Pairs with the release in set_slot(), of a store in another tree too. */
+		return smp_load_acquire(slot);
 
 	slot = find_slot(radix, addr, 1);
 	if (!slot)
@@ -556,7 +558,8 @@ u64 vsvm_radix_load(const struct vsvm_radix *radix, unsigned long addr)
 	/* Pairs with the release in add_node(): a block may have been split. */
 	word = smp_load_acquire(slot);
 	if (is_node(word))
-		return READ_ONCE(to_node(word)->slots[slot_index(addr, 0)]);
+		/* As above. */
+		return smp_load_acquire(&to_node(word)->slots[slot_index(addr, 0)]);
 
 	return word ? leaf_at(word, slot_index(addr, 0)) : 0;
 }
