@@ -519,13 +519,16 @@ static LIST_HEAD(userptrs);
  * @start: Where the CPU has the memory
  * @range: How much of it there is, in bytes
  *
- * Return: 0, or a negative error.
+ * Return: 0, -EOVERFLOW if a process has no such addresses, or another negative error.
  */
-int xe_userptr_setup(struct xe_userptr_vma *uvma, unsigned long start,
-		     unsigned long range)
+int xe_userptr_setup(struct xe_userptr_vma *uvma, u64 start, u64 range)
 {
 	struct xe_userptr *userptr = &uvma->userptr;
 	int err;
+
+	/* The GPU's addresses have more bits than those of a 32-bit kernel. */
+	if (start > ULONG_MAX || range > ULONG_MAX - start)
+		return -EOVERFLOW;
 
 	/* As soon as the notifier is there, it may be called. */
 	INIT_LIST_HEAD(&userptr->invalidate_link);
