@@ -442,7 +442,6 @@ static int give_up_pages(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 	struct xe_tlb_inval_batch batch;
 	int err;
 
-	list_del_init(&uvma->userptr.repin_link);
 	/* An earlier attempt may have got as far as this. */
 	list_del_init(&uvma->vma.combined_links.rebind);
 
@@ -451,8 +450,10 @@ static int give_up_pages(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 	xe_svm_notifier_lock(vm);
 	err = xe_vm_invalidate_vma_submit(&uvma->vma, &batch);
 	xe_svm_notifier_unlock(vm);
-	if (!err)
+	if (!err) {
 		xe_tlb_inval_batch_wait(&batch);
+		list_del_init(&uvma->userptr.repin_link);
+	}
 	xe_vm_unlock(vm);
 
 	return err;
