@@ -123,6 +123,9 @@ static struct xe_bo *bo_create(struct drm_pagemap *dpagemap, struct mm_struct *m
 			break;
 		}
 		err = bo_make_devmem(bo, dpagemap, mm, size);
+		/* Nothing will ever be in it that an eviction would have to wait for. */
+		if (err)
+			complete_all(&bo->devmem_allocation.detached);
 		xe_bo_unlock(bo);
 		if (err)
 			xe_bo_put(bo);
