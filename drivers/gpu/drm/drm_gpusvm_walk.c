@@ -222,9 +222,10 @@ static bool file_answers(const struct file *file)
 }
 
 /* Whether a fault may wait for somebody who may never answer. */
-static bool vma_has_handler(const struct vm_area_struct *vma)
+static bool vma_has_handler(struct vm_area_struct *vma, bool write)
 {
-	return userfaultfd_armed((struct vm_area_struct *)vma) ||
+	return userfaultfd_missing(vma) || userfaultfd_minor(vma) || userfaultfd_rwp(vma) ||
+	       (write && userfaultfd_wp(vma)) ||
 	       (vma->vm_file && !vma_is_anonymous(vma) && !is_vm_hugetlb_page(vma) &&
 		!file_answers(vma->vm_file));
 }
@@ -317,7 +318,7 @@ static bool walk_find_vma(const struct drm_gpusvm_walk *walk, struct mm_struct *
 	if (mmap_read_lock_killable(mm))
 		return false;
 	vma = vma_lookup(mm, addr);
-	found = vma && !vma_has_handler(vma);
+	found = vma && !vma_has_handler(vma, walk->needed & HMM_PFN_WRITE);
 	if (found) {
 		*start = max(walk->hmm.start, vma->vm_start);
 		*end = min(walk->hmm.end, vma->vm_end);

@@ -331,8 +331,8 @@ static int populate_chunk(struct drm_pagemap_populate *p, struct vm_area_struct 
 	struct drm_pagemap_devmem *devmem;
 	int err;
 
-	/* Nobody may touch it: it would take memory that the process does not use. */
-	if (!vma_is_accessible(vma))
+	/* Nobody may touch it, or no device: it would take memory that none uses. */
+	if (!vma_is_accessible(vma) || vma->vm_flags & VM_SHADOW_STACK)
 		return 0;
 
 	/* Memory of a kind that doesn't migrate is all that can't be collected. */
