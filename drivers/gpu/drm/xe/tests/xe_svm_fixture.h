@@ -248,6 +248,7 @@ void xsvm_map_file_at(struct kunit *test, struct file *file, u64 addr, u64 len,
 void xsvm_unmap(struct kunit *test, u64 addr, u64 len);
 void xsvm_protect(struct kunit *test, u64 addr, u64 len, unsigned long prot);
 void xsvm_start_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));
+bool xsvm_meanwhile_ends(struct kunit *test);
 void xsvm_wait_meanwhile(struct kunit *test);
 void xsvm_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));
 void xsvm_zap(struct file *file, u64 offset, u64 len);

@@ -821,8 +821,11 @@ static void serve_all(struct kunit *test)
 
 static bool wait_for_service(struct xe_pagefault_queue *queue)
 {
-	xsvm_wait_meanwhile(kunit_get_current_test());
-	serve_all(kunit_get_current_test());
+	struct kunit *test = kunit_get_current_test();
+
+	if (!xsvm_meanwhile_ends(test))
+		return false;
+	serve_all(test);
 
 	return !queue->works;
 }
@@ -843,10 +846,21 @@ static void suspend_does_not_wait_for_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm->acks, 0);
 
 	answer(silence);
+	xsvm_wait_meanwhile(test);
 	xe_pagefault_resume(svm->xe);
 	serve_all(test);
 	KUNIT_EXPECT_EQ(test, svm->acks, 1);
 	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+}
+
+static bool is_contended_soon(struct rw_semaphore *lock)
+{
+	unsigned long deadline = jiffies + PATIENCE;
+
+	while (!rwsem_is_contended(lock) && time_before(jiffies, deadline))
+		schedule_timeout_uninterruptible(1);
+
+	return rwsem_is_contended(lock);
 }
 
 /* Nor for a call that has the VM until it is frozen itself. */
@@ -859,10 +873,13 @@ static void suspend_does_not_wait_for_the_lock(struct kunit *test)
 	down_write(&svm->vm->lock);
 	xsvm_raise_fault(test, CPU_ADDR, GPU_WRITE);
 	xsvm_start_meanwhile(test, serve_meanwhile);
+	/* Before that the worker would find that it has nothing to do. */
+	KUNIT_EXPECT_TRUE(test, is_contended_soon(&svm->vm->lock));
 	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
-	up_write(&svm->vm->lock);
 	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+	up_write(&svm->vm->lock);
 
+	xsvm_wait_meanwhile(test);
 	xe_pagefault_resume(svm->xe);
 	serve_all(test);
 	KUNIT_EXPECT_EQ(test, svm->acks, 1);
