@@ -8,7 +8,9 @@
  * in between.
  */
 
+#include <linux/anon_inodes.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -102,6 +104,76 @@ struct file *xsvm_map_file(struct kunit *test, u64 addr, u64 len, u64 file_size)
 	xsvm_map_file_at(test, file, addr, len, PROT_READ | PROT_WRITE);
 
 	return file;
+}
+
+static vm_fault_t silence_fault(struct vm_fault *vmf)
+{
+	struct xsvm_silence *silence = vmf->vma->vm_private_data;
+
+	if (READ_ONCE(silence->answered)) {
+		vmf->page = silence->page;
+		get_page(vmf->page);
+		return 0;
+	}
+	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || !(vmf->flags & FAULT_FLAG_KILLABLE))
+		return VM_FAULT_SIGBUS;
+
+	release_fault_lock(vmf);
+	WRITE_ONCE(silence->asked, true);
+	wake_up_all(&silence->wq);
+	wait_event_killable(silence->wq, READ_ONCE(silence->answered));
+
+	return VM_FAULT_RETRY;
+}
+
+static const struct vm_operations_struct silence_vm_ops = {
+	.fault = silence_fault,
+};
+
+static int silence_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &silence_vm_ops;
+	vma->vm_private_data = file->private_data;
+	vm_flags_set(vma, VM_DONTEXPAND);
+
+	return 0;
+}
+
+static const struct file_operations silence_fops = {
+	.owner = THIS_MODULE,
+	.mmap = silence_mmap,
+};
+
+static void silence_free(void *arg)
+{
+	struct xsvm_silence *silence = arg;
+
+	__free_page(silence->page);
+}
+
+/* Map such a file. */
+struct xsvm_silence *xsvm_map_silence(struct kunit *test, u64 addr, u64 len)
+{
+	struct xsvm_silence *silence = kunit_kzalloc(test, sizeof(*silence), GFP_KERNEL);
+	struct file *file;
+
+	KUNIT_ASSERT_NOT_NULL(test, silence);
+	init_waitqueue_head(&silence->wq);
+	silence->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	KUNIT_ASSERT_NOT_NULL(test, silence->page);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, silence_free, silence));
+	file = anon_inode_getfile("silence", &silence_fops, silence, O_RDWR);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	xsvm_map_file_at(test, file, addr, len, PROT_RW);
+	fput(file);
+
+	return silence;
+}
+
+void xsvm_answer(struct xsvm_silence *silence)
+{
+	WRITE_ONCE(silence->answered, true);
+	wake_up_all(&silence->wq);
 }
 
 void xsvm_unmap(struct kunit *test, u64 addr, u64 len)

@@ -7,6 +7,7 @@
 #include <linux/mman.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -16,6 +17,7 @@
 
 struct drm_gpusvm_pages;
 struct file;
+struct page;
 struct test_thread;
 struct xe_device;
 struct xe_gt;
@@ -140,6 +142,23 @@ struct xe_svm_job {
 };
 
 /**
+ * struct xsvm_silence - A file that gives out nothing before it answers
+ *
+ * A fault waits like one that a userfaultfd is told of.
+ *
+ * @page: What it has
+ * @wq: Where faults wait, and the test for them
+ * @asked: There is one that waits
+ * @answered: They don't have to any more
+ */
+struct xsvm_silence {
+	struct page *page;
+	wait_queue_head_t wq;
+	bool asked;
+	bool answered;
+};
+
+/**
  * struct xe_svm_fixture - What a test has
  *
  * @xe: The device
@@ -245,6 +264,8 @@ void xsvm_map(struct kunit *test, u64 addr, u64 len, unsigned long prot);
 struct file *xsvm_map_file(struct kunit *test, u64 addr, u64 len, u64 file_size);
 void xsvm_map_file_at(struct kunit *test, struct file *file, u64 addr, u64 len,
 		      unsigned long prot);
+struct xsvm_silence *xsvm_map_silence(struct kunit *test, u64 addr, u64 len);
+void xsvm_answer(struct xsvm_silence *silence);
 void xsvm_unmap(struct kunit *test, u64 addr, u64 len);
 void xsvm_protect(struct kunit *test, u64 addr, u64 len, unsigned long prot);
 void xsvm_start_meanwhile(struct kunit *test, void (*fn)(struct kunit *test));

@@ -4,8 +4,6 @@
  * getting them again.
  */
 
-#include <linux/anon_inodes.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -627,92 +625,6 @@ static void end_with_invalidated_userptrs(struct kunit *test)
 	xsvm_close_vm(test);
 }
 
-/**
- * struct silence - A file that gives out nothing before it answers
- *
- * A fault waits like one that a userfaultfd is told of.
- *
- * @page: What it has
- * @wq: Where faults wait, and the test for them
- * @asked: There is one that waits
- * @answered: They don't have to any more
- */
-struct silence {
-	struct page *page;
-	wait_queue_head_t wq;
-	bool asked;
-	bool answered;
-};
-
-static vm_fault_t silence_fault(struct vm_fault *vmf)
-{
-	struct silence *silence = vmf->vma->vm_private_data;
-
-	if (READ_ONCE(silence->answered)) {
-		vmf->page = silence->page;
-		get_page(vmf->page);
-		return 0;
-	}
-	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY) || !(vmf->flags & FAULT_FLAG_KILLABLE))
-		return VM_FAULT_SIGBUS;
-
-	release_fault_lock(vmf);
-	WRITE_ONCE(silence->asked, true);
-	wake_up_all(&silence->wq);
-	wait_event_killable(silence->wq, READ_ONCE(silence->answered));
-
-	return VM_FAULT_RETRY;
-}
-
-static const struct vm_operations_struct silence_vm_ops = {
-	.fault = silence_fault,
-};
-
-static int silence_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	vma->vm_ops = &silence_vm_ops;
-	vma->vm_private_data = file->private_data;
-	vm_flags_set(vma, VM_DONTEXPAND);
-
-	return 0;
-}
-
-static const struct file_operations silence_fops = {
-	.owner = THIS_MODULE,
-	.mmap = silence_mmap,
-};
-
-static void silence_free(void *arg)
-{
-	struct silence *silence = arg;
-
-	__free_page(silence->page);
-}
-
-static struct silence *map_silence(struct kunit *test, u64 addr, u64 len)
-{
-	struct silence *silence = kunit_kzalloc(test, sizeof(*silence), GFP_KERNEL);
-	struct file *file;
-
-	KUNIT_ASSERT_NOT_NULL(test, silence);
-	init_waitqueue_head(&silence->wq);
-	silence->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	KUNIT_ASSERT_NOT_NULL(test, silence->page);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, silence_free, silence));
-	file = anon_inode_getfile("silence", &silence_fops, silence, O_RDWR);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
-	xsvm_map_file_at(test, file, addr, len, PROT_RW);
-	fput(file);
-
-	return silence;
-}
-
-static void answer(struct silence *silence)
-{
-	WRITE_ONCE(silence->answered, true);
-	wake_up_all(&silence->wq);
-}
-
 /* How long a test waits for what has to happen. */
 #define PATIENCE	(5 * HZ)
 
@@ -753,15 +665,15 @@ static bool rebind_ends(struct xe_vm *vm)
 }
 
 /* A rebind, as a preempt fence asks for, waits for memory that doesn't come. */
-static struct silence *rebind_to_silence(struct kunit *test, struct xe_userptr_vma **uvma)
+static struct xsvm_silence *rebind_to_silence(struct kunit *test, struct xe_userptr_vma **uvma)
 {
-	struct silence *silence;
+	struct xsvm_silence *silence;
 
 	use_vm_without_faults(test);
 	map_file(test, CPU_ADDR, SZ_64K);
 	*uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
 	bind(test, *uvma);
-	silence = map_silence(test, CPU_ADDR, SZ_64K);
+	silence = xsvm_map_silence(test, CPU_ADDR, SZ_64K);
 	KUNIT_EXPECT_TRUE(test, needs_repin(test));
 
 	xe_vm_queue_rebind_worker(to_svm(test)->vm);
@@ -776,7 +688,7 @@ static void memory_does_not_come(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_userptr_vma *uvma;
-	struct silence *silence = rebind_to_silence(test, &uvma);
+	struct xsvm_silence *silence = rebind_to_silence(test, &uvma);
 
 	KUNIT_EXPECT_TRUE(test, fences_are_signalled(svm->xe));
 
@@ -785,7 +697,7 @@ static void memory_does_not_come(struct kunit *test)
 	/* That is no error of the VM. */
 	KUNIT_EXPECT_FALSE(test, svm->vm->flags & XE_VM_FLAG_BANNED);
 	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
-	answer(silence);
+	xsvm_answer(silence);
 	flush_work(&svm->vm->preempt.rebind_work);
 }
 
@@ -794,12 +706,12 @@ static void wait_for_memory_is_interrupted(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_userptr_vma *uvma;
-	struct silence *silence = rebind_to_silence(test, &uvma);
+	struct xsvm_silence *silence = rebind_to_silence(test, &uvma);
 
 	xe_svm_interrupt(svm->vm);
 	down_write(&svm->vm->lock);
 	xe_svm_resume(svm->vm);
-	answer(silence);
+	xsvm_answer(silence);
 	up_write(&svm->vm->lock);
 
 	KUNIT_EXPECT_TRUE(test, rebind_ends(svm->vm));
@@ -833,7 +745,7 @@ static bool wait_for_service(struct xe_pagefault_queue *queue)
 /* Who would give the memory to a fault is going to be frozen. */
 static void suspend_does_not_wait_for_memory(struct kunit *test)
 {
-	struct silence *silence = map_silence(test, CPU_ADDR, SZ_64K);
+	struct xsvm_silence *silence = xsvm_map_silence(test, CPU_ADDR, SZ_64K);
 	struct xe_svm_fixture *svm = to_svm(test);
 
 	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_service);
@@ -845,7 +757,7 @@ static void suspend_does_not_wait_for_memory(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, silence->answered);
 	KUNIT_EXPECT_EQ(test, svm->acks, 0);
 
-	answer(silence);
+	xsvm_answer(silence);
 	xsvm_wait_meanwhile(test);
 	xe_pagefault_resume(svm->xe);
 	serve_all(test);
