@@ -271,6 +271,27 @@ static void atomics_of_the_cpu(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), -EACCES);
 }
 
+/* What comes of its neighbours, which may have stayed in RAM, is for their own faults. */
+static void atomic_serves_its_page(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	const u64 addr = SVM_BASE + SZ_32K;
+	struct xe_pagefault_served served;
+	int err;
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	down_read(&svm->vm->lock);
+	err = xe_svm_handle_pagefault(svm->vm, svm->mirror, svm->gt, addr, GPU_ATOMIC, false,
+				      &served);
+	up_read(&svm->vm->lock);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, addr));
+	KUNIT_EXPECT_EQ(test, served.start, addr);
+	KUNIT_EXPECT_EQ(test, served.end, addr + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, served.access, GPU_ATOMIC);
+}
+
 /* There is more memory than VRAM. What doesn't fit any more goes back to RAM. */
 static void eviction(struct kunit *test)
 {
@@ -688,6 +709,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(atomic_loses_its_page),
 	KUNIT_CASE(write_loses_its_page),
 	KUNIT_CASE(atomics_of_the_cpu),
+	KUNIT_CASE(atomic_serves_its_page),
 	KUNIT_CASE(eviction),
 	KUNIT_CASE(eviction_fails),
 	KUNIT_CASE(removal_brings_all_back),

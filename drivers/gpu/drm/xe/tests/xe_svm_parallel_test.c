@@ -181,13 +181,27 @@ static void bind_that_failed_beside_a_hole(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm->gpu.bound, SZ_2M);
 }
 
+/* Before anything is bound, others are chained to the fault as far as its range goes. */
+static void expect_range_was_told(struct kunit *test, struct xe_svm_range *range)
+{
+	const struct xe_pagefault_served *served = to_svm(test)->arg;
+
+	to_svm(test)->before_bind = NULL;
+	KUNIT_EXPECT_EQ(test, served->start, xe_svm_range_start(range));
+	KUNIT_EXPECT_EQ(test, served->end, xe_svm_range_end(range));
+}
+
 /* What is said to be served is, for that access, and what is not bound isn't. */
 static void what_is_served(struct kunit *test)
 {
 	struct file *file = xsvm_map_file(test, SVM_BASE, SZ_2M, SZ_64K);
-	struct xe_pagefault_served served;
+	struct xe_pagefault_served served = { .end = U64_MAX };
+	struct xe_svm_fixture *svm = to_svm(test);
 
+	svm->arg = &served;
+	svm->before_bind = expect_range_was_told;
 	KUNIT_ASSERT_EQ(test, fault_shared(test, SVM_BASE, GPU_WRITE, &served), 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 1);
 	KUNIT_EXPECT_EQ(test, served.start, SVM_BASE);
 	KUNIT_EXPECT_LE(test, served.end, SVM_BASE + SZ_64K);
 	KUNIT_EXPECT_GE(test, served.end, SVM_BASE + PAGE_SIZE);

@@ -312,6 +312,32 @@ static void invalidation_with_faults(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
 }
 
+/* Faults anywhere in it are served along with one. */
+static void fault_serves_all_of_a_userptr(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	const struct xe_pagefault pf = {
+		.gt = svm->gt,
+		.consumer = {
+			.page_addr = GPU_ADDR + SZ_32K,
+			.asid = SVM_ASID,
+			.access_type = GPU_WRITE,
+		},
+	};
+	struct xe_pagefault_served served = { .end = U64_MAX };
+	int err;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	bind(test, add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K));
+	down_read(&svm->vm->lock);
+	err = xe_pagefault_service_locked(svm->vm, &pf, false, &served);
+	up_read(&svm->vm->lock);
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, served.start, GPU_ADDR);
+	KUNIT_EXPECT_EQ(test, served.end, GPU_ADDR + SZ_64K);
+	KUNIT_EXPECT_EQ(test, served.access, GPU_WRITE);
+}
+
 static void no_flush_before_the_first_bind(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
@@ -866,6 +892,7 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(removal_of_the_device_without_faults),
 	KUNIT_CASE(read_only_memory),
 	KUNIT_CASE(invalidation_with_faults),
+	KUNIT_CASE(fault_serves_all_of_a_userptr),
 	KUNIT_CASE(no_flush_before_the_first_bind),
 	KUNIT_CASE(flushes_overlap),
 	KUNIT_CASE(nothing_without_blocking),
