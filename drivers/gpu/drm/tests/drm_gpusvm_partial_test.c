@@ -351,6 +351,73 @@ static void cached_neighbours_of_a_file_come_at_once(struct kunit *test)
 	fput(file);
 }
 
+static struct folio *cached_folio(struct kunit *test, struct file *file, unsigned long page)
+{
+	struct folio *folio = filemap_get_folio(file->f_mapping, page);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+
+	return folio;
+}
+
+/* A page that has to be read yet, and one that has others read ahead of it. */
+static void neighbours_that_take_a_read_are_left_out(struct kunit *test)
+{
+	struct file *file = map_cached_file(test, SIZE, ULONG_MAX, MAP_PRIVATE);
+	struct folio *stale = cached_folio(test, file, 5);
+	struct folio *marker = cached_folio(test, file, 9);
+	struct svm_range *range;
+
+	folio_clear_uptodate(stale);
+	folio_set_readahead(marker);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 3, true), 0);
+	expect_mapped(test, range, 0, 3, 0, 5);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 7, true), 0);
+	expect_mapped(test, range, 0, 7, 6, 9);
+	KUNIT_EXPECT_FALSE(test, folio_test_uptodate(stale));
+	KUNIT_EXPECT_TRUE(test, folio_test_readahead(marker));
+
+	folio_mark_uptodate(stale);
+	folio_clear_readahead(marker);
+	folio_put(stale);
+	folio_put(marker);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 9, true), 0);
+	expect_mapped(test, range, 0, 9, 6, PAGES);
+	svm_remove(test, range);
+	fput(file);
+}
+
+static vm_fault_t ask_the_server(struct vm_fault *vmf)
+{
+	return filemap_fault(vmf);
+}
+
+static const struct vm_operations_struct server_vm_ops = {
+	.fault = ask_the_server,
+};
+
+/* What the page cache has is not all that such a file system wants to know. */
+static void file_system_with_a_fault_of_its_own_is_left_alone(struct kunit *test)
+{
+	struct file *file = map_cached_file(test, SIZE, ULONG_MAX, MAP_PRIVATE);
+	struct vm_area_struct *vma;
+	struct svm_range *range;
+
+	mmap_write_lock(current->mm);
+	vma = vma_lookup(current->mm, AT);
+	if (vma)
+		vma->vm_ops = &server_vm_ops;
+	mmap_write_unlock(current->mm);
+	KUNIT_ASSERT_NOT_NULL(test, vma);
+
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, get_page_of(range, 1, 3, true), 0);
+	expect_mapped(test, range, 0, 3, 3, 4);
+	svm_remove(test, range);
+	fput(file);
+}
+
 static void neighbours_that_are_not_cached_are_not_asked_for(struct kunit *test)
 {
 	struct file *file = map_cached_file(test, SIZE, 6, MAP_PRIVATE);
@@ -784,6 +851,8 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(partial_get_checks_the_address),
 	KUNIT_CASE(cached_neighbours_of_a_file_come_at_once),
 	KUNIT_CASE(neighbours_that_are_not_cached_are_not_asked_for),
+	KUNIT_CASE(neighbours_that_take_a_read_are_left_out),
+	KUNIT_CASE(file_system_with_a_fault_of_its_own_is_left_alone),
 	KUNIT_CASE(neighbours_are_not_written_to_for_a_write),
 	KUNIT_CASE(slow_page_is_waited_for),
 	KUNIT_CASE(changes_of_neighbours_do_not_stop_a_page),
