@@ -310,7 +310,10 @@ static void timeslice_is_kept_by_neighbours(struct kunit *test)
 	svm_discard(test, SVM_BASE, SZ_64K);
 }
 
-/* Another process has the memory, too, since a fork. It has not asked for the timeslice. */
+/*
+ * Another process has the memory, too, since a fork. It has not asked for the timeslice, but
+ * takes no more than it needs meanwhile.
+ */
 static void timeslice_binds_one_process_alone(struct kunit *test)
 {
 	struct mm_struct *child;
@@ -319,8 +322,11 @@ static void timeslice_binds_one_process_alone(struct kunit *test)
 	child = svm_fork(test);
 	KUNIT_ASSERT_EQ(test, drm_pagemap_populate_mm(vrams[0].dpagemap, SVM_BASE,
 						      SVM_BASE + SZ_64K, child,
-						      10 * TIMESLICE_MS), 0);
+						      100 * TIMESLICE_MS), 0);
 	vram_expect_in(test, &vrams[0], SVM_BASE, SZ_64K);
+	svm_read(test, SVM_BASE);
+	KUNIT_EXPECT_EQ(test, back(SVM_BASE, SZ_64K), PAGE_SIZE);
+	vram_expect_in(test, &vrams[0], SVM_BASE + PAGE_SIZE, SZ_64K - PAGE_SIZE);
 	vram_expect(test, SVM_BASE, SZ_64K);
 	KUNIT_EXPECT_EQ(test, vram_stat(&vrams[0], DRM_PAGEMAP_STAT_TIMESLICE_WAITS), 0);
 	vram_expect_in_ram(test, SVM_BASE, SZ_64K);
