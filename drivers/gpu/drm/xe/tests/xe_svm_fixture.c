@@ -626,6 +626,9 @@ void xe_svm_fixture_exit(struct kunit *test)
 	svm->gpu.hold_flushes = 0;
 	if (svm->vm)
 		xsvm_close_vm(test);
+	/* Or the next suspend, or the removal, would wait for somebody who has gone. */
+	KUNIT_EXPECT_EQ(test, svm->xe->usm.pf_queue.works, 0);
+	svm->xe->usm.pf_queue.works = 0;
 	if (svm->mm) {
 		KUNIT_EXPECT_TRUE(test, memory_is_gone(svm->mm));
 		mmdrop(svm->mm);

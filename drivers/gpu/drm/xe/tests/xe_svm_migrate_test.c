@@ -483,8 +483,14 @@ static bool wait_for_nothing(struct xe_pagefault_queue *queue)
 	return true;
 }
 
+/* A fault that comes while somebody waits is not served. */
 static bool wait_in_vain(struct xe_pagefault_queue *queue)
 {
+	struct kunit *test = kunit_get_current_test();
+
+	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
+
 	return false;
 }
 
@@ -564,7 +570,11 @@ static void suspend_fails(struct kunit *test)
 	xsvm_touch(test, SVM_BASE, SZ_64K);
 	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_in_vain);
 	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), -EBUSY);
-	KUNIT_EXPECT_EQ(test, xsvm_gpu_access(test, SVM_BASE, GPU_WRITE), 0);
+	while (xsvm_serve_once(test))
+		;
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
 }
 
 /* Page tables that were freed would come back, too. */

@@ -7,6 +7,8 @@
 #include <kunit/test-bug.h>
 
 #include "tests/xe_svm_fixture.h"
+#include "xe_device.h"
+#include "xe_pagefault.h"
 #include "xe_svm.h"
 #include "xe_vm.h"
 
@@ -215,6 +217,51 @@ static void what_is_served(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, served.access, GPU_READ);
 }
 
+/* A worker that has served for a while lets others run, and comes back. */
+static void serve_all(struct kunit *test)
+{
+	while (xsvm_serve_once(test))
+		;
+}
+
+static DECLARE_COMPLETION(binds);
+static bool suspend_waits;
+
+/* Nothing is bound before somebody waits for the end of the service. */
+static void bind_while_suspending(struct kunit *test, struct xe_svm_range *range)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	unsigned long deadline = jiffies + SVM_PATIENCE / 2;
+
+	svm->before_bind = NULL;
+	complete(&binds);
+	while (!wq_has_sleeper(&svm->xe->usm.pf_queue.idle) && time_before(jiffies, deadline))
+		schedule_timeout_uninterruptible(1);
+	suspend_waits = wq_has_sleeper(&svm->xe->usm.pf_queue.idle);
+}
+
+/* What is served when the system goes to sleep is served, and answered, before. */
+static void suspend_waits_for_a_service(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	reinit_completion(&binds);
+	suspend_waits = false;
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	svm->before_bind = bind_while_suspending;
+	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
+	xsvm_start_meanwhile(test, serve_all);
+	KUNIT_EXPECT_NE(test, 0, wait_for_completion_timeout(&binds, SVM_PATIENCE));
+
+	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(svm->acks), 1);
+	xsvm_wait_meanwhile(test);
+	KUNIT_EXPECT_TRUE(test, suspend_waits);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 1);
+	xe_pagefault_resume(svm->xe);
+}
+
 static struct kunit_case xe_svm_parallel_cases[] = {
 	KUNIT_CASE(faults_on_two_ranges),
 	KUNIT_CASE(faults_on_one_range),
@@ -223,6 +270,7 @@ static struct kunit_case xe_svm_parallel_cases[] = {
 	KUNIT_CASE(bind_that_failed),
 	KUNIT_CASE(bind_that_failed_beside_a_hole),
 	KUNIT_CASE(what_is_served),
+	KUNIT_CASE(suspend_waits_for_a_service),
 	{}
 };
 
