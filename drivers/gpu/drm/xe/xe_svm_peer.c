@@ -90,6 +90,8 @@ static DRM_PAGEMAP_OWNER_LIST_DEFINE(xe_owner_list);
  */
 int xe_svm_acquire_owner(struct drm_pagemap_peer *peer, bool is_vm)
 {
+	KUNIT_STATIC_STUB_REDIRECT(xe_svm_acquire_owner, peer, is_vm);
+
 	peer->private = is_vm ? XE_PEER_VM : XE_PEER_PAGEMAP;
 
 	return drm_pagemap_acquire_owner(peer, &xe_owner_list, peers_are_connected);

@@ -7,13 +7,16 @@
 #include <linux/dma-mapping.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/srcu.h>
 
+#include <drm/drm_drv.h>
 #include <drm/drm_kunit_helpers.h>
 #include <drm/drm_pagemap.h>
 
 #include <kunit/device.h>
 #include <kunit/resource.h>
 #include <kunit/static_stub.h>
+#include <kunit/test-bug.h>
 
 #include <uapi/drm/xe_drm.h>
 
@@ -72,24 +75,6 @@ static void device_that_is_gone_has_no_memory(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, svm->vm->svm.pagemaps[0]);
 }
 
-/* Integrated devices have no region but the one for RAM. */
-static void no_vram(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	unsigned int i;
-
-	xsvm_close_vm(test);
-	svm->xe->info.mem_region_mask = BIT(0);
-	xsvm_create_vm(test, XE_VM_FLAG_LR_MODE | XE_VM_FLAG_FAULT_MODE);
-	for (i = 0; i < ARRAY_SIZE(svm->vm->svm.pagemaps); i++)
-		KUNIT_EXPECT_NULL(test, svm->vm->svm.pagemaps[i]);
-}
-
-static bool are_connected(struct device *a, struct device *b)
-{
-	return true;
-}
-
 /* Another device, with memory of which the BAR shows all. */
 static struct xe_device *other_device(struct kunit *test, const char *name,
 				      struct xe_vram_region *vr)
@@ -111,6 +96,78 @@ static struct xe_device *other_device(struct kunit *test, const char *name,
 	xe->tiles[0].mem.vram = vr;
 
 	return xe;
+}
+
+/*
+ * Any device is as good as the test's own, which its fixture removes: the removal of each
+ * waits for whoever uses one of them.
+ */
+static struct xe_device *removed_device;
+static bool is_removed;
+
+static void remove_device(struct kunit *test)
+{
+	drm_dev_unplug(&removed_device->drm);
+	WRITE_ONCE(is_removed, true);
+}
+
+/* Without anybody to wait for, a removal takes about as long as one of these. */
+#define GRACE_PERIODS	5
+
+DEFINE_STATIC_SRCU(without_readers);
+
+/* The device goes in the midst of the creation. */
+static int acquire_while_removed(struct drm_pagemap_peer *peer, bool is_vm)
+{
+	struct kunit *test = kunit_get_current_test();
+	unsigned long deadline = jiffies + SVM_PATIENCE;
+	int i;
+
+	kunit_deactivate_static_stub(test, xe_svm_acquire_owner);
+	xsvm_start_meanwhile(test, remove_device);
+	while (!drm_dev_is_unplugged(&removed_device->drm) && time_before(jiffies, deadline))
+		schedule_timeout_uninterruptible(1);
+	for (i = 0; i < GRACE_PERIODS && !READ_ONCE(is_removed); i++)
+		synchronize_srcu(&without_readers);
+	KUNIT_EXPECT_FALSE(test, READ_ONCE(is_removed));
+
+	return xe_svm_acquire_owner(peer, is_vm);
+}
+
+/* What is made for it when the device goes would be left over. */
+static void removal_waits_for_new_memory(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_vram_region vr = {};
+
+	/* A cache of its own has no pagemap yet. */
+	xe_svm_put_pagemaps(svm->vm);
+	KUNIT_ASSERT_EQ(test, 0, xe_pagemap_cache_create(xe_device_get_root_tile(svm->xe)));
+	removed_device = other_device(test, "removed", &vr);
+	is_removed = false;
+	kunit_activate_static_stub(test, xe_svm_acquire_owner, acquire_while_removed);
+	KUNIT_EXPECT_EQ(test, xe_svm_get_pagemaps(svm->vm), 0);
+	KUNIT_EXPECT_NOT_NULL(test, svm->vm->svm.pagemaps[0]);
+	KUNIT_ASSERT_NOT_NULL(test, svm->meanwhile);
+	xsvm_wait_meanwhile(test);
+}
+
+/* Integrated devices have no region but the one for RAM. */
+static void no_vram(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	unsigned int i;
+
+	xsvm_close_vm(test);
+	svm->xe->info.mem_region_mask = BIT(0);
+	xsvm_create_vm(test, XE_VM_FLAG_LR_MODE | XE_VM_FLAG_FAULT_MODE);
+	for (i = 0; i < ARRAY_SIZE(svm->vm->svm.pagemaps); i++)
+		KUNIT_EXPECT_NULL(test, svm->vm->svm.pagemaps[i]);
+}
+
+static bool are_connected(struct device *a, struct device *b)
+{
+	return true;
 }
 
 static struct xe_pagemap *acquire_pagemap(struct kunit *test, struct xe_vram_region *vr)
@@ -428,6 +485,7 @@ static struct kunit_case xe_svm_pagemap_cases[] = {
 	KUNIT_CASE(vm_has_the_memory_of_its_device),
 	KUNIT_CASE(pagemap_is_cached),
 	KUNIT_CASE(device_that_is_gone_has_no_memory),
+	KUNIT_CASE(removal_waits_for_new_memory),
 	KUNIT_CASE(no_vram),
 	KUNIT_CASE(owners),
 	KUNIT_CASE(owners_that_reach_each_other),
