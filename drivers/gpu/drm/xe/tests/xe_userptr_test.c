@@ -530,6 +530,26 @@ static void unmapped_preempts_nobody(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, needs_repin(test));
 }
 
+/* Nor does one that was never mapped. It is noted all the same. */
+static void never_mapped_preempts_nobody(struct kunit *test)
+{
+	struct mmu_interval_notifier_finish *finish;
+	struct xe_userptr_vma *uvma;
+	struct xe_svm_job *job;
+
+	use_vm_without_faults(test);
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	KUNIT_ASSERT_FALSE(test, needs_repin(test));
+
+	job = xsvm_start_job(test);
+	KUNIT_EXPECT_TRUE(test, notify(uvma, MMU_NOTIFIER_RANGE_BLOCKABLE, &finish));
+	KUNIT_EXPECT_NULL(test, finish);
+	KUNIT_EXPECT_FALSE(test, job->asked);
+	KUNIT_EXPECT_TRUE(test, needs_repin(test));
+	dma_fence_signal(&job->fence);
+}
+
 static void invalidation_without_faults(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
@@ -901,6 +921,7 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(unmapped_stops_nobody),
 	KUNIT_CASE(jobs_are_waited_for_without_the_lock),
 	KUNIT_CASE(unmapped_preempts_nobody),
+	KUNIT_CASE(never_mapped_preempts_nobody),
 	KUNIT_CASE(preemption_is_waited_for_without_the_lock),
 	KUNIT_CASE(invalidation_without_faults),
 	KUNIT_CASE(invalidated_again),
