@@ -7,7 +7,11 @@
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 
+#include <drm/drm_file.h>
+
 #include <kunit/resource.h>
+
+#include <uapi/drm/xe_drm.h>
 
 #include <trace/events/drm_gpusvm.h>
 
@@ -18,6 +22,10 @@
 #include "xe_module.h"
 #include "xe_svm.h"
 #include "xe_vm.h"
+#include "xe_vm_madvise.h"
+
+/* The test's VM, as its user calls it. */
+#define VM_ID	1
 
 /* ------------------------------------------------------------------------
  * The life of a range
@@ -481,6 +489,105 @@ static void collection_is_interrupted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
 }
 
+/* A file that has the test's VM */
+static struct drm_file *open_file(struct kunit *test)
+{
+	struct drm_file *file = kunit_kzalloc(test, sizeof(*file), GFP_KERNEL);
+	struct xe_file *xef = kunit_kzalloc(test, sizeof(*xef), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, file);
+	KUNIT_ASSERT_NOT_NULL(test, xef);
+	xa_init(&xef->vm.xa);
+	mutex_init(&xef->vm.lock);
+	KUNIT_ASSERT_FALSE(test, xa_is_err(xa_store(&xef->vm.xa, VM_ID, to_svm(test)->vm,
+						    GFP_KERNEL)));
+	file->driver_priv = xef;
+
+	return file;
+}
+
+static void close_file(struct drm_file *file)
+{
+	struct xe_file *xef = to_xe_file(file);
+
+	xa_destroy(&xef->vm.xa);
+	mutex_destroy(&xef->vm.lock);
+}
+
+/* Who goes on all the same finds that the VM is of no use. */
+static void ban_before_unbind(struct kunit *test, struct xe_svm_range *range)
+{
+	to_svm(test)->vm->flags |= XE_VM_FLAG_BANNED;
+}
+
+/* The collector takes up what calls have left, and the VM is as it was. */
+static void expect_still_good(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	svm->vm->flags &= ~XE_VM_FLAG_BANNED;
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	KUNIT_EXPECT_TRUE(test, xsvm_collector_pending(test));
+}
+
+/* Calls that have to collect it come again, too. */
+static void collection_for_calls_is_interrupted(struct kunit *test)
+{
+	struct drm_xe_vm_bind bind = { .vm_id = VM_ID };
+	struct drm_xe_madvise madvise = {
+		.vm_id = VM_ID,
+		.start = SVM_BASE,
+		.range = SZ_64K,
+		.type = DRM_XE_MEM_RANGE_ATTR_ATOMIC,
+	};
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct drm_file *file = open_file(test);
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	svm->before_unbind = ban_before_unbind;
+	svm->gpu.unbind_err = -ERESTARTSYS;
+	KUNIT_EXPECT_EQ(test, xe_vm_bind_ioctl(&svm->xe->drm, &bind, file), -ERESTARTSYS);
+	expect_still_good(test);
+	KUNIT_EXPECT_EQ(test, xe_vm_madvise_ioctl(&svm->xe->drm, &madvise, file),
+			-ERESTARTSYS);
+	expect_still_good(test);
+	close_file(file);
+
+	svm->before_unbind = NULL;
+	svm->gpu.unbind_err = 0;
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
+}
+
+static int killed_err;
+
+static void flush_and_be_killed(struct kunit *test)
+{
+	allow_kernel_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	killed_err = xe_svm_flush(to_svm(test)->vm);
+	disallow_signal(SIGKILL);
+}
+
+/* Others have the VM for as long as they like. */
+static void killed_caller_does_not_wait_to_collect(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	killed_err = 0;
+	down_read(&svm->vm->lock);
+	xsvm_start_meanwhile(test, flush_and_be_killed);
+	KUNIT_EXPECT_TRUE(test, xsvm_meanwhile_ends(test));
+	up_read(&svm->vm->lock);
+	xsvm_wait_meanwhile(test);
+	KUNIT_EXPECT_EQ(test, killed_err, -EINTR);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	xsvm_run_collector(test);
+}
+
 /* A fault that has to collect it is tried again. */
 static void collection_for_a_fault_is_interrupted(struct kunit *test)
 {
@@ -636,6 +743,8 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(unbinding_fails),
 	KUNIT_CASE(collection_is_interrupted),
 	KUNIT_CASE(collection_for_a_fault_is_interrupted),
+	KUNIT_CASE(collection_for_calls_is_interrupted),
+	KUNIT_CASE(killed_caller_does_not_wait_to_collect),
 	KUNIT_CASE(partial_unmap_keeps_the_rest),
 	KUNIT_CASE(ranges_give_way_to_a_vma),
 	KUNIT_CASE(closed_vm),
