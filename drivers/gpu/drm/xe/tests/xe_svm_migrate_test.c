@@ -214,6 +214,54 @@ static void page_is_in_use(struct kunit *test)
 	xsvm_expect_contents(test, SVM_BASE, SZ_64K);
 }
 
+static unsigned int gets;
+
+static int get_nothing(struct xe_vm *vm, struct xe_svm_range *range, struct drm_gpusvm_ctx *ctx)
+{
+	gets++;
+
+	return 0;
+}
+
+static int fault_and_be_killed(struct kunit *test, u64 addr, u8 access)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_pagefault_served served;
+	int err;
+
+	allow_kernel_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	down_read(&svm->vm->lock);
+	err = xe_svm_handle_pagefault(svm->vm, svm->mirror, svm->gt, addr, access, false,
+				      &served);
+	up_read(&svm->vm->lock);
+	disallow_signal(SIGKILL);
+
+	return err;
+}
+
+/* Whoever interrupts that wait does not mean that it was in vain. */
+static void wait_for_a_page_is_interrupted(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct page *page;
+
+	svm->mirror->attr.preferred_loc.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_SYSTEM;
+	xsvm_map_and_touch(test, SVM_BASE, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, get_user_pages_fast(SVM_BASE, 1, 0, &page), 1);
+	/* With a signal that is there from the beginning, it would go no further than that. */
+	kunit_activate_static_stub(test, xe_svm_range_get_pages, get_nothing);
+	gets = 0;
+	KUNIT_EXPECT_EQ(test, fault_and_be_killed(test, SVM_BASE, GPU_ATOMIC), -EINTR);
+	KUNIT_EXPECT_GE(test, gets, 3);
+	kunit_deactivate_static_stub(test, xe_svm_range_get_pages);
+	put_page(page);
+
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
+	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
+	xsvm_expect_contents(test, SVM_BASE, PAGE_SIZE);
+}
+
 static void read_the_page(struct kunit *test)
 {
 	xsvm_read(test, SVM_BASE);
@@ -716,6 +764,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(files_stay),
 	KUNIT_CASE(migration_fails),
 	KUNIT_CASE(page_is_in_use),
+	KUNIT_CASE(wait_for_a_page_is_interrupted),
 	KUNIT_CASE(atomic_loses_its_page),
 	KUNIT_CASE(write_loses_its_page),
 	KUNIT_CASE(atomics_of_the_cpu),
