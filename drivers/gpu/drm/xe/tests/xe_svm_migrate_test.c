@@ -421,22 +421,57 @@ static void removal_ends_where_copies_fail(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, 0);
 }
 
-/* Nothing is asked for copies that can't be had. */
+static void bring_to_vram(struct kunit *test, u64 addr)
+{
+	xsvm_map_and_touch(test, addr, SZ_64K);
+	KUNIT_ASSERT_TRUE(test, xsvm_in_vram(test, addr));
+}
+
+/* How many migrations fail while the VRAM goes. */
+static s64 failures_of_removal(struct kunit *test)
+{
+	atomic64_t *failures = &xsvm_local_pagemap(test)->stats[DRM_PAGEMAP_STAT_FAILED];
+	s64 before = atomic64_read(failures);
+
+	KUNIT_EXPECT_EQ(test, remove_vram(test), 0);
+
+	return atomic64_read(failures) - before;
+}
+
+/* Nothing is asked for copies that can't be had, nor are they tried for all of it at once. */
 static void removal_of_a_wedged_device(struct kunit *test)
 {
 	struct xe_device *xe = to_svm(test)->xe;
 	unsigned int jobs;
+	s64 failures;
 	u64 value = 1;
 
-	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
-	KUNIT_ASSERT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
+	bring_to_vram(test, SVM_BASE + SZ_2M);
+	to_copies(test)->err = -EIO;
+	failures = failures_of_removal(test);
+	to_copies(test)->err = 0;
+
+	bring_to_vram(test, SVM_BASE);
 	jobs = to_copies(test)->jobs;
 	atomic_set(&xe->wedged.flag, 1);
-	KUNIT_EXPECT_EQ(test, remove_vram(test), 0);
+	KUNIT_EXPECT_LT(test, failures_of_removal(test), failures);
 	atomic_set(&xe->wedged.flag, 0);
 	KUNIT_EXPECT_EQ(test, to_copies(test)->jobs, jobs);
 	KUNIT_EXPECT_EQ(test, get_user(value, (u64 __user *)SVM_BASE), -EFAULT);
 	KUNIT_EXPECT_EQ(test, value, 0);
+}
+
+/* The GPU may still write, but there is no way to VRAM. */
+static void wedged_device_gets_no_memory(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	atomic_set(&svm->xe->wedged.flag, 1);
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xsvm_in_vram(test, SVM_BASE));
+	KUNIT_EXPECT_EQ(test, to_copies(test)->jobs, 0);
+	xsvm_expect_contents(test, SVM_BASE, SZ_64K);
+	atomic_set(&svm->xe->wedged.flag, 0);
 }
 
 /* A signal to whoever removes the device is no reason to lose anything. */
@@ -782,6 +817,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(suspend_ends_a_collection),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(removal_of_a_wedged_device),
+	KUNIT_CASE(wedged_device_gets_no_memory),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),
 	{}
