@@ -7,10 +7,12 @@
 #include <linux/mm.h>
 #include <linux/pm_runtime.h>
 #include <linux/sched/signal.h>
+#include <linux/suspend.h>
 #include <linux/workqueue.h>
 
 #include <drm/drm_pagemap.h>
 
+#include <kunit/resource.h>
 #include <kunit/static_stub.h>
 #include <kunit/test-bug.h>
 
@@ -20,6 +22,7 @@
 #include "xe_bo.h"
 #include "xe_device.h"
 #include "xe_pagefault.h"
+#include "xe_pm.h"
 #include "xe_svm.h"
 #include "xe_tlb_inval.h"
 #include "xe_vm.h"
@@ -595,6 +598,66 @@ static void resume(struct kunit *test)
 	xe_pagefault_resume(svm->xe);
 }
 
+static void fini_pm(void *arg)
+{
+	struct xe_device *xe = arg;
+
+	xe_pm_fini(xe);
+	pm_runtime_put_noidle(xe->drm.dev);
+}
+
+/* Have the driver listen to what the system is about to do. */
+static void init_pm(struct kunit *test)
+{
+	struct xe_device *xe = to_svm(test)->xe;
+
+	/* That lets go of the device, which is to stay awake. */
+	pm_runtime_get_noresume(xe->drm.dev);
+	KUNIT_ASSERT_EQ(test, 0, xe_pm_init(xe));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, fini_pm, xe));
+}
+
+static void announce(struct kunit *test, unsigned long action)
+{
+	struct notifier_block *nb = &to_svm(test)->xe->pm_notifier;
+
+	KUNIT_EXPECT_EQ(test, nb->notifier_call(nb, action, NULL), NOTIFY_DONE);
+}
+
+static void expect_sleep_between(struct kunit *test, unsigned long before, unsigned long after,
+				 u64 addr)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	svm->acks = 0;
+	announce(test, before);
+	xsvm_raise_fault(test, addr, GPU_WRITE);
+	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+	KUNIT_EXPECT_TRUE(test, xe_svm_suspends(svm->xe));
+
+	announce(test, after);
+	while (xsvm_serve_once(test))
+		;
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+	KUNIT_EXPECT_FALSE(test, xe_svm_suspends(svm->xe));
+}
+
+/* With its memory in RAM or on a disk, and while that is replaced by an image. */
+static void no_fault_is_served_in_any_sleep(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	init_pm(test);
+	svm->mirror->attr.preferred_loc.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_SYSTEM;
+	xsvm_map(test, SVM_BASE, 3 * SZ_2M, PROT_RW);
+	expect_sleep_between(test, PM_SUSPEND_PREPARE, PM_POST_SUSPEND, SVM_BASE);
+	expect_sleep_between(test, PM_HIBERNATION_PREPARE, PM_POST_HIBERNATION,
+			     SVM_BASE + SZ_2M);
+	expect_sleep_between(test, PM_RESTORE_PREPARE, PM_POST_RESTORE, SVM_BASE + 2 * SZ_2M);
+}
+
 /* What would be bound behind the copy of the page tables would be lost. */
 static void faults_wait_for_the_resume(struct kunit *test)
 {
@@ -810,6 +873,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(removal_is_not_interrupted),
 	KUNIT_CASE(sleeping_device_is_not_waited_for),
 	KUNIT_CASE(nothing_moves_to_vram_during_a_suspend),
+	KUNIT_CASE(no_fault_is_served_in_any_sleep),
 	KUNIT_CASE(faults_wait_for_the_resume),
 	KUNIT_CASE(closed_vm_waits_for_no_resume),
 	KUNIT_CASE(suspend_fails),
