@@ -8,6 +8,7 @@
 
 #include <linux/mm.h>
 #include <linux/pci.h>
+#include <linux/sched/mm.h>
 
 #include "xe_device.h"
 #include "xe_tlb_inval.h"
@@ -517,12 +518,13 @@ static LIST_HEAD(userptrs);
 /**
  * xe_userptr_setup() - Begin to watch the memory of a userptr
  * @uvma: The userptr, zeroed but for its VMA
+ * @mm: Whose memory it is; the caller's if that process is gone, which has none any more
  * @start: Where the CPU has the memory
  * @range: How much of it there is, in bytes
  *
  * Return: 0, -EOVERFLOW if a process has no such addresses, or another negative error.
  */
-int xe_userptr_setup(struct xe_userptr_vma *uvma, u64 start, u64 range)
+int xe_userptr_setup(struct xe_userptr_vma *uvma, struct mm_struct *mm, u64 start, u64 range)
 {
 	struct xe_userptr *userptr = &uvma->userptr;
 	int err;
@@ -539,8 +541,13 @@ int xe_userptr_setup(struct xe_userptr_vma *uvma, u64 start, u64 range)
 	if (err)
 		return err;
 
-	err = mmu_interval_notifier_insert(&userptr->notifier, current->mm, start,
-					   range, &userptr_notifier_ops);
+	if (!mmget_not_zero(mm)) {
+		mm = current->mm;
+		mmget(mm);
+	}
+	err = mmu_interval_notifier_insert(&userptr->notifier, mm, start, range,
+					   &userptr_notifier_ops);
+	mmput(mm);
 	if (err)
 		return err;
 

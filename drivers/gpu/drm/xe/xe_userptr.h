@@ -81,7 +81,8 @@ struct xe_userptr {
 
 #if IS_ENABLED(CONFIG_DRM_GPUSVM)
 
-int xe_userptr_setup(struct xe_userptr_vma *uvma, u64 start, u64 range);
+int xe_userptr_setup(struct xe_userptr_vma *uvma, struct mm_struct *mm, u64 start,
+		     u64 range);
 void xe_userptr_remove(struct xe_userptr_vma *uvma);
 void xe_userptr_destroy(struct xe_userptr_vma *uvma);
 
@@ -97,7 +98,8 @@ int __xe_vm_userptr_needs_repin(struct xe_vm *vm);
 
 #else
 
-static inline int xe_userptr_setup(struct xe_userptr_vma *uvma, u64 start, u64 range)
+static inline int xe_userptr_setup(struct xe_userptr_vma *uvma, struct mm_struct *mm,
+				   u64 start, u64 range)
 {
 	return -ENODEV;
 }

@@ -285,6 +285,11 @@ static struct drm_xe_vm_bind_op to_op(const struct xe_bind *bind)
 		op.obj = bind->object;
 		op.pat_index = COHERENT;
 		break;
+	case XE_BIND_USERPTR:
+		op.op = DRM_XE_VM_BIND_OP_MAP_USERPTR;
+		op.userptr = op.addr;
+		op.pat_index = COHERENT;
+		break;
 	case XE_PREFETCH:
 		op.op = DRM_XE_VM_BIND_OP_PREFETCH;
 		op.prefetch_mem_region_instance = bind->region;

@@ -83,7 +83,9 @@ int xe_prefer(const struct xe_gpu *gpu, void *mem, size_t len, uint16_t region);
  * call does all of a list, in its order, and has done it when it returns.
  */
 struct xe_bind {
-	enum { XE_UNBIND, XE_BIND_MIRROR, XE_BIND_OBJECT, XE_PREFETCH } what;
+	enum {
+		XE_UNBIND, XE_BIND_MIRROR, XE_BIND_OBJECT, XE_BIND_USERPTR, XE_PREFETCH
+	} what;
 	void *mem;		/* whole pages */
 	size_t len;
 	uint32_t object;	/* for XE_BIND_OBJECT */

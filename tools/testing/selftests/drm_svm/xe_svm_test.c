@@ -252,6 +252,35 @@ TEST_F_TIMEOUT(gpu, mirror_is_unbound_behind_a_bind, TEST_SECONDS)
 	ASSERT_EQ(-1, svm_value_check(mem, STEP, 0x0101010101010101));
 }
 
+/* What a child leaves of the memory of its parent stays that */
+TEST_F_TIMEOUT(gpu, userptr_is_split_by_a_child, TEST_SECONDS)
+{
+	char *mem = svm_map_aligned(LEN, SVM_PMD_SIZE);
+	const struct xe_bind whole = {
+		.what = XE_BIND_USERPTR, .mem = mem, .len = LEN,
+	}, last = {
+		.what = XE_UNBIND, .mem = mem + LEN - self->page, .len = self->page,
+	};
+	int status;
+	pid_t pid;
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, LEN);
+	ASSERT_EQ(0, xe_bind(&self->gpu, &whole, 1)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, GPU_WRITES(mem, 2)) TH_LOG("%s", svm_why());
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(!!xe_bind(&self->gpu, &last, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+
+	memset(mem, 3, STEP);
+	ASSERT_EQ(0, GPU_WRITES(mem, 4)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(-1, svm_value_check(mem, STEP, 0x0404040404040404));
+	ASSERT_NE(0, GPU_WRITES(mem + LEN - STEP, 5));
+}
+
 struct race {
 	char *mem;
 	size_t page;

@@ -49,7 +49,7 @@ static struct xe_userptr_vma *add_userptr(struct kunit *test, u64 cpu, u64 gpu, 
 {
 	struct xe_userptr_vma *uvma = new_userptr(test, cpu, gpu, size);
 	struct xe_vm *vm = to_svm(test)->vm;
-	int err = xe_userptr_setup(uvma, cpu, size);
+	int err = xe_userptr_setup(uvma, current->mm, cpu, size);
 
 	if (err)
 		kfree(uvma);
@@ -154,7 +154,7 @@ static void set_up_before_the_notifier(struct kunit *test)
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct xe_userptr_vma *uvma = new_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
 	/* There is no notifier for nothing at all. */
-	int err = xe_userptr_setup(uvma, CPU_ADDR, 0);
+	int err = xe_userptr_setup(uvma, current->mm, CPU_ADDR, 0);
 
 	KUNIT_EXPECT_NE(test, err, 0);
 	KUNIT_EXPECT_PTR_EQ(test, uvma->userptr.pages.drm, &svm->xe->drm);
@@ -201,7 +201,7 @@ static void removal_unmaps(struct kunit *test)
 
 	map_file(test, CPU_ADDR, SZ_64K);
 	uvma = new_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
-	KUNIT_ASSERT_EQ(test, xe_userptr_setup(uvma, CPU_ADDR, SZ_64K), 0);
+	KUNIT_ASSERT_EQ(test, xe_userptr_setup(uvma, current->mm, CPU_ADDR, SZ_64K), 0);
 	KUNIT_EXPECT_EQ(test, pin_one(test, uvma), 0);
 	KUNIT_EXPECT_TRUE(test, is_mapped(uvma));
 
