@@ -88,9 +88,9 @@
  *
  * Suspend. Page tables are saved while engines still run, and what is bound behind that
  * copy would be missing after the resume, with nobody knowing. So no fault is served, and
- * no garbage collected, from the time when the system prepares to sleep until it is awake.
- * Services that wait for a process, which is going to be frozen, are interrupted. A closed
- * VM binds nothing, so that its faults are answered meanwhile, too.
+ * no garbage collected, from the time before they are saved until the engines run again.
+ * Services that wait for a process, which is frozen by then, are interrupted. A closed VM
+ * binds nothing, so that its faults are answered meanwhile, too.
  */
 
 /* Where faults may have one range. It is the largest one that a fault on a mirror binds. */
@@ -772,9 +772,10 @@ VISIBLE_IF_KUNIT bool xe_pagefault_wait_for_works(struct xe_pagefault_queue *que
 
 /**
  * xe_pagefault_suspend() - Serve no page faults until xe_pagefault_resume()
- * @xe: The device, which will be suspended soon; its processes may still run
+ * @xe: The device, which is about to be suspended
  *
- * Faults that come meanwhile wait, or are squashed by a reset.
+ * Faults that come meanwhile wait, or are squashed by a reset. Who gets VRAM for another
+ * device has it by the end of this, so that it is saved, or gets none.
  *
  * Return: 0, or -EBUSY if a service does not end; then nothing has changed.
  */
@@ -790,6 +791,8 @@ int xe_pagefault_suspend(struct xe_device *xe)
 	interrupt_vms(xe);
 	ok = xe_pagefault_wait_for_works(queue);
 	resume_vms(xe);
+	down_write(&xe->val.lock);
+	up_write(&xe->val.lock);
 	if (ok)
 		return 0;
 

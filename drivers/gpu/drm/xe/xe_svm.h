@@ -672,9 +672,6 @@ static inline void xe_svm_range_note_bound(struct xe_svm_range *range, u8 tile_i
 #define xe_svm_notifier_unlock(vm__) \
 	drm_gpusvm_notifier_unlock(&(vm__)->svm.gpusvm)
 
-/* Whether the system is going to sleep, sleeps or has not waked up all the way */
-#define xe_svm_suspends(xe__)	(!completion_done(&(xe__)->pm_block))
-
 /*
  * Around what a worker does for a process, with mirrors or with other VMAs; see
  * drm_gpusvm_service.c

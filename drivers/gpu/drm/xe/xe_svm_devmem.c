@@ -10,6 +10,7 @@
 #include <drm/drm_pagemap.h>
 
 #include "xe_bo.h"
+#include "xe_pagefault.h"
 #include "xe_pm.h"
 #include "xe_svm_internal.h"
 #include "xe_ttm_vram_mgr.h"
@@ -108,7 +109,7 @@ static struct xe_bo *bo_create(struct drm_pagemap *dpagemap, struct mm_struct *m
 
 	xe_validation_guard(&vctx, &xe->val, &exec, flags, err) {
 		/* VRAM is being saved, and what is new in it would not be. */
-		if (xe_svm_suspends(xe)) {
+		if (xe_pagefault_is_suspended(xe)) {
 			err = -EBUSY;
 			break;
 		}
@@ -219,17 +220,25 @@ static int bo_empty(struct xe_bo *bo)
  * Whoever needs the room tries the next object, whatever it is that keeps this one: the
  * memory of another process that may have no more RAM, for instance.
  *
+ * What a wedged device has when it is suspended is lost: who touches it gets SIGBUS.
+ *
  * Return: 0 if no page is left in it, which is always so once the device is unplugged;
  * -EINTR if the caller was killed; -ERESTARTSYS if a signal came; else -EBUSY.
  */
 int xe_svm_bo_evict(struct xe_bo *bo)
 {
+	struct drm_pagemap_devmem *devmem = &bo->devmem_allocation;
+	struct xe_device *xe = xe_bo_device(bo);
 	int err;
 
-	if (drm_dev_is_unplugged(&xe_bo_device(bo)->drm))
+	if (drm_dev_is_unplugged(&xe->drm))
 		return bo_empty(bo);
 
-	err = drm_pagemap_evict_to_ram(&bo->devmem_allocation);
+	/* Nothing can copy it, and a device that sleeps loses it. */
+	if (xe_device_wedged(xe) && xe_pagefault_is_suspended(xe))
+		err = drm_pagemap_abandon_many(&devmem, 1);
+	else
+		err = drm_pagemap_evict_to_ram(devmem);
 
 	return !err || err == -EINTR || err == -ERESTARTSYS ? err : -EBUSY;
 }

@@ -153,39 +153,4 @@ SUSPEND_TEST(fault_waits_for_memory)
 	close(uffd);
 }
 
-struct prefetcher {
-	struct xe_gpu *gpu;
-	char *mem;
-	size_t page;
-	int err;
-};
-
-static void *prefetch(void *arg)
-{
-	struct prefetcher *p = arg;
-
-	p->err = xe_prefetch(p->gpu, p->mem, p->page, p->gpu->system);
-	return NULL;
-}
-
-/* So does a call, which is interrupted, and begins again */
-SUSPEND_TEST(call_waits_for_memory)
-{
-	struct prefetcher prefetcher = {
-		.gpu = &self->gpu, .mem = self->mem, .page = self->page,
-	};
-	int uffd = svm_watch_missing(self->mem, SVM_PMD_SIZE);
-	pthread_t thread;
-
-	if (uffd < 0)
-		SKIP(return, "no userfaultfd");
-	ASSERT_EQ(0, pthread_create(&thread, NULL, prefetch, &prefetcher));
-	ASSERT_EQ(svm_addr(self->mem), svm_missing_page(uffd));
-	ASSERT_EQ(0, sleep_and_wake());
-	ASSERT_EQ(0, svm_provide_zeroes(uffd, svm_addr(self->mem), self->page));
-	pthread_join(thread, NULL);
-	ASSERT_EQ(0, prefetcher.err);
-	close(uffd);
-}
-
 TEST_HARNESS_MAIN

@@ -359,6 +359,24 @@ static void eviction(struct kunit *test)
 	xsvm_expect_contents(test, SVM_BASE, len);
 }
 
+/* Workers that are queued have no fault yet. */
+static bool wait_for_nothing(struct xe_pagefault_queue *queue)
+{
+	return true;
+}
+
+/* As the driver does it before page tables are saved, and when its engines run again. */
+static void suspend(struct kunit *test)
+{
+	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_nothing);
+	KUNIT_ASSERT_EQ(test, xe_pagefault_suspend(to_svm(test)->xe), 0);
+}
+
+static void resume(struct kunit *test)
+{
+	xe_pagefault_resume(to_svm(test)->xe);
+}
+
 static void remember_bo(struct xe_bo *bo)
 {
 	struct test_copies *copies = to_copies(kunit_get_current_test());
@@ -368,8 +386,8 @@ static void remember_bo(struct xe_bo *bo)
 		copies->bo = xe_bo_get(bo);
 }
 
-/* What can't be had, for whatever reason, keeps nobody from what comes after it. */
-static void eviction_fails(struct kunit *test)
+/* Returns what the memory is in, with a reference. */
+static struct xe_bo *bring_to_object(struct kunit *test)
 {
 	struct test_copies *copies = to_copies(test);
 
@@ -379,6 +397,15 @@ static void eviction_fails(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, copies->bo);
 	KUNIT_ASSERT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
 
+	return copies->bo;
+}
+
+/* What can't be had, for whatever reason, keeps nobody from what comes after it. */
+static void eviction_fails(struct kunit *test)
+{
+	struct test_copies *copies = to_copies(test);
+
+	bring_to_object(test);
 	copies->err = -EIO;
 	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(copies->bo), -EBUSY);
 	copies->err = 0;
@@ -462,6 +489,26 @@ static void removal_of_a_wedged_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, to_copies(test)->jobs, jobs);
 	KUNIT_EXPECT_EQ(test, get_user(value, (u64 __user *)SVM_BASE), -EFAULT);
 	KUNIT_EXPECT_EQ(test, value, 0);
+}
+
+/* It keeps the system awake no longer than that. */
+static void suspend_of_a_wedged_device(struct kunit *test)
+{
+	struct xe_device *xe = to_svm(test)->xe;
+	struct xe_bo *bo;
+	u64 value = 1;
+
+	bo = bring_to_object(test);
+	atomic_set(&xe->wedged.flag, 1);
+	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(bo), -EBUSY);
+	suspend(test);
+	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(bo), 0);
+	resume(test);
+	atomic_set(&xe->wedged.flag, 0);
+	KUNIT_EXPECT_FALSE(test, xsvm_in_vram(test, SVM_BASE));
+	KUNIT_EXPECT_EQ(test, get_user(value, (u64 __user *)SVM_BASE), -EFAULT);
+	KUNIT_EXPECT_EQ(test, value, 0);
+	xe_bo_put(bo);
 }
 
 /* The GPU may still write, but there is no way to VRAM. */
@@ -557,16 +604,10 @@ static void nothing_moves_to_vram_during_a_suspend(struct kunit *test)
 	struct xe_svm_fixture *svm = to_svm(test);
 	struct drm_pagemap *dpagemap = &svm->vm->svm.pagemaps[0]->dpagemap;
 
-	reinit_completion(&svm->xe->pm_block);
+	suspend(test);
 	KUNIT_EXPECT_PTR_EQ(test, dpagemap->ops->devmem_alloc(dpagemap, current->mm, SZ_64K, true),
 			    ERR_PTR(-EBUSY));
-	complete_all(&svm->xe->pm_block);
-}
-
-/* Workers that are queued have no fault yet. */
-static bool wait_for_nothing(struct xe_pagefault_queue *queue)
-{
-	return true;
+	resume(test);
 }
 
 /* A fault that comes while somebody waits is not served. */
@@ -578,24 +619,6 @@ static bool wait_in_vain(struct xe_pagefault_queue *queue)
 	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
 
 	return false;
-}
-
-/* As the system does it before it freezes its processes, and when they run again. */
-static void suspend(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_nothing);
-	KUNIT_ASSERT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
-	reinit_completion(&svm->xe->pm_block);
-}
-
-static void resume(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	complete_all(&svm->xe->pm_block);
-	xe_pagefault_resume(svm->xe);
 }
 
 static void fini_pm(void *arg)
@@ -624,38 +647,28 @@ static void announce(struct kunit *test, unsigned long action)
 	KUNIT_EXPECT_EQ(test, nb->notifier_call(nb, action, NULL), NOTIFY_DONE);
 }
 
-static void expect_sleep_between(struct kunit *test, unsigned long before, unsigned long after,
-				 u64 addr)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	svm->acks = 0;
-	announce(test, before);
-	xsvm_raise_fault(test, addr, GPU_WRITE);
-	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
-	KUNIT_EXPECT_EQ(test, svm->acks, 0);
-	KUNIT_EXPECT_TRUE(test, xe_svm_suspends(svm->xe));
-
-	announce(test, after);
-	while (xsvm_serve_once(test))
-		;
-	KUNIT_EXPECT_EQ(test, svm->acks, 1);
-	KUNIT_EXPECT_EQ(test, svm->ack, 0);
-	KUNIT_EXPECT_FALSE(test, xe_svm_suspends(svm->xe));
-}
-
-/* With its memory in RAM or on a disk, and while that is replaced by an image. */
-static void no_fault_is_served_in_any_sleep(struct kunit *test)
+/*
+ * While processes may still run, engines do, and a job that waits for a fault would keep
+ * others from them.
+ */
+static void faults_are_served_until_devices_sleep(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 
 	init_pm(test);
-	svm->mirror->attr.preferred_loc.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_SYSTEM;
-	xsvm_map(test, SVM_BASE, 3 * SZ_2M, PROT_RW);
-	expect_sleep_between(test, PM_SUSPEND_PREPARE, PM_POST_SUSPEND, SVM_BASE);
-	expect_sleep_between(test, PM_HIBERNATION_PREPARE, PM_POST_HIBERNATION,
-			     SVM_BASE + SZ_2M);
-	expect_sleep_between(test, PM_RESTORE_PREPARE, PM_POST_RESTORE, SVM_BASE + 2 * SZ_2M);
+	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	announce(test, PM_SUSPEND_PREPARE);
+	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
+	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
+
+	suspend(test);
+	xsvm_raise_fault(test, SVM_BASE + PAGE_SIZE, GPU_WRITE);
+	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
+	/* Where the device does not come back, that is the end of it. */
+	announce(test, PM_POST_SUSPEND);
+	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
 }
 
 /* What would be bound behind the copy of the page tables would be lost. */
@@ -703,6 +716,7 @@ static void closed_vm_waits_for_no_resume(struct kunit *test)
 	resume(test);
 
 	svm->vm = NULL;
+	complete_all(&svm->vm_go_on);
 	xe_vm_put(vm);
 	KUNIT_EXPECT_NE(test, 0, wait_for_completion_timeout(&svm->vm_gone, SVM_PATIENCE));
 }
@@ -873,7 +887,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(removal_is_not_interrupted),
 	KUNIT_CASE(sleeping_device_is_not_waited_for),
 	KUNIT_CASE(nothing_moves_to_vram_during_a_suspend),
-	KUNIT_CASE(no_fault_is_served_in_any_sleep),
+	KUNIT_CASE(faults_are_served_until_devices_sleep),
 	KUNIT_CASE(faults_wait_for_the_resume),
 	KUNIT_CASE(closed_vm_waits_for_no_resume),
 	KUNIT_CASE(suspend_fails),
@@ -881,6 +895,7 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(suspend_ends_a_collection),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(removal_of_a_wedged_device),
+	KUNIT_CASE(suspend_of_a_wedged_device),
 	KUNIT_CASE(wedged_device_gets_no_memory),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),
