@@ -51,7 +51,8 @@ prog_compress()
 # A compiler is several programs, and much memory that is never used again
 prog_compile()
 {
-	printf '%s\n' '#include <stdio.h>' 'int main(void) { return puts("compiled") < 0; }' >"$work/a.c"
+	printf '%s\n' '#include <stdio.h>' 'int main(void) { return puts("compiled") < 0; }' \
+		>"$work/a.c"
 	gcc -O2 -o "$work/a" "$work/a.c" && "$work/a"
 }
 
@@ -131,7 +132,8 @@ run()
 		result 1 "programs.$name fails without devices"
 		return
 	fi
-	beside_devices bash -c "$(declare -f "prog_$name"); work=$work; prog_$name" >"$work/beside" 2>&1 &&
+	beside_devices bash -c "$(declare -f "prog_$name"); work=$work; prog_$name" \
+		>"$work/beside" 2>&1 &&
 		cmp -s "$work/alone" "$work/beside"
 	result $? "programs.$name"
 	diff "$work/alone" "$work/beside" | sed 's/^/# /'
