@@ -67,14 +67,47 @@ gpu_wait()
 	wait "$gpu_pid" || warn "the virtual GPU failed: see ${boot_host_dir#"$lab_top"/}/vbmg.log"
 }
 
+# gpu_counts WORDS: the accounts that have another number than 0 of these
+gpu_counts()
+{
+	grep -E " [1-9][0-9]* ($1)" "$boot_host_dir/vbmg.log"
+}
+
+# What the GPUs have caught the driver at. Contexts fail in tests on purpose
+gpu_bugs()
+{
+	gpu_counts 'stale translations|DMA outside|stray fault'
+}
+
 # What the GPUs say that they did. Fails if one has caught the driver at something
 gpu_report()
 {
 	say
 	say "The virtual GPU's own account:"
 	sed -n 's/.* info  *device [0-9]*: \([0-9].*\)/    \1/p' "$boot_host_dir/vbmg.log"
-	! grep -qE ' [1-9][0-9]* (contexts failed|stale translations|DMA outside|stray fault)' \
-		"$boot_host_dir/vbmg.log"
+	! gpu_counts 'contexts failed' >/dev/null && ! gpu_bugs >/dev/null
+}
+
+# Whether each GPU came to its end, and so to its account
+gpu_all_told()
+{
+	(($(grep -c 'bugs of the driver:' "$boot_host_dir/vbmg.log") == boot_gpus))
+}
+
+# The GPUs' verdict as one more test of the guest
+gpu_note_verdict()
+{
+	local verdict=ok
+
+	mkdir -p "$boot_host_dir/ktap"
+	{
+		say 1..1
+		sed -n '/driver bug:\|bugs of the driver:/s/^/# /p' "$boot_host_dir/vbmg.log"
+		if gpu_bugs >/dev/null || ! gpu_all_told; then
+			verdict='not ok'
+		fi
+		say "$verdict 1 the virtual GPU has nothing against the driver"
+	} >"$boot_host_dir/ktap/990-gpu-$boot_name"
 }
 
 gpu_one()

@@ -173,5 +173,6 @@ test_packages()
 
 	boot_parse stock --name test-deb --smp 1 --gpus 1 -- run-package-tests
 	boot_run || test_note_death "$?" package:vsvm package:xe
+	gpu_note_verdict
 	step "removing them" "10 s" packages_test remove "$boot_host_dir/ktap/990-package-remove"
 }

@@ -29,6 +29,7 @@ soak_log()
 	fi
 	mv "$boot_host_dir/soak.log" "$log"
 	((status == 0)) || say "BAD 0 0 0 the run ended with status $status, see $log.out" >>"$log"
+	gpu_bugs | sed 's/^/BAD gpu gpu 0 /' >>"$log" || true
 }
 
 # soak_compare STOCK OURS: say what differs; fails if stock is right there

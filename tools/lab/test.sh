@@ -185,6 +185,7 @@ test_modules()
 
 	boot_parse module --name test-module --gpus 1 -- run-tests "${tests[@]}"
 	boot_run || test_note_death "$?" "${tests[@]}"
+	gpu_note_verdict
 }
 
 # Our drivers as modules of Debian's kernel
@@ -196,6 +197,7 @@ test_stock()
 	boot_parse stock --name test-stock --gpus 1 -- run-stock-tests "${tests[@]}"
 	boot_files=("$lab_build"/out/modules/{vsvm/vsvm.ko:vsvm.ko,xe/xe.ko:xe.ko})
 	boot_run || test_note_death "$?" "${tests[@]}"
+	gpu_note_verdict
 }
 
 # test_on_gpu all|named TEST...: with a little of IGT, unless tests were named
@@ -211,6 +213,7 @@ test_on_gpu()
 	else
 		igt_smoke "$@" || test_note_death "$?" "$@"
 	fi
+	gpu_note_verdict
 }
 
 # test_note_death STATUS TEST...: what the guest was at, and what it left undone, in
