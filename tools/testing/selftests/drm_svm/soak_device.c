@@ -10,25 +10,51 @@
 #include "soak.h"
 
 #define MOST_BYTES	(64 * soak.page)
+#define MOST_DISTURBED	32
+
+/* The pages of a piece from @mem on, but not all; none if that is elsewhere */
+static struct soak_part pages_from(const struct soak_piece *p, const char *mem)
+{
+	size_t at = svm_addr(mem) - svm_addr(p->mem);
+	struct soak_part part = { };
+
+	if (at >= soak_bytes(p->pages))
+		return part;
+	part.first = at / soak.page;
+	part.pages = p->pages - part.first;
+	if (part.pages > MOST_DISTURBED)
+		part.pages = MOST_DISTURBED;
+	return part;
+}
+
+/* What the job writes to, or what it reads: a read has nothing else in the piece */
+static void disturb_job(struct soak_worker *w, struct soak_piece *p,
+			const struct soak_op *op)
+{
+	struct soak_part part = pages_from(p, op->dst);
+
+	if (!part.pages || (w->from && soak_below(w, 2))) {
+		p = w->from ?: p;
+		part = pages_from(p, op->src);
+	}
+	if (part.pages && !(p->kind->flags & SOAK_HUGETLB))
+		soak_disturb(w, p, part);
+}
 
 /* Run the job; often something else happens to the memory meanwhile */
 static bool run_job(struct soak_worker *w, struct soak_piece *p,
 		    const struct soak_op *op, struct soak_outcome *out)
 {
 	bool disturb = !soak_below(w, 3);
-	unsigned int page = ((op->dst ?: op->src) - p->mem) / soak.page;
-	struct soak_part part = { page, p->pages - page };
 
 	*out = (struct soak_outcome) { };
-	if (part.pages > 32)
-		part.pages = 32;
 	w->jobs++;
 	if (soak.backend->submit(w, op)) {
 		soak_fail(w, "%s", svm_why());
 		return false;
 	}
-	if (disturb && page < p->pages && !(p->kind->flags & SOAK_HUGETLB))
-		soak_disturb(w, p, part);
+	if (disturb)
+		disturb_job(w, p, op);
 	if (soak.backend->wait(w, out)) {
 		soak_fail(w, "%s", svm_why());
 		return false;
