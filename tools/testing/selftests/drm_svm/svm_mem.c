@@ -27,6 +27,8 @@
 
 /* As often as it takes for the lists of reclaim to come round */
 #define PAGE_OUT_ROUNDS		3
+/* How long until all of a memory ought to be in swap */
+#define SWAP_OUT_MS	10000
 #define MISSING_PAGE_MS		60000
 #define PAGEMAP_PRESENT		(1ULL << 63)
 #define PAGEMAP_SWAPPED		(1ULL << 62)
@@ -448,6 +450,22 @@ bool svm_page_out(void *mem, size_t len)
 	}
 	sched_setaffinity(0, sizeof(all), &all);
 	return ok;
+}
+
+bool svm_swap_out(void *mem, size_t len)
+{
+	uint64_t deadline = svm_deadline_ms(SWAP_OUT_MS);
+
+	while (svm_page_out(mem, len)) {
+		if (svm_smaps_kb(mem, "Swap") >= (long)(len / 1024))
+			return true;
+		if (svm_past(deadline))
+			break;
+		/* What isn't mapped isn't paged out, though it may be in memory */
+		for (size_t at = 0; at < len; at += svm_page_size())
+			*(volatile char *)((char *)mem + at);
+	}
+	return false;
 }
 
 bool svm_want_huge_pages(unsigned int count)

@@ -108,6 +108,12 @@ bool svm_want_huge_pages(unsigned int count);
 bool svm_page_out(void *mem, size_t len);
 
 /*
+ * The same until all of it is in swap, as a page that somebody else holds stays for
+ * another round. False: some of it stays. Nothing else of its VMA may be in swap.
+ */
+bool svm_swap_out(void *mem, size_t len);
+
+/*
  * A userfaultfd that is told of each page which somebody needs and nobody has written,
  * or a negative error number; wait for such a page, and get its address or 0; and
  * provide zeroes around one.

@@ -591,7 +591,7 @@ SVM_TEST(walk, lazily_freed)
 	else
 		RUN(self->q, svm_add(self->mem, LEN, 0));
 	TAKE_BACK(self->mem, LEN);
-	svm_page_out(self->mem, LEN);
+	ASSERT_TRUE(svm_swap_out(self->mem, LEN));
 	IS_PATTERN(self->mem, LEN, 1);
 }
 
@@ -603,10 +603,13 @@ SVM_TEST(walk, droppable)
 
 	if (!svm_want_swap() || mem == MAP_FAILED)
 		SKIP(return, "no swap, or no droppable memory");
+	/* Other memory does go to swap */
+	svm_pattern_fill(self->mem, LEN, 1);
+	ASSERT_TRUE(svm_swap_out(self->mem, LEN));
 	svm_pattern_fill(mem, LEN, 1);
 	PUT(mem, LEN);
 	TAKE_BACK(mem, LEN);
-	svm_page_out(mem, LEN);
+	WAIT_FOR(svm_page_out(mem, LEN) && !svm_smaps_kb(mem, "Rss"));
 	for (size_t at = 0; at < LEN; at += self->page)
 		ASSERT_EQ(0, pagemap_bits(_metadata, mem + at, PM_SWAP));
 	munmap(mem, LEN);
@@ -617,12 +620,12 @@ SVM_TEST(walk, swap_cache)
 	if (!svm_want_swap())
 		SKIP(return, "no swap");
 	svm_pattern_fill(self->mem, LEN, 1);
-	svm_page_out(self->mem, LEN);
+	ASSERT_TRUE(svm_swap_out(self->mem, LEN));
 	IS_PATTERN(self->mem, LEN, 1);
 	TRY_PUT(self->mem, LEN);
 	RUN(self->q, svm_add(self->mem, LEN, 1));
 	TAKE_BACK(self->mem, LEN);
-	svm_page_out(self->mem, LEN);
+	ASSERT_TRUE(svm_swap_out(self->mem, LEN));
 	RUN(self->q, svm_add(self->mem, LEN, -1ULL));
 	IS_PATTERN(self->mem, LEN, 1);
 }

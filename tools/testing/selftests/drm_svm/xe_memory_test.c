@@ -129,6 +129,8 @@ static int read_first(struct xe_queue *copy, char *seen, char *mem, bool cpu)
 	return xe_run(copy);
 }
 
+#define SWAP_OUT(mem)	ASSERT_TRUE(svm_swap_out(mem, SMALL))
+
 MEMORY_TEST(shared_memory_is_paged_out)
 {
 	if (!svm_want_swap())
@@ -140,14 +142,14 @@ MEMORY_TEST(shared_memory_is_paged_out)
 		ASSERT_NE(NULL, mem);
 		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, cpu));
 		GPU_FILLS(mem, 7, SMALL);
-		svm_page_out(mem, SMALL);
+		SWAP_OUT(mem);
 		IS_FILLED(mem, 7, SMALL);
 		/* It comes back for reading, and is written to again */
-		svm_page_out(mem, SMALL);
+		SWAP_OUT(mem);
 		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, cpu));
 		IS_FILLED(self->seen, 7, SMALL);
 		GPU_FILLS(mem, 8, SMALL);
-		svm_page_out(mem, SMALL);
+		SWAP_OUT(mem);
 		IS_FILLED(mem, 8, SMALL);
 		munmap(mem, SMALL);
 		close(fd);
@@ -165,9 +167,9 @@ MEMORY_TEST(anonymous_memory_is_paged_out)
 	for (uint8_t i = 1; i < 5; i++) {
 		ASSERT_EQ(0, read_first(self->copy, self->seen, mem, i & 1));
 		GPU_FILLS(mem, i, SMALL);
-		svm_page_out(mem, SMALL);
+		SWAP_OUT(mem);
 		IS_FILLED(mem, i, SMALL);
-		svm_page_out(mem, SMALL);
+		SWAP_OUT(mem);
 	}
 }
 
@@ -186,7 +188,7 @@ MEMORY_TEST(freed_memory_is_written_to)
 			GPU_SEES(mem, 1, SMALL);
 		ASSERT_EQ(0, madvise(mem, SMALL, MADV_FREE));
 		GPU_FILLS(mem, 7, SMALL);
-		svm_page_out(mem, SMALL);
+		SWAP_OUT(mem);
 		IS_FILLED(mem, 7, SMALL);
 	}
 }
@@ -521,12 +523,14 @@ MEMORY_TEST(swapped_out_memory_moves)
 	struct xe_stats before, after;
 	int prefetch;
 
+	if (!svm_want_swap())
+		SKIP(return, "no swap");
 	for (prefetch = 0; prefetch < 2; prefetch++) {
 		char *mem = svm_map_aligned(SMALL, LEN);
 
 		ASSERT_NE(NULL, mem);
 		memset(mem, 1, SMALL);
-		svm_page_out(mem, SMALL);
+		SWAP_OUT(mem);
 		ASSERT_EQ(0, xe_stats(&self->gpu, &before));
 		if (prefetch) {
 			ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, SMALL, self->gpu.vram));

@@ -102,6 +102,21 @@ static uint64_t word_of(uint8_t byte)
 	return 0x0101010101010101 * byte;
 }
 
+/* All of it is in VRAM, as far as the kernel tells */
+static bool is_in_vram(const char *mem, size_t len)
+{
+	struct svm_places places;
+
+	return svm_places(mem, len, &places) && places.in_device == len / svm_page_size();
+}
+
+static bool is_in_ram(const char *mem, size_t len)
+{
+	struct svm_places places;
+
+	return svm_places(mem, len, &places) && places.in_system == len / svm_page_size();
+}
+
 #define IS_FILLED(mem, byte, len) \
 	ASSERT_EQ(-1, svm_value_check(mem, len, word_of(byte)))
 
@@ -115,6 +130,8 @@ REMOVAL_TEST(memory_is_there)
 	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
 	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem, 2 * part, self->gpu.vram));
 	ASSERT_EQ(0, xe_prefetch(&self->gpu, mem + 2 * part, 2 * part, self->gpu.system));
+	ASSERT_TRUE(is_in_vram(mem, 2 * part));
+	ASSERT_TRUE(is_in_ram(mem + 2 * part, 2 * part));
 	xe_emit_fill(self->copy, mem, 2, LEN);
 	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
 
@@ -144,21 +161,35 @@ struct writer {
 	struct xe_queue *queue;
 	struct xe_gpu *gpu;
 	char *mem;
-	unsigned int runs;
+	unsigned int runs;	/* that are complete */
 };
 
-/* Until the GPU doesn't do it any more */
+/* Until the GPU doesn't do it any more. Each run leaves a byte of its own. */
 static void *write_on(void *arg)
 {
 	struct writer *writer = arg;
 
-	do {
-		__atomic_add_fetch(&writer->runs, 1, __ATOMIC_RELAXED);
-		xe_emit_fill(writer->queue, writer->mem, 7, LEN);
+	for (;;) {
+		xe_emit_fill(writer->queue, writer->mem, writer->runs + 1, LEN);
 		if (writer->runs & 1)
 			xe_prefetch(writer->gpu, writer->mem, LEN, writer->gpu->vram);
-	} while (!xe_run(writer->queue));
-	return NULL;
+		if (xe_run(writer->queue))
+			return NULL;
+		__atomic_add_fetch(&writer->runs, 1, __ATOMIC_RELAXED);
+	}
+}
+
+/* What this run wrote, and before that what the next one came to */
+static bool holds_run(const char *mem, size_t len, unsigned int run)
+{
+	uint8_t last = run, next = run + 1;
+	size_t i = 0;
+
+	while (i < len && (uint8_t)mem[i] == next)
+		i++;
+	while (i < len && (uint8_t)mem[i] == last)
+		i++;
+	return i == len;
 }
 
 /* Faults, copies and jobs are under way: nothing is lost but what was not written yet */
@@ -169,13 +200,17 @@ REMOVAL_TEST(under_work)
 	};
 	pthread_t thread;
 
-	memset(self->mem, 6, LEN);
+	memset(self->mem, 0, LEN);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, write_on, &writer));
-	while (__atomic_load_n(&writer.runs, __ATOMIC_RELAXED) < 4)
-		self->mem[0] = 7;
+	/* A touch brings memory back; one that wrote would hide what is lost */
+	for (size_t at = 0; __atomic_load_n(&writer.runs, __ATOMIC_RELAXED) < 4;
+	     at = (at + 17 * self->page) % LEN)
+		*(volatile char *)(self->mem + at);
 	REMOVE_GPU();
 	pthread_join(thread, NULL);
-	IS_FILLED(self->mem, 7, LEN);
+	ASSERT_TRUE(holds_run(self->mem, LEN, writer.runs))
+		TH_LOG("%u runs, but %#x at first and %#x at last", writer.runs,
+		       self->mem[0] & 0xff, self->mem[LEN - 1] & 0xff);
 	munmap(self->mem, LEN);
 	xe_close(&self->gpu);
 	GPU_COMES_BACK();
@@ -338,6 +373,7 @@ REMOVAL_TEST(closed_before)
 	xe_emit_fill(self->copy, self->mem, 1, LEN);
 	ASSERT_EQ(0, xe_run(self->copy)) TH_LOG("%s", svm_why());
 	ASSERT_EQ(0, xe_prefetch(&self->gpu, self->mem, LEN, self->gpu.vram));
+	ASSERT_TRUE(is_in_vram(self->mem, LEN));
 	xe_close(&self->gpu);
 
 	REMOVE_GPU();
