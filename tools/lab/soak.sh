@@ -21,7 +21,7 @@ soak_log()
 
 	boot_parse "$config" --name "soak-$config" --gpus 1 --smp 1 --mem 2G -- bash -c \
 		"probe-gpu && /out/$soak_ours/selftests/xe_soak --keep-going --log /results/soak.log \
-		--seed $seed --ops $soak_ops"
+		--seed $seed --ops $soak_ops --threads 1"
 	boot_run >"$log.out" 2>&1 || status=$?
 	if [[ ! -f $boot_host_dir/soak.log ]]; then
 		tail -n 20 "$log.out" >&2
@@ -92,7 +92,7 @@ soak_diff()
 
 	mkdir -p "$soak_dir"
 	for seed in "$@"; do
-		say "==> seed $seed, $soak_ops steps a round, on the stock kernel and on ours (usually 4 min)"
+		say "==> seed $seed, $soak_ops steps a round, on the stock kernel and on ours (usually 8 min)"
 		soak_log stock "$seed"
 		soak_log "$soak_ours" "$seed"
 		soak_compare "$soak_dir/$seed-stock" "$soak_dir/$seed-$soak_ours" || failed=1

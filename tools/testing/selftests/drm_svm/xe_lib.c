@@ -108,22 +108,38 @@ static int read_regions(struct xe_gpu *gpu)
 	return 0;
 }
 
+static int read_used(int fd, uint64_t *used)
+{
+	struct drm_xe_query_mem_regions *regions = query(fd, DRM_XE_DEVICE_QUERY_MEM_REGIONS);
+
+	if (!regions)
+		return -EIO;
+	*used = 0;
+	for (uint32_t i = 0; i < regions->num_mem_regions; i++)
+		if (regions->mem_regions[i].mem_class == DRM_XE_MEM_REGION_CLASS_VRAM)
+			*used += regions->mem_regions[i].used;
+	free(regions);
+	return 0;
+}
+
+int xe_vram_used(uint64_t *used)
+{
+	int fd = open_first(), err;
+
+	if (fd < 0)
+		return fd;
+	err = read_used(fd, used);
+	close(fd);
+	return err;
+}
+
 int xe_vram_free(const struct xe_gpu *gpu, uint64_t *bytes)
 {
-	struct drm_xe_query_mem_regions *regions =
-		query(gpu->fd, DRM_XE_DEVICE_QUERY_MEM_REGIONS);
-	int err = svm_failed(-ENODEV, "there is no VRAM");
+	uint64_t used;
+	int err = read_used(gpu->fd, &used);
 
-	for (uint32_t i = 0; regions && i < regions->num_mem_regions; i++) {
-		const struct drm_xe_mem_region *region = &regions->mem_regions[i];
-
-		if (region->mem_class == DRM_XE_MEM_REGION_CLASS_VRAM &&
-		    region->instance == gpu->vram) {
-			*bytes = region->total_size - region->used;
-			err = 0;
-		}
-	}
-	free(regions);
+	if (!err)
+		*bytes = gpu->vram_size - used;
 	return err;
 }
 
@@ -429,6 +445,17 @@ int xe_open_queue(struct xe_gpu *gpu, unsigned int engine, struct xe_queue *queu
 	if (err)
 		return err;
 	err = job_create(gpu, &queue->job);
+	if (err)
+		xe_close_queue(queue);
+	return err;
+}
+
+int xe_open_another(struct xe_gpu *gpu, enum xe_engine engine, struct xe_queue *queue)
+{
+	int err;
+
+	*queue = (struct xe_queue) { 0 };
+	err = queue_create(gpu, engine_classes[engine], queue);
 	if (err)
 		xe_close_queue(queue);
 	return err;

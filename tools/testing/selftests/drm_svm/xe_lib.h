@@ -120,7 +120,12 @@ int xe_destroy_queue(const struct xe_queue *queue);
  */
 int xe_count_engines(const struct xe_gpu *gpu);
 int xe_open_queue(struct xe_gpu *gpu, unsigned int engine, struct xe_queue *queue);
+/* One more of those that xe_open() makes */
+int xe_open_another(struct xe_gpu *gpu, enum xe_engine engine, struct xe_queue *queue);
 void xe_close_queue(struct xe_queue *queue);
+
+/* Bytes of VRAM that are in use, by whomever; root only */
+int xe_vram_used(uint64_t *used);
 
 /*
  * After fork(): the process that has opened the GPU gives up its queues, and then its
