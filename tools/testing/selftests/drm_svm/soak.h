@@ -270,6 +270,8 @@ bool soak_device_read(struct soak_worker *w, struct soak_piece *p, size_t at,
 		      size_t len);
 bool soak_device_fill(struct soak_worker *w, struct soak_piece *p, size_t at,
 		      size_t len, uint64_t value);
+/* No device may access memory that isn't there */
+bool soak_device_is_refused(struct soak_worker *w, char *mem);
 /* Something that leaves what memory holds alone */
 void soak_disturb(struct soak_worker *w, struct soak_piece *p,
 		  struct soak_part part);

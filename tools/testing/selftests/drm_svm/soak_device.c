@@ -11,17 +11,22 @@
 
 #define MOST_BYTES	(64 * soak.page)
 #define MOST_DISTURBED	32
+#define READ_MARGIN	512	/* bytes of the buffer behind a read */
 
-/* The pages of a piece from @mem on, but not all; none if that is elsewhere */
-static struct soak_part pages_from(const struct soak_piece *p, const char *mem)
+/* The first pages of a piece that a job works on, from @mem on; none if that is elsewhere */
+static struct soak_part pages_from(const struct soak_piece *p, const struct soak_op *op,
+				   const char *mem)
 {
+	size_t len = op->len ?: (op->count - 1) * op->stride + 8;
 	size_t at = svm_addr(mem) - svm_addr(p->mem);
 	struct soak_part part = { };
 
 	if (at >= soak_bytes(p->pages))
 		return part;
 	part.first = at / soak.page;
-	part.pages = p->pages - part.first;
+	part.pages = (at + len - 1) / soak.page + 1 - part.first;
+	if (part.pages > p->pages - part.first)
+		part.pages = p->pages - part.first;
 	if (part.pages > MOST_DISTURBED)
 		part.pages = MOST_DISTURBED;
 	return part;
@@ -31,21 +36,21 @@ static struct soak_part pages_from(const struct soak_piece *p, const char *mem)
 static void disturb_job(struct soak_worker *w, struct soak_piece *p,
 			const struct soak_op *op)
 {
-	struct soak_part part = pages_from(p, op->dst);
+	struct soak_part part = pages_from(p, op, op->dst);
 
 	if (!part.pages || (w->from && soak_below(w, 2))) {
 		p = w->from ?: p;
-		part = pages_from(p, op->src);
+		part = pages_from(p, op, op->src);
 	}
 	if (part.pages && !(p->kind->flags & SOAK_HUGETLB))
 		soak_disturb(w, p, part);
 }
 
-/* Run the job; often something else happens to the memory meanwhile */
+/* Run the job; often something else happens to the memory meanwhile, if @p is there */
 static bool run_job(struct soak_worker *w, struct soak_piece *p,
 		    const struct soak_op *op, struct soak_outcome *out)
 {
-	bool disturb = !soak_below(w, 3);
+	bool disturb = p && !soak_below(w, 3);
 
 	*out = (struct soak_outcome) { };
 	w->jobs++;
@@ -128,6 +133,29 @@ bool soak_device_fill(struct soak_worker *w, struct soak_piece *p, size_t at,
 	return true;
 }
 
+/*
+ * The buffer of a read has something else in it than memory would have, so that one
+ * that reads nothing shows; and so does one that goes too far
+ */
+static unsigned char poison(struct soak_worker *w, size_t len)
+{
+	unsigned char byte = svm_rand(&w->rand);
+
+	memset(w->buf, byte, len + READ_MARGIN);
+	return byte;
+}
+
+static bool is_poisoned(struct soak_worker *w, size_t at, size_t len, unsigned char byte)
+{
+	for (len += READ_MARGIN; at < len; at++)
+		if ((unsigned char)w->buf[at] != byte) {
+			soak_fail(w, "a device wrote %#x behind what it had to read, at +%#zx",
+				  w->buf[at] & 0xff, at);
+			return false;
+		}
+	return true;
+}
+
 /* A copy is what a device reads */
 bool soak_device_read(struct soak_worker *w, struct soak_piece *p, size_t at,
 		      size_t len)
@@ -136,15 +164,34 @@ bool soak_device_read(struct soak_worker *w, struct soak_piece *p, size_t at,
 		.what = SOAK_COPY, .dst = w->buf, .src = p->mem + at, .len = len,
 	};
 	struct soak_outcome out;
+	unsigned char byte;
 	size_t done;
 	int error;
 
 	done = soak_reach(p, at, len, false, &error);
+	byte = poison(w, len);
 	if (!run_job(w, p, &op, &out) || !ended(w, p, &out, error, at + done))
 		return false;
 	if (error && !soak.backend->exact)
+		return done || is_poisoned(w, 0, len, byte);
+	return soak_compare(w, p, at, done, w->buf, "a device") &&
+	       is_poisoned(w, done, len, byte);
+}
+
+bool soak_device_is_refused(struct soak_worker *w, char *mem)
+{
+	struct soak_op op = {
+		.what = SOAK_COPY, .dst = w->buf, .src = mem, .len = soak.backend->copy_unit,
+	};
+	struct failure gone = { -EFAULT, svm_addr(mem) }, none = { };
+	unsigned char byte = poison(w, op.len);
+	struct soak_outcome out;
+
+	/* It may cost the device a queue */
+	if (!soak.backend->exact && soak_below(w, 4))
 		return true;
-	return soak_compare(w, p, at, done, w->buf, "a device");
+	return run_job(w, NULL, &op, &out) && ended_as(w, &out, gone, none) &&
+	       is_poisoned(w, 0, op.len, byte);
 }
 
 /*
@@ -368,6 +415,15 @@ static void device_cost(struct soak_worker *w, struct soak_piece *p)
  * room.
  */
 
+/* Memory that can't be accessed, or not for all that a device may do, may not move */
+static bool can_be_written(const struct soak_piece *p, struct soak_part part)
+{
+	for (unsigned int n = part.first; n < part.first + part.pages; n++)
+		if (soak_may(p, n, true))
+			return false;
+	return true;
+}
+
 static void device_prefetch(struct soak_worker *w, struct soak_piece *p)
 {
 	struct soak_part part = soak_choose_mapped(w, p);
@@ -378,8 +434,10 @@ static void device_prefetch(struct soak_worker *w, struct soak_piece *p)
 		return;
 	err = soak.backend->prefetch(w, soak_at(p, part.first),
 				     soak_bytes(part.pages), place);
-	if (err)
-		soak_fail(w, "%s", svm_why());
+	if (err && (soak.backend->exact || err == -ETIME || can_be_written(p, part)))
+		soak_fail(w, "prefetch to place %u: %d, %s", place, err, svm_why());
+	else if (err)
+		w->result = "refused";
 }
 
 static void device_prefer(struct soak_worker *w, struct soak_piece *p)

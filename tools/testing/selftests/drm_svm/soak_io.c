@@ -259,8 +259,11 @@ static void io_pin(struct soak_worker *w, struct soak_piece *p)
 	struct soak_part part = soak_choose_usable(w, p, true, 16);
 
 	soak_unpin(p);
-	if (part.pages)
-		p->pin = svm_pin(soak_at(p, part.first), soak_bytes(part.pages));
+	if (!part.pages)
+		return;
+	p->pin = svm_pin(soak_at(p, part.first), soak_bytes(part.pages));
+	if (p->pin < 0)
+		soak_fail(w, "pinning %u pages: %s", part.pages, strerror(-p->pin));
 }
 
 static void io_unpin(struct soak_worker *w, struct soak_piece *p)

@@ -260,9 +260,42 @@ void soak_unpin(struct soak_piece *p)
 	p->pin = -1;
 }
 
+/* Let all be seen that was written before it was protected */
+static void unprotect(struct soak_worker *w, struct soak_piece *p)
+{
+	for (unsigned int n = 0; n < p->pages; n++) {
+		unsigned int first = n;
+
+		for (; n < p->pages && !p->page[n].hole; n++)
+			p->page[n].prot = RW;
+		if (n > first && mprotect(soak_at(p, first), soak_bytes(n - first), RW))
+			soak_fail(w, "mprotect: %s", strerror(errno));
+	}
+}
+
+/*
+ * The file, as no mapping shows it: what is behind holes of a shared one, and under the
+ * copies of a private one, which nobody has written to
+ */
+static void check_file(struct soak_worker *w, struct soak_piece *p)
+{
+	size_t len = soak_bytes(p->store_pages);
+
+	if (p->fd < 0 || p->tainted)
+		return;
+	if (pread(p->fd, w->buf, len, 0) != (ssize_t)len)
+		soak_fail(w, "pread of %zu bytes: %s", len, strerror(errno));
+	else if (!p->store)
+		soak_compare(w, p, 0, len, w->buf, "the file");
+	else if (memcmp(w->buf, p->store, len))
+		soak_fail(w, "the file of piece %u is written by its private mapping", p->id);
+}
+
 void soak_drop_piece(struct soak_worker *w, struct soak_piece *p)
 {
+	unprotect(w, p);
 	soak_check(w, p, 0, p->pages);
+	check_file(w, p);
 	soak_unpin(p);
 	if (munmap(p->mem, soak_bytes(p->pages)))
 		soak_fail(w, "munmap: %s", strerror(errno));

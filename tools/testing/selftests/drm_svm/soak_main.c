@@ -268,7 +268,7 @@ static bool setup_worker(struct soak_worker *w, unsigned int number)
 	w->number = number;
 	w->scratch = -1;
 	w->op = "setup";
-	w->buf = svm_map_aligned(soak_bytes(SOAK_LARGE_PAGES), SVM_PMD_SIZE);
+	w->buf = svm_map_aligned(soak_bytes(SOAK_LARGE_PAGES + 1), SVM_PMD_SIZE);
 	if (!w->buf || soak.backend->open_worker(w))
 		return false;
 	begin_step(w);

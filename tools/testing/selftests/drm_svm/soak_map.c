@@ -155,18 +155,22 @@ static void map_move_part(struct soak_worker *w, struct soak_piece *p)
 	if (!part.pages || !move_to(w, p->mem + at, to, len))
 		return;
 	there.mem = to - at;
+	if (!soak_below(w, 4))
+		soak_device_is_refused(w, p->mem + at);
 	if (soak_below(w, 2))
 		soak_device_read(w, &there, at, len);
 	if (soak_below(w, 2))
 		soak_device_fill(w, &there, at, soak.page, svm_rand(&w->rand));
 	move_to(w, to, p->mem + at, len);
+	if (!soak_below(w, 4))
+		soak_device_is_refused(w, to);
 }
 
 /* All of it goes, with its holes */
 static void map_move(struct soak_worker *w, struct soak_piece *p)
 {
 	bool home = p->mem < soak_place(w, 0, 1, 0);
-	char *to = soak_place(w, p->slot, home, 0);
+	char *to = soak_place(w, p->slot, home, 0), *old = p->mem;
 
 	if (p->slot < SOAK_SMALL_SLOTS || soak_below(w, 2))
 		to += soak_bytes(soak_below(w, 8));
@@ -185,6 +189,8 @@ static void map_move(struct soak_worker *w, struct soak_piece *p)
 			return;
 	}
 	p->mem = to;
+	if (!soak_below(w, 2))
+		soak_device_is_refused(w, old + soak_bytes(soak_below(w, p->pages)));
 }
 
 static bool resize_file(struct soak_worker *w, struct soak_piece *p,

@@ -250,13 +250,8 @@ static int prefetch(struct soak_worker *w, char *mem, size_t len,
 		    unsigned int place)
 {
 	struct gpu *gpu = w->device;
-	int err = xe_prefetch(gpu->xe, mem, len,
-			      place ? gpu->xe->vram : gpu->xe->system);
 
-	/* Memory that can't be accessed can't be moved; both kernels say so */
-	if (err && err != -ETIME)
-		w->result = "refused";
-	return err == -ETIME ? err : 0;
+	return xe_prefetch(gpu->xe, mem, len, place ? gpu->xe->vram : gpu->xe->system);
 }
 
 static int prefer(struct soak_worker *w, char *mem, size_t len,
