@@ -242,6 +242,71 @@ static void device_fill(struct soak_worker *w, struct soak_piece *p)
 		soak_device_fill(w, p, at, len, choose_value(w));
 }
 
+/* Some of [at, at + len), in whole pages */
+static struct soak_part choose_between(struct soak_worker *w, size_t at, size_t len)
+{
+	unsigned int first = at / soak.page, end = (at + len - 1) / soak.page + 1;
+	struct soak_part part = { .pages = soak_below(w, end - first) + 1 };
+
+	part.first = first + soak_below(w, end - first - part.pages + 1);
+	return part;
+}
+
+static bool protect_for_reading(struct soak_worker *w, struct soak_piece *p,
+				struct soak_part part)
+{
+	if (mprotect(soak_at(p, part.first), soak_bytes(part.pages), PROT_READ)) {
+		soak_fail(w, "mprotect: %s", strerror(errno));
+		return false;
+	}
+	for (unsigned int i = 0; i < part.pages; i++)
+		p->page[part.first + i].prot = PROT_READ;
+	return true;
+}
+
+/* How much is filled: all, or as much as there is before a page of that part */
+static size_t filled(struct soak_worker *w, struct soak_piece *p, const struct soak_op *op,
+		     const struct soak_outcome *out, struct soak_part part)
+{
+	uint64_t stop = out->fault_addr, start = svm_addr(soak_at(p, part.first));
+
+	if (!out->status)
+		return op->len;
+	if (start < svm_addr(op->dst))
+		start = svm_addr(op->dst);
+	if (out->status == -EPERM && stop >= start &&
+	    stop < svm_addr(soak_at(p, part.first + part.pages)))
+		return stop - svm_addr(op->dst);
+	soak_fail(w, "a fill ended with %d at %#llx, but pages %u+%u were protected meanwhile",
+		  out->status, (unsigned long long)stop, part.first, part.pages);
+	return 0;
+}
+
+/* It becomes memory for reading while a device that tells where it failed writes */
+static void device_protected(struct soak_worker *w, struct soak_piece *p)
+{
+	size_t at, len = choose_known_bytes(w, p, true, 1, &at);
+	struct soak_op op = {
+		.what = SOAK_FILL, .dst = p->mem + at, .len = len, .value = choose_value(w),
+	};
+	struct soak_outcome out = { };
+	struct soak_part part;
+	int error;
+
+	if (!soak.backend->exact || !len || soak_reach(p, at, len, true, &error) < len)
+		return;
+	part = choose_between(w, at, len);
+	w->jobs++;
+	if (soak.backend->submit(w, &op) || !protect_for_reading(w, p, part) ||
+	    soak.backend->wait(w, &out)) {
+		soak_fail(w, "%s", svm_why());
+		return;
+	}
+	w->failed_jobs += !!out.status;
+	w->result = out.status ? "stopped" : "done";
+	soak_fill(p, at, filled(w, p, &op, &out, part), op.value);
+}
+
 static void device_read(struct soak_worker *w, struct soak_piece *p)
 {
 	size_t at, len = choose_known_bytes(w, p, false, soak.backend->copy_unit, &at);
@@ -517,6 +582,7 @@ bool soak_check_shared(const struct soak_worker *workers)
 
 const struct soak_operation soak_device_ops[] = {
 	{ "device fill", device_fill, 20, 0, 0 },
+	{ "device protected", device_protected, 5, 0, SOAK_HUGETLB },
 	{ "device read", device_read, 20, 0, 0 },
 	{ "device add", device_add, 10, 0, 0 },
 	{ "device atomics", device_atomic, 5, 0, 0 },

@@ -34,14 +34,89 @@ static void hint(struct soak_piece *p, struct soak_part part, int advice)
 		madvise(soak_at(p, part.first), soak_bytes(part.pages), advice);
 }
 
+/* A huge page of all that was asked to be one */
+static void collapse_meanwhile(struct soak_piece *p)
+{
+	struct soak_part all = { .pages = p->pages };
+
+	if (p->huge)
+		hint(p, all, MADV_COLLAPSE);
+}
+
+/* What is private has to be copied when it is written to, by whomever */
+static void fork_meanwhile(struct soak_worker *w)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		soak_fail(w, "a child that does nothing: %s", strerror(errno));
+}
+
+static void touch_meanwhile(struct soak_piece *p, struct soak_part part)
+{
+	for (unsigned int n = part.first; n < part.first + part.pages; n++)
+		if (!soak_may(p, n, false))
+			*(volatile char *)soak_at(p, n);
+}
+
+/* Another VMA for a moment, with as much as may be done to it */
+static void split_meanwhile(struct soak_worker *w, struct soak_piece *p, unsigned int page)
+{
+	char *at = soak_at(p, page);
+
+	if (!soak_may(p, page, true) &&
+	    !mprotect(at, soak.page, PROT_READ | PROT_WRITE | PROT_EXEC) &&
+	    mprotect(at, soak.page, PROT_READ | PROT_WRITE))
+		soak_fail(w, "mprotect of page %u: %s", page, strerror(errno));
+}
+
+/* Where there is no room it stays, and it may not be there at all */
+static void move_meanwhile(struct soak_worker *w, struct soak_piece *p,
+			   struct soak_part part)
+{
+	unsigned int place = soak_below(w, soak.backend->places);
+
+	soak.backend->prefetch(w, soak_at(p, part.first), soak_bytes(part.pages), place);
+}
+
 void soak_disturb(struct soak_worker *w, struct soak_piece *p,
 		  struct soak_part part)
 {
-	static const int advice[] = {
-		MADV_PAGEOUT, MADV_PAGEOUT, MADV_COLD, MADV_COLLAPSE,
-	};
-
-	hint(p, part, advice[soak_below(w, 4)]);
+	switch (soak_below(w, 16)) {
+	case 0 ... 4:
+		hint(p, part, MADV_PAGEOUT);
+		break;
+	case 5:
+		hint(p, part, MADV_COLD);
+		break;
+	case 6:
+		collapse_meanwhile(p);
+		break;
+	case 7:
+		hint(p, part, MADV_NOHUGEPAGE);
+		break;
+	case 8:
+		fork_meanwhile(w);
+		break;
+	case 9:
+		split_meanwhile(w, p, part.first);
+		break;
+	case 10 ... 11:
+		touch_meanwhile(p, part);
+		break;
+	case 12:
+		if (p->kind->flags & SOAK_DISK)
+			fsync(p->fd);
+		break;
+	case 13:
+		if (!soak_below(w, 4))
+			svm_write_file("/proc/sys/vm/compact_memory", "1");
+		break;
+	default:
+		move_meanwhile(w, p, part);
+	}
 }
 
 static void event_pageout(struct soak_worker *w, struct soak_piece *p)
