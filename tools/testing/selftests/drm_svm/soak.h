@@ -18,6 +18,7 @@
  *	soak_io		accesses of the kernel: files, pipes, other processes
  *	soak_uffd	userfaultfd
  *	soak_device	accesses of devices
+ *	soak_count	how often what may fail came to something
  *
  * A seed gives each worker the same operations in every run: each step draws from
  * a generator that begins with seed, round, worker and step, and nothing that is
@@ -288,6 +289,15 @@ struct soak_operation {
 extern const struct soak_operation soak_device_ops[], soak_map_ops[];
 extern const struct soak_operation soak_event_ops[], soak_io_ops[];
 extern const struct soak_operation soak_uffd_ops[];
+
+/*
+ * Attempts at what may fail; returns @success. A report is false if what was tried often
+ * enough never came to anything
+ */
+
+bool soak_begin_counting(void);
+bool soak_count(const char *name, bool success);
+bool soak_report_counts(void);
 
 /* Machine and user */
 

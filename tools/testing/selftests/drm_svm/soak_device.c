@@ -303,6 +303,7 @@ static void device_protected(struct soak_worker *w, struct soak_piece *p)
 		return;
 	}
 	w->failed_jobs += !!out.status;
+	soak_count("a job stopped by mprotect", out.status);
 	w->result = out.status ? "stopped" : "done";
 	soak_fill(p, at, filled(w, p, &op, &out, part), op.value);
 }
@@ -499,6 +500,7 @@ static void device_prefetch(struct soak_worker *w, struct soak_piece *p)
 		return;
 	err = soak.backend->prefetch(w, soak_at(p, part.first),
 				     soak_bytes(part.pages), place);
+	soak_count(place ? "prefetch to a device" : "prefetch to the system", !err);
 	if (err && (soak.backend->exact || err == -ETIME || can_be_written(p, part)))
 		soak_fail(w, "prefetch to place %u: %d, %s", place, err, svm_why());
 	else if (err)
@@ -556,13 +558,16 @@ static void disturb_shared(struct soak_worker *w, struct soak_piece *p)
 	(void)p;
 	switch (soak_below(w, 3)) {
 	case 0:
-		madvise(soak.shared, len, MADV_PAGEOUT);
+		soak_count("MADV_PAGEOUT of shared words",
+			   !madvise(soak.shared, len, MADV_PAGEOUT));
 		break;
 	case 1:
-		mprotect(soak.shared, len, PROT_READ | PROT_WRITE | PROT_EXEC);
+		soak_count("mprotect of shared words",
+			   !mprotect(soak.shared, len, PROT_READ | PROT_WRITE | PROT_EXEC));
 		break;
 	case 2:
-		mprotect(soak.shared, len, PROT_READ | PROT_WRITE);
+		soak_count("mprotect of shared words",
+			   !mprotect(soak.shared, len, PROT_READ | PROT_WRITE));
 		break;
 	}
 }

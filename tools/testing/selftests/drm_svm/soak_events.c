@@ -27,11 +27,34 @@
 #define MADV_COLLAPSE	25
 #endif
 
-/* May fail as it likes */
+#define COMPACT	"/proc/sys/vm/compact_memory"
+
+static const char *name_of(int advice)
+{
+	switch (advice) {
+	case MADV_PAGEOUT:
+		return "MADV_PAGEOUT";
+	case MADV_COLD:
+		return "MADV_COLD";
+	case MADV_COLLAPSE:
+		return "MADV_COLLAPSE";
+	case MADV_HUGEPAGE:
+		return "MADV_HUGEPAGE";
+	case MADV_NOHUGEPAGE:
+		return "MADV_NOHUGEPAGE";
+	case MADV_MERGEABLE:
+		return "MADV_MERGEABLE";
+	default:
+		return "MADV_UNMERGEABLE";
+	}
+}
+
+/* It may fail, but not each time */
 static void hint(struct soak_piece *p, struct soak_part part, int advice)
 {
 	if (part.pages)
-		madvise(soak_at(p, part.first), soak_bytes(part.pages), advice);
+		soak_count(name_of(advice), !madvise(soak_at(p, part.first),
+						     soak_bytes(part.pages), advice));
 }
 
 /* A huge page of all that was asked to be one */
@@ -39,7 +62,7 @@ static void collapse_meanwhile(struct soak_piece *p)
 {
 	struct soak_part all = { .pages = p->pages };
 
-	if (p->huge)
+	if (p->huge && p->pages >= SOAK_HUGE)
 		hint(p, all, MADV_COLLAPSE);
 }
 
@@ -67,7 +90,8 @@ static void split_meanwhile(struct soak_worker *w, struct soak_piece *p, unsigne
 	char *at = soak_at(p, page);
 
 	if (!soak_may(p, page, true) &&
-	    !mprotect(at, soak.page, PROT_READ | PROT_WRITE | PROT_EXEC) &&
+	    soak_count("mprotect during a job",
+		       !mprotect(at, soak.page, PROT_READ | PROT_WRITE | PROT_EXEC)) &&
 	    mprotect(at, soak.page, PROT_READ | PROT_WRITE))
 		soak_fail(w, "mprotect of page %u: %s", page, strerror(errno));
 }
@@ -78,7 +102,9 @@ static void move_meanwhile(struct soak_worker *w, struct soak_piece *p,
 {
 	unsigned int place = soak_below(w, soak.backend->places);
 
-	soak.backend->prefetch(w, soak_at(p, part.first), soak_bytes(part.pages), place);
+	soak_count("prefetch during a job",
+		   !soak.backend->prefetch(w, soak_at(p, part.first),
+					   soak_bytes(part.pages), place));
 }
 
 void soak_disturb(struct soak_worker *w, struct soak_piece *p,
@@ -108,11 +134,11 @@ void soak_disturb(struct soak_worker *w, struct soak_piece *p,
 		break;
 	case 12:
 		if (p->kind->flags & SOAK_DISK)
-			fsync(p->fd);
+			soak_count("fsync during a job", !fsync(p->fd));
 		break;
 	case 13:
 		if (!soak_below(w, 4))
-			svm_write_file("/proc/sys/vm/compact_memory", "1");
+			soak_count("compaction", svm_write_file(COMPACT, "1"));
 		break;
 	default:
 		move_meanwhile(w, p, part);
@@ -121,7 +147,12 @@ void soak_disturb(struct soak_worker *w, struct soak_piece *p,
 
 static void event_pageout(struct soak_worker *w, struct soak_piece *p)
 {
-	hint(p, soak_choose(w, p), MADV_PAGEOUT);
+	struct soak_part part = soak_choose(w, p);
+
+	hint(p, part, MADV_PAGEOUT);
+	if ((p->kind->flags & SOAK_ANON) && !soak_may(p, part.first, false))
+		soak_count("a page in swap",
+			   svm_backing(soak_at(p, part.first)) == SVM_BACKING_SWAP);
 }
 
 static void event_cold(struct soak_worker *w, struct soak_piece *p)
@@ -145,6 +176,8 @@ static void event_collapse(struct soak_worker *w, struct soak_piece *p)
 {
 	struct soak_part all = { .pages = p->pages };
 
+	if (p->pages < SOAK_HUGE)
+		return;
 	w->part = all;
 	p->huge = true;
 	hint(p, all, soak_below(w, 4) ? MADV_COLLAPSE : MADV_HUGEPAGE);

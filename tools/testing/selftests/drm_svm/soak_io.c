@@ -129,7 +129,7 @@ static void io_splice(struct soak_worker *w, struct soak_piece *p)
 	if (part.pages > PIPE_PAGES)
 		part.pages = PIPE_PAGES;
 	len = soak_bytes(part.pages);
-	if (!len || pipe(ends))
+	if (!len || !soak_count("pipe", !pipe(ends)))
 		return;
 	n = splice(p->fd, &at, ends[1], NULL, len, 0);
 	if (n <= 0)
@@ -148,7 +148,7 @@ static void io_vmsplice(struct soak_worker *w, struct soak_piece *p)
 	ssize_t n;
 	int ends[2];
 
-	if (!len || pipe(ends))
+	if (!len || !soak_count("pipe", !pipe(ends)))
 		return;
 	n = vmsplice(ends[1], &from, 1, 0);
 	if (n <= 0)
@@ -191,7 +191,7 @@ static void io_direct_write(struct soak_worker *w, struct soak_piece *p)
 	struct soak_part part = soak_choose_usable(w, p, false, 32);
 	size_t at = soak_bytes(part.first), len = soak_bytes(part.pages);
 
-	if (!len || !have_scratch(w))
+	if (!len || !soak_count("a file for O_DIRECT", have_scratch(w)))
 		return;
 	if (all_of(w, pwrite(w->scratch, p->mem + at, len, 0), len,
 		   "O_DIRECT write") &&
@@ -204,7 +204,7 @@ static void io_direct_read(struct soak_worker *w, struct soak_piece *p)
 	struct soak_part part = soak_choose_usable(w, p, true, 32);
 	size_t at = soak_bytes(part.first), len = soak_bytes(part.pages);
 
-	if (!len || !have_scratch(w))
+	if (!len || !soak_count("a file for O_DIRECT", have_scratch(w)))
 		return;
 	random_buf(w, len);
 	if (all_of(w, pwrite(w->scratch, w->buf, len, 0), len, "write to a disk") &&

@@ -37,15 +37,21 @@ static bool have_remote(void)
 	return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1;
 }
 
+static void say_without(bool there, const char *what)
+{
+	if (!there)
+		ksft_print_msg("without %s\n", what);
+}
+
 static void prepare(void)
 {
-	svm_want_swap();
+	say_without(svm_want_swap(), "swap");
 	use_disk_swap();
-	svm_want_huge_pages(8);
-	svm_write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
-		       "advise");
-	svm_write_file("/sys/kernel/mm/ksm/sleep_millisecs", "200");
-	svm_write_file("/sys/kernel/mm/ksm/run", "1");
+	say_without(svm_want_huge_pages(8), "hugetlb pages");
+	say_without(svm_write_file("/sys/kernel/mm/transparent_hugepage/shmem_enabled",
+				   "advise"), "huge pages of shared memory");
+	say_without(svm_write_file("/sys/kernel/mm/ksm/sleep_millisecs", "200") &&
+		    svm_write_file("/sys/kernel/mm/ksm/run", "1"), "merging of pages");
 	soak.disk = getenv("SVM_DISK");
 	soak.remote = have_remote();
 	soak.uffd = !access("/proc/sys/vm/unprivileged_userfaultfd", F_OK);
@@ -57,12 +63,9 @@ static void say_what_there_is(void)
 	for (unsigned int i = 0; i < soak_num_kinds; i++)
 		if (!(soak.kinds & 1U << i))
 			ksft_print_msg("without %s memory\n", soak_kinds[i].name);
-	if (!soak.swap_on_disk)
-		ksft_print_msg("without swap on a disk\n");
-	if (!soak.remote)
-		ksft_print_msg("without access to other processes' memory\n");
-	if (!soak.uffd)
-		ksft_print_msg("without userfaultfd\n");
+	say_without(soak.swap_on_disk, "swap on a disk");
+	say_without(soak.remote, "access to other processes' memory");
+	say_without(soak.uffd, "userfaultfd");
 }
 
 void soak_prepare_machine(void)

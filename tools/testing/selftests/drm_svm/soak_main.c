@@ -499,6 +499,8 @@ static void report(const enum result *results)
 					 backend->name, backend->rounds[i],
 					 (unsigned long long)soak.seed);
 	}
+	ksft_test_result(soak_report_counts(), "%s has come to what it tries\n",
+			 backend->name);
 }
 
 int soak_main(int argc, char **argv, const struct soak_backend *backend)
@@ -514,7 +516,9 @@ int soak_main(int argc, char **argv, const struct soak_backend *backend)
 		ksft_exit_skip("%s\n", svm_why());
 	if (geteuid())
 		ksft_exit_skip("changes the machine's swap and caches: run it as root\n");
-	ksft_set_plan(backend->num_rounds);
+	ksft_set_plan(backend->num_rounds + 1);
+	if (!soak_begin_counting())
+		ksft_exit_fail_msg("no memory to count in\n");
 	soak_prepare_machine();
 	say(soak.log, "has %#x %d %d %d\n", soak.kinds, soak.swap_on_disk,
 	    soak.remote, soak.uffd);
