@@ -310,13 +310,21 @@ void soak_join_child(struct soak_worker *w)
 	w->child = 0;
 }
 
+/*
+ * A child has the pipes of those that were forked before it, other workers' as well: they
+ * end after it. If it had a later one's, too, both would wait for each other.
+ */
+static pthread_mutex_t one_pipe = PTHREAD_MUTEX_INITIALIZER;
+
 static void event_fork(struct soak_worker *w, struct soak_piece *p)
 {
 	int ends[2];
 
 	(void)p;
 	soak_join_child(w);
+	pthread_mutex_lock(&one_pipe);
 	if (pipe(ends)) {
+		pthread_mutex_unlock(&one_pipe);
 		soak_fail(w, "pipe: %s", strerror(errno));
 		return;
 	}
@@ -325,6 +333,7 @@ static void event_fork(struct soak_worker *w, struct soak_piece *p)
 		close(ends[1]);
 		child_main(w, ends[0]);
 	}
+	pthread_mutex_unlock(&one_pipe);
 	close(ends[0]);
 	w->child_pipe = ends[1];
 	if (w->child < 0) {
