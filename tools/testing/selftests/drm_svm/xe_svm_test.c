@@ -281,6 +281,24 @@ TEST_F_TIMEOUT(gpu, userptr_is_split_by_a_child, TEST_SECONDS)
 	ASSERT_NE(0, GPU_WRITES(mem + LEN - STEP, 5));
 }
 
+/* What is advised for a part of it leaves nothing behind that the GPU could use */
+TEST_F_TIMEOUT(gpu, userptr_gets_advice, TEST_SECONDS)
+{
+	char *mem = svm_map_aligned(LEN, SVM_PMD_SIZE);
+	const struct xe_bind bind = { .what = XE_BIND_USERPTR, .mem = mem, .len = LEN };
+
+	ASSERT_NE(NULL, mem);
+	memset(mem, 1, LEN);
+	ASSERT_EQ(0, xe_bind(&self->gpu, &bind, 1)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, GPU_WRITES(mem, 2)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, xe_prefer(&self->gpu, mem, LEN / 2, self->gpu.system))
+		TH_LOG("%s", svm_why());
+	ASSERT_EQ(0, GPU_WRITES(mem, 3)) TH_LOG("%s", svm_why());
+	ASSERT_EQ(-1, svm_value_check(mem, STEP, 0x0303030303030303));
+	ASSERT_EQ(0, munmap(mem, LEN));
+	ASSERT_NE(0, GPU_WRITES(mem, 4));
+}
+
 struct race {
 	char *mem;
 	size_t page;
