@@ -101,6 +101,11 @@ static int bind_vma(struct xe_vma *vma, struct xe_tile *tile, bool to_vram)
 	int err = 0;
 
 	xe_validation_guard(&ctx, &vm->xe->val, &exec, (struct xe_val_flags) {}, err) {
+		/* Page tables are being saved, and what is new in them would not be. */
+		if (xe_pagefault_is_suspended(vm->xe)) {
+			err = -EAGAIN;
+			break;
+		}
 		err = prepare_vma(&exec, vma, tile, to_vram);
 		drm_exec_retry_on_contention(&exec);
 		xe_validation_retry_on_oom(&ctx, &err);

@@ -12,6 +12,7 @@
 #include "xe_device.h"
 #include "xe_gt.h"
 #include "xe_gt_stats.h"
+#include "xe_pagefault.h"
 #include "xe_svm_internal.h"
 #include "xe_tile.h"
 #include "xe_validation.h"
@@ -263,6 +264,8 @@ static int fault_widen_range(struct xe_svm_fault *fault)
  */
 static int fault_wait_for_memory(struct xe_svm_fault *fault)
 {
+	if (fatal_signal_pending(current))
+		return -EINTR;
 	if (fault->shortages++ >= XE_SVM_FAULT_SHORTAGES)
 		return -EBUSY;
 
@@ -454,6 +457,11 @@ static int fault_bind(struct xe_svm_fault *fault)
 	fault_begin_bind(fault);
 
 	xe_validation_guard(&vctx, &vm->xe->val, &exec, (struct xe_val_flags) {}, err) {
+		/* Page tables are being saved, and what is new in them would not be. */
+		if (xe_pagefault_is_suspended(vm->xe)) {
+			err = -EBUSY;
+			break;
+		}
 		err = xe_vm_drm_exec_lock(vm, &exec);
 		drm_exec_retry_on_contention(&exec);
 		if (err)

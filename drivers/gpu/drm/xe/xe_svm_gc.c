@@ -85,7 +85,7 @@ static bool range_must_leave_vram(struct xe_vm *vm, struct xe_svm_range *range)
 
 /*
  * Unmap, unbind and remove a range. It is gone then, unless the caller has a
- * reference; after an error it is still there.
+ * reference; after an error it is still there. A suspend counts as an interruption.
  */
 static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 {
@@ -93,6 +93,10 @@ static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 
 	lockdep_assert_held_write(&vm->lock);
 	xe_svm_range_debug(range, "GARBAGE COLLECTOR");
+
+	/* Page tables are being saved, and what is freed now would be back. */
+	if (xe_pagefault_is_suspended(vm->xe))
+		return -ERESTARTSYS;
 
 	/* Page tables are freed when they are unbound: until then the GPU may read them. */
 	range_unmap(vm, range);
@@ -315,16 +319,14 @@ int xe_svm_collect_garbage_at(struct xe_vm *vm, u64 addr)
 	return ret;
 }
 
-/* A worker stops for a suspend, and the resume queues it again. A call goes on. */
-static int collect_all_garbage(struct xe_vm *vm, bool is_worker)
+static int collect_all_garbage(struct xe_vm *vm)
 {
 	struct xe_svm_range *range;
 	int err = 0;
 
 	lockdep_assert_held_write(&vm->lock);
 
-	while (!xe_vm_is_closed_or_banned(vm) && (!err || err == -EAGAIN) &&
-	       !(is_worker && xe_pagefault_is_suspended(vm->xe))) {
+	while (!xe_vm_is_closed_or_banned(vm) && (!err || err == -EAGAIN)) {
 		range = garbage_first(vm);
 		if (!range)
 			break;
@@ -362,7 +364,7 @@ void xe_svm_garbage_collector_work(struct work_struct *w)
 		return;
 
 	if (!lock_vm(vm)) {
-		collect_all_garbage(vm, true);
+		collect_all_garbage(vm);
 		up_write(&vm->lock);
 	}
 	xe_pagefault_work_end(vm->xe);
@@ -390,7 +392,7 @@ int xe_svm_flush(struct xe_vm *vm)
 	if (err)
 		return err;
 
-	err = collect_all_garbage(vm, false);
+	err = collect_all_garbage(vm);
 	up_write(&vm->lock);
 
 	return err;

@@ -369,7 +369,7 @@ static bool wait_for_nothing(struct xe_pagefault_queue *queue)
 static void suspend(struct kunit *test)
 {
 	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_nothing);
-	KUNIT_ASSERT_EQ(test, xe_pagefault_suspend(to_svm(test)->xe), 0);
+	xe_pagefault_suspend(to_svm(test)->xe);
 }
 
 static void resume(struct kunit *test)
@@ -721,20 +721,57 @@ static void closed_vm_waits_for_no_resume(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, wait_for_completion_timeout(&svm->vm_gone, SVM_PATIENCE));
 }
 
-/* A system that can't sleep goes on. */
-static void suspend_fails(struct kunit *test)
+/* A service that nothing can interrupt keeps no system awake. */
+static void suspend_waits_in_vain(struct kunit *test)
 {
 	struct xe_svm_fixture *svm = to_svm(test);
 
 	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
 	xsvm_touch(test, SVM_BASE, SZ_64K);
 	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_in_vain);
-	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), -EBUSY);
+	xe_pagefault_suspend(svm->xe);
+	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
+	resume(test);
 	while (xsvm_serve_once(test))
 		;
 	KUNIT_EXPECT_EQ(test, svm->acks, 1);
 	KUNIT_EXPECT_EQ(test, svm->ack, 0);
 	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
+}
+
+static int suspend_meanwhile(struct xe_vm *vm, struct xe_svm_range *range,
+			     struct drm_gpusvm_ctx *ctx)
+{
+	struct kunit *test = kunit_get_current_test();
+	int err;
+
+	kunit_deactivate_static_stub(test, xe_svm_range_get_pages);
+	err = xe_svm_range_get_pages(vm, range, ctx);
+	suspend(test);
+
+	return err;
+}
+
+/* Not even by a service that was under way, and could not be interrupted. */
+static void nothing_is_bound_during_a_suspend(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	svm->mirror->attr.preferred_loc.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_SYSTEM;
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	kunit_activate_static_stub(test, xe_svm_range_get_pages, suspend_meanwhile);
+	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
+	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 0);
+
+	resume(test);
+	while (xsvm_serve_once(test))
+		;
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 1);
 }
 
 /* Page tables that were freed would come back, too. */
@@ -890,7 +927,8 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(faults_are_served_until_devices_sleep),
 	KUNIT_CASE(faults_wait_for_the_resume),
 	KUNIT_CASE(closed_vm_waits_for_no_resume),
-	KUNIT_CASE(suspend_fails),
+	KUNIT_CASE(suspend_waits_in_vain),
+	KUNIT_CASE(nothing_is_bound_during_a_suspend),
 	KUNIT_CASE(garbage_waits_for_the_resume),
 	KUNIT_CASE(suspend_ends_a_collection),
 	KUNIT_CASE(removal_ends_where_copies_fail),
