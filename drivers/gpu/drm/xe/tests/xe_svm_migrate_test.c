@@ -795,7 +795,7 @@ static void garbage_waits_for_the_resume(struct kunit *test)
 static void suspend_before_unbind(struct kunit *test, struct xe_svm_range *range)
 {
 	to_svm(test)->before_unbind = NULL;
-	suspend(test);
+	xsvm_meanwhile(test, suspend);
 }
 
 /* However much there is of it, it does not keep the system awake. */
