@@ -90,6 +90,8 @@ struct xe_svm_flush {
  *		  are there and somebody waits for one
  * @flush_work: Finishes them
  * @wait_under_lock: Somebody waited for a flush with the notifier lock held
+ * @flush_err: What a flush returns that is not done; -ECANCELED: a reset is about to do it
+ * @other_flushes: Flushes of the VM that other GTs were asked for
  * @vram: Its memory; NULL if it has none
  * @vram_base: Where that is for the GPU
  * @bind_err: What binding returns; 0 if it works
@@ -108,6 +110,8 @@ struct xe_svm_gpu {
 	unsigned int hold_flushes;
 	struct work_struct flush_work;
 	bool wait_under_lock;
+	int flush_err;
+	unsigned int other_flushes;
 	void *vram;
 	u64 vram_base;
 	int bind_err;

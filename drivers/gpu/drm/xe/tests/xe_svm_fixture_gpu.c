@@ -258,6 +258,10 @@ static void gpu_flush_work(struct work_struct *work)
 		schedule_timeout_uninterruptible(1);
 
 	svm->gpu.wait_under_lock = !gpu_can_lock(&svm->vm->svm.gpusvm.notifier_lock);
+	if (svm->gpu.flush_err == -ECANCELED) {
+		entries_clear(&svm->gpu.tlb, SVM_BASE, SVM_END);
+		xe_tlb_inval_reset(&svm->gt->tlb_inval);
+	}
 	for (i = 0; i < svm->gpu.hold_flushes; i++)
 		gpu_finish_flush(&svm->gpu, &svm->gpu.flushes[i]);
 }
@@ -274,8 +278,15 @@ static int gpu_flush_range(struct xe_tlb_inval *tlb_inval, u32 seqno, u64 start,
 
 	/* The other GTs have nothing to forget. */
 	if (flush.gt != svm->gt) {
+		gpu->other_flushes += asid == SVM_ASID;
 		xe_tlb_inval_done_handler(tlb_inval, seqno);
 		return 0;
+	}
+
+	if (gpu->flush_err) {
+		if (gpu->flush_err == -ECANCELED)
+			schedule_work(&gpu->flush_work);
+		return gpu->flush_err;
 	}
 
 	if (asid == SVM_OTHER_ASID) {

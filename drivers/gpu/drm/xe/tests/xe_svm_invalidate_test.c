@@ -8,6 +8,7 @@
 #include "tests/xe_svm_fixture.h"
 #include "xe_gt.h"
 #include "xe_svm.h"
+#include "xe_tlb_inval.h"
 #include "xe_vm.h"
 
 static void invalidation_takes_all_away(struct kunit *test)
@@ -478,6 +479,56 @@ static void invalidation_flushes_what_is_being_flushed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, xsvm_gpu_read(test, SVM_BASE + PAGE_SIZE), 1);
 }
 
+static int flush_all(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_tlb_inval_batch batch;
+	int err;
+
+	err = xe_tlb_inval_range_tilemask_submit(svm->xe, SVM_ASID, SVM_BASE, SVM_END, BIT(0),
+						 &batch);
+	if (!err)
+		xe_tlb_inval_batch_wait(&batch);
+
+	return err;
+}
+
+/* Whatever is the matter with a GT, the others forget what they have to. */
+static void gt_that_fails_keeps_no_other_from_flushing(struct kunit *test)
+{
+	struct xe_svm_gpu *gpu = &to_svm(test)->gpu;
+
+	if (!to_svm(test)->xe->tiles[0].media_gt)
+		kunit_skip(test, "there is one GT");
+
+	gpu->flush_err = -EPIPE;
+	KUNIT_EXPECT_EQ(test, flush_all(test), -EPIPE);
+	KUNIT_EXPECT_EQ(test, gpu->other_flushes, 1);
+
+	/* It has nothing in its TLBs: it was reset, and has no firmware yet. */
+	gpu->flush_err = -ENODEV;
+	KUNIT_EXPECT_EQ(test, flush_all(test), 0);
+	KUNIT_EXPECT_EQ(test, gpu->other_flushes, 2);
+	gpu->flush_err = 0;
+}
+
+/* Engines run until they are reset, and pages are not free before. */
+static void reset_is_waited_for(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
+	xe_tlb_inval_stop(&svm->gt->tlb_inval);
+	svm->gpu.flush_err = -ECANCELED;
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, svm->gpu.wait_under_lock);
+	KUNIT_EXPECT_FALSE(test, svm->gt->tlb_inval.stopped);
+	flush_work(&svm->gpu.flush_work);
+	svm->gpu.flush_err = 0;
+}
+
 static struct kunit_case xe_svm_invalidate_cases[] = {
 	KUNIT_CASE(invalidation_takes_all_away),
 	KUNIT_CASE(no_flush_without_entries),
@@ -495,6 +546,8 @@ static struct kunit_case xe_svm_invalidate_cases[] = {
 	KUNIT_CASE(jobs_of_others_are_not_waited_for),
 	KUNIT_CASE(upgrade_zaps_first),
 	KUNIT_CASE(invalidation_flushes_what_is_being_flushed),
+	KUNIT_CASE(gt_that_fails_keeps_no_other_from_flushing),
+	KUNIT_CASE(reset_is_waited_for),
 	{}
 };
 
