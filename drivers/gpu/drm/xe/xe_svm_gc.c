@@ -96,7 +96,7 @@ static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 
 	/* Page tables are being saved, and what is freed now would be back. */
 	if (xe_pagefault_is_suspended(vm->xe))
-		return -ERESTARTSYS;
+		return -EINTR;
 
 	/* Page tables are freed when they are unbound: until then the GPU may read them. */
 	range_unmap(vm, range);
