@@ -518,8 +518,8 @@ static void worker_func(struct work_struct *work)
 		return;
 	}
 
-	/* Who waits for that may take the device apart. */
 	xe_vm_put(vm);
+	/* Who waits for that may take the device apart, so it comes last. */
 	scoped_guard(spinlock_irq, &queue->lock)
 		leave_locked(queue);
 }
