@@ -354,10 +354,13 @@ static const struct xe_pagefault_ops gpu_fault_ops = {
 	.ack_fault = gpu_ack_fault,
 };
 
-/* Do what a worker was told to do, here and now. */
+/*
+ * Do what a worker was told to do, here and now. Who cancels a work that is not pending
+ * makes it look so for a moment, and who queues it just then queues nothing.
+ */
 bool xsvm_run_work(struct work_struct *work)
 {
-	if (!cancel_work(work))
+	if (!work_pending(work) || !cancel_work(work))
 		return false;
 	work->func(work);
 
