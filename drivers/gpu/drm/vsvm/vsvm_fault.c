@@ -270,7 +270,11 @@ void vsvm_fault_raise(struct vsvm_queue *queue, unsigned long addr,
 	vsvm_stats_inc(queue->vmdev, access == VSVM_READ ?
 		       VSVM_STAT_READ_FAULTS : VSVM_STAT_WRITE_FAULTS);
 
-	queue_work(queue->vmdev->share->faults, &fault->work);
+	/* The work is idle. If it looks pending, somebody is about to cancel it. */
+	if (!queue_work(queue->vmdev->share->faults, &fault->work)) {
+		answer(queue, fault, -EFAULT);
+		return;
+	}
 
 	/* Whoever cancelled the queue meanwhile didn't see the fault. */
 	smp_mb();
