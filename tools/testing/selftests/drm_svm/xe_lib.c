@@ -213,16 +213,26 @@ static int wait_fence(int fd, volatile uint64_t *fence, uint64_t value,
 	return CALL(fd, WAIT_USER_FENCE, &wait);
 }
 
+static struct drm_xe_sync done_sync(volatile uint64_t *done)
+{
+	return (struct drm_xe_sync) {
+		.type = DRM_XE_SYNC_TYPE_USER_FENCE,
+		.flags = DRM_XE_SYNC_FLAG_SIGNAL,
+		.addr = svm_addr(done),
+		.timeline_value = 1,
+	};
+}
+
+int xe_wait_bind(const struct xe_gpu *gpu, volatile uint64_t *done)
+{
+	return wait_fence(gpu->fd, done, 1, 0);
+}
+
 static int bind_list(const struct xe_gpu *gpu, const struct drm_xe_vm_bind_op *ops,
 		     size_t n)
 {
-	volatile uint64_t fence = 0;
-	struct drm_xe_sync sync = {
-		.type = DRM_XE_SYNC_TYPE_USER_FENCE,
-		.flags = DRM_XE_SYNC_FLAG_SIGNAL,
-		.addr = svm_addr(&fence),
-		.timeline_value = 1,
-	};
+	volatile uint64_t done = 0;
+	struct drm_xe_sync sync = done_sync(&done);
 	struct drm_xe_vm_bind args = {
 		.vm_id = gpu->vm,
 		.num_binds = n,
@@ -236,7 +246,7 @@ static int bind_list(const struct xe_gpu *gpu, const struct drm_xe_vm_bind_op *o
 	else
 		args.vector_of_binds = svm_addr(ops);
 	err = CALL(gpu->fd, VM_BIND, &args);
-	return err ? err : wait_fence(gpu->fd, &fence, 1, 0);
+	return err ? err : xe_wait_bind(gpu, &done);
 }
 
 static int bind(const struct xe_gpu *gpu, struct drm_xe_vm_bind_op op)
@@ -285,7 +295,8 @@ static struct drm_xe_vm_bind_op to_op(const struct xe_bind *bind)
 	struct drm_xe_vm_bind_op op = {
 		.addr = svm_addr(bind->mem),
 		.range = bind->len,
-		.flags = bind->read_only ? DRM_XE_VM_BIND_FLAG_READONLY : 0,
+		.flags = (bind->read_only ? DRM_XE_VM_BIND_FLAG_READONLY : 0) |
+			 (bind->dumpable ? DRM_XE_VM_BIND_FLAG_DUMPABLE : 0),
 	};
 
 	switch (bind->what) {
@@ -326,6 +337,70 @@ int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n)
 	err = bind_list(gpu, ops, n);
 	free(ops);
 	return err;
+}
+
+static int queue_create_on(const struct xe_gpu *gpu,
+			   const struct drm_xe_engine_class_instance *engine,
+			   struct xe_queue *queue)
+{
+	struct drm_xe_exec_queue_create args = {
+		.width = 1,
+		.num_placements = 1,
+		.vm_id = gpu->vm,
+		.instances = svm_addr(engine),
+	};
+	int err = CALL(gpu->fd, EXEC_QUEUE_CREATE, &args);
+
+	queue->id = args.exec_queue_id;
+	return err;
+}
+
+static int import_fence(const struct xe_gpu *gpu, int sync_file, uint32_t *syncobj)
+{
+	struct drm_syncobj_create create = { 0 };
+	struct drm_syncobj_handle handle = {
+		.flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE,
+		.fd = sync_file,
+	};
+	int err = svm_call(gpu->fd, DRM_IOCTL_SYNCOBJ_CREATE, "SYNCOBJ_CREATE", &create);
+
+	*syncobj = create.handle;
+	handle.handle = create.handle;
+	return err ? err : svm_call(gpu->fd, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE,
+				    "SYNCOBJ_FD_TO_HANDLE", &handle);
+}
+
+static int bind_queue_create(const struct xe_gpu *gpu, struct xe_queue *queue)
+{
+	struct drm_xe_engine_class_instance engine = {
+		.engine_class = DRM_XE_ENGINE_CLASS_VM_BIND,
+	};
+
+	*queue = (struct xe_queue) { .fd = gpu->fd };
+	return queue_create_on(gpu, &engine, queue);
+}
+
+int xe_bind_behind(const struct xe_gpu *gpu, const struct xe_bind *bind, int sync_file,
+		   volatile uint64_t *done)
+{
+	struct drm_xe_sync syncs[] = { { .type = DRM_XE_SYNC_TYPE_SYNCOBJ }, done_sync(done) };
+	struct drm_xe_vm_bind args = {
+		.vm_id = gpu->vm,
+		.num_binds = 1,
+		.bind = to_op(bind),
+		.num_syncs = 2,
+		.syncs = svm_addr(syncs),
+	};
+	struct xe_queue queue;
+	int err = import_fence(gpu, sync_file, &syncs[0].handle);
+
+	if (!err)
+		err = bind_queue_create(gpu, &queue);
+	if (err)
+		return err;
+	args.exec_queue_id = queue.id;
+	err = CALL(gpu->fd, VM_BIND, &args);
+	return err ? err : xe_destroy_queue(&queue);
 }
 
 int xe_create_object(const struct xe_gpu *gpu, size_t len, uint32_t *object)
@@ -392,22 +467,6 @@ static int job_create(const struct xe_gpu *gpu, struct xe_job **job)
 	memset(*job, 0, JOB_SIZE);
 	err = xe_prefer(gpu, *job, JOB_SIZE, gpu->system);
 	return err ? err : xe_prefetch(gpu, *job, JOB_SIZE, gpu->system);
-}
-
-static int queue_create_on(const struct xe_gpu *gpu,
-			   const struct drm_xe_engine_class_instance *engine,
-			   struct xe_queue *queue)
-{
-	struct drm_xe_exec_queue_create args = {
-		.width = 1,
-		.num_placements = 1,
-		.vm_id = gpu->vm,
-		.instances = svm_addr(engine),
-	};
-	int err = CALL(gpu->fd, EXEC_QUEUE_CREATE, &args);
-
-	queue->id = args.exec_queue_id;
-	return err;
 }
 
 static int bare_queue_create(struct xe_gpu *gpu, uint16_t class, struct xe_queue *queue)

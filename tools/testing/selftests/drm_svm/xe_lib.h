@@ -91,9 +91,18 @@ struct xe_bind {
 	uint32_t object;	/* for XE_BIND_OBJECT */
 	uint16_t region;	/* for XE_PREFETCH */
 	bool read_only;
+	bool dumpable;		/* goes into dumps of a hang */
 };
 
 int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n);
+
+/*
+ * On a queue of its own, which is destroyed at once, when the fence in a file has signalled.
+ * @done is for xe_wait_bind(), and 0 until then.
+ */
+int xe_bind_behind(const struct xe_gpu *gpu, const struct xe_bind *bind, int sync_file,
+		   volatile uint64_t *done);
+int xe_wait_bind(const struct xe_gpu *gpu, volatile uint64_t *done);
 
 /* How much VRAM nobody uses; root only, others are told that it is all of it */
 int xe_vram_free(const struct xe_gpu *gpu, uint64_t *bytes);
