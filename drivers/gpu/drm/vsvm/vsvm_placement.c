@@ -341,6 +341,11 @@ int vsvm_recall(struct vsvm_vm *vm, unsigned long start, unsigned long end,
 	for (; (!err || err == -EIO) && start < end; start = next) {
 		int chunk_err;
 
+		/* Nothing is with a device where there is no memory. */
+		start = max(start, drm_gpusvm_find_vma_start(&vm->svm, start, end));
+		if (start >= end)
+			break;
+
 		next = min(end, ALIGN(start + 1, CHUNK_SIZE));
 		chunk_err = recall_chunk(look, start, next, keep, stats);
 		err = chunk_err ?: err;
