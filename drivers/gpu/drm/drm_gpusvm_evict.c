@@ -12,6 +12,18 @@
  * Where the memory is, and moving it back
  */
 
+/* A range may outlive its GPU SVM, which would keep the buffer of the walk for the next one. */
+static int range_walk_begin(struct drm_gpusvm_range *range, struct drm_gpusvm_walk *walk,
+			    void *owner)
+{
+	if (drm_gpusvm_range_read_flags(range).removed)
+		return -ESTALE;
+
+	return gpusvm_walk_begin(walk, range->gpusvm, &range->notifier->notifier,
+				 drm_gpusvm_range_start(range),
+				 drm_gpusvm_range_end(range), owner, 0);
+}
+
 /* Run a walk over a range that takes pages as they are, until it is not stale. */
 static int range_snapshot_lock(struct drm_gpusvm_range *range,
 			       struct drm_gpusvm_walk *walk)
@@ -73,9 +85,7 @@ static int range_evict_from(struct drm_gpusvm_range *range, void *owner,
 	unsigned long n;
 	int err;
 
-	err = gpusvm_walk_begin(&walk, gpusvm, &range->notifier->notifier,
-				drm_gpusvm_range_start(range),
-				drm_gpusvm_range_end(range), owner, 0);
+	err = range_walk_begin(range, &walk, owner);
 	if (err)
 		return err;
 
@@ -201,9 +211,7 @@ enum drm_gpusvm_scan_result drm_gpusvm_scan_mm(struct drm_gpusvm_range *range,
 	enum drm_gpusvm_scan_result result = DRM_GPUSVM_SCAN_UNPOPULATED;
 	struct drm_gpusvm_walk walk __uninitialized;
 
-	if (gpusvm_walk_begin(&walk, range->gpusvm, &range->notifier->notifier,
-			      drm_gpusvm_range_start(range),
-			      drm_gpusvm_range_end(range), dev_private_owner, 0))
+	if (range_walk_begin(range, &walk, dev_private_owner))
 		return result;
 
 	if (!range_snapshot_lock(range, &walk)) {

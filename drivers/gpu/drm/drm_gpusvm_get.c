@@ -65,6 +65,8 @@ static int request_serve(const struct drm_gpusvm_request *req,
 		return request_gone_error(req);
 
 	if (any.has_dma_mapping || any.has_gaps) {
+		if (req->ctx->devmem_only && gpusvm_request_is_in_ram(req))
+			return -EFAULT;
 		if (gpusvm_request_refresh(req)) {
 			atomic_long_inc(&req->gpusvm->stats.gets_valid);
 			return 0;
@@ -86,6 +88,10 @@ static bool request_is_current(const struct drm_gpusvm_request *req)
 	unsigned long seq = READ_ONCE(req->notifier->invalidate_seq);
 	u16 needed = flags_needed(req->ctx);
 	const struct drm_gpusvm_pages *pages;
+
+	/* Flags don't tell where the memory is. */
+	if (req->ctx->devmem_only)
+		return false;
 
 	for_each_request_pages(pages, req)
 		if (!pages_serve(pages, needed) || READ_ONCE(pages->notifier_seq) != seq)

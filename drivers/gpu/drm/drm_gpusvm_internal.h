@@ -392,6 +392,7 @@ gpusvm_request_wanted_locked(const struct drm_gpusvm_request *req,
 			     const struct drm_gpusvm_pages *pages);
 bool gpusvm_request_refresh(const struct drm_gpusvm_request *req);
 bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req);
+bool gpusvm_request_is_in_ram(const struct drm_gpusvm_request *req);
 
 /* What to say of memory that was unmapped: bare pages have no range to ask for again. */
 static inline int request_gone_error(const struct drm_gpusvm_request *req)

@@ -113,3 +113,39 @@ bool gpusvm_request_is_refused(const struct drm_gpusvm_request *req)
 
 	return refused;
 }
+
+static bool pages_in_ram_locked(const struct drm_gpusvm_request *req,
+				const struct drm_gpusvm_pages *pages)
+{
+	const struct drm_pagemap_addr *addr;
+	unsigned int i;
+
+	if (!drm_gpusvm_pages_mapped(pages))
+		return false;
+
+	if (req->wanted != WALK_WANTS_ALL) {
+		addr = gpusvm_request_wanted_locked(req, pages);
+		return addr && addr->proto == DRM_INTERCONNECT_SYSTEM;
+	}
+
+	for (i = 0; i < pages->nr_addrs; i++)
+		if (addr_is_mapped(&pages->dma_addr[i]) &&
+		    pages->dma_addr[i].proto == DRM_INTERCONNECT_SYSTEM)
+			return true;
+
+	return false;
+}
+
+/* Whether what is mapped already is not the device memory that is asked for. */
+bool gpusvm_request_is_in_ram(const struct drm_gpusvm_request *req)
+{
+	const struct drm_gpusvm_pages *pages;
+	bool in_ram = false;
+
+	drm_gpusvm_notifier_lock(req->gpusvm);
+	for_each_request_pages(pages, req)
+		in_ram = in_ram || pages_in_ram_locked(req, pages);
+	drm_gpusvm_notifier_unlock(req->gpusvm);
+
+	return in_ram;
+}

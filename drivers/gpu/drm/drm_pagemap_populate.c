@@ -34,11 +34,13 @@ static void migration_to_devmem(struct drm_pagemap_migration *m,
 	};
 }
 
-static bool devmem_ops_complete(const struct drm_pagemap_devmem *devmem)
+/* What the CPU can reach is never evicted: it has no fault that brings it back. */
+static bool devmem_is_supported(const struct drm_pagemap_devmem *devmem)
 {
 	const struct drm_pagemap_devmem_ops *ops = devmem->ops;
 
-	return (devmem->first_pfn || ops->populate_devmem_pfn) &&
+	return devmem->dpagemap->pagemap->type == MEMORY_DEVICE_PRIVATE &&
+	       (devmem->first_pfn || ops->populate_devmem_pfn) &&
 	       (ops->copy_to_devmem || ops->submit_to_devmem) &&
 	       (ops->copy_to_ram || ops->submit_to_ram);
 }
@@ -179,7 +181,7 @@ int drm_pagemap_migrate_to_devmem(struct drm_pagemap_devmem *devmem_allocation,
 
 	migration_to_devmem(&m, devmem_allocation->dpagemap, mdetails);
 	vma = vma_lookup(mm, start);
-	err = devmem_ops_complete(devmem_allocation) ?
+	err = devmem_is_supported(devmem_allocation) ?
 	      vma_check(vma, start, end) : -EOPNOTSUPP;
 	if (!err && end - start > devmem_allocation->size)
 		err = -EINVAL;
@@ -264,7 +266,7 @@ populate_devmem_alloc(struct drm_pagemap_populate *p, size_t size, bool may_wait
 	if (IS_ERR(devmem))
 		return devmem;
 
-	err = devmem_ops_complete(devmem) ? 0 : -EOPNOTSUPP;
+	err = devmem_is_supported(devmem) ? 0 : -EOPNOTSUPP;
 	if (!err && devmem->size != size)
 		err = -EINVAL;
 	if (err) {

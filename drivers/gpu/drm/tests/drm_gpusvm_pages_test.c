@@ -650,6 +650,9 @@ static void device_memory_alone_is_not_in_ram(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, svm_valid(test, &range->pages[0]));
 	KUNIT_EXPECT_EQ(test, svm_stat(to_svm(test), gets), 0);
 	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), 0);
+	/* Nor is what was mapped there for somebody who did not mind. */
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &ctx), -EFAULT);
+	KUNIT_EXPECT_TRUE(test, svm_valid(test, &range->pages[0]));
 }
 
 /*

@@ -699,11 +699,16 @@ static void range_may_outlive_all(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, drm_gpusvm_init(gpusvm, "last", current->mm, SVM_BASE, SZ_1G,
 						 SZ_512M, &ops, svm_chunks,
 						 ARRAY_SIZE(svm_chunks)));
-	svm_map(test, SVM_BASE, SZ_64K, RW);
+	svm_map(test, SVM_BASE, SZ_2M, RW);
 	range = drm_gpusvm_range_get_or_insert(gpusvm, SVM_BASE, SVM_BASE, SVM_END, &write_ctx);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, range);
 	drm_gpusvm_range_remove(gpusvm, range);
 	drm_gpusvm_fini(gpusvm);
+	/* What is looked for then leaves nothing behind. */
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_scan_mm(range, gpusvm, NULL),
+			DRM_GPUSVM_SCAN_UNPOPULATED);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_range_evict(gpusvm, range), -ESTALE);
+	KUNIT_EXPECT_NULL(test, gpusvm->pfn_cache);
 	drm_gpusvm_range_put(range);
 }
 
