@@ -31,8 +31,10 @@
  * An invalidation has up to three stages:
  *
  * 1. Ask for all fences of the VM: jobs are preempted, binds run to their end.
- * 2. With the fences signaled, in fault mode, zap the entries and send the flush
- *    of the TLBs.
+ * 2. With the fences signaled, zap the entries and send the flush of the TLBs. In
+ *    long-running mode without faults, too: a queue that was killed, or that is about
+ *    to be reset, runs on behind its preempt fence. Only fences of jobs tell that
+ *    nothing runs any more.
  * 3. With the TLBs flushed, unmap the pages.
  *
  * The MM runs all notifiers once before it waits for any of them. A pass goes as
@@ -117,7 +119,7 @@ int xe_vma_userptr_pin_pages(struct xe_userptr_vma *uvma)
 				    start, start + xe_vma_size(vma), &ctx);
 }
 
-/* Nothing of the userptr is in the GPU's entries any more, or nothing of the GPU runs. */
+/* Nothing of the userptr is in the GPU's entries any more, or no job of the VM runs. */
 static void unmap_pages_locked(struct xe_userptr_vma *uvma)
 {
 	struct xe_vma *vma = &uvma->vma;
@@ -175,12 +177,12 @@ static void wait_fences(struct xe_vm *vm)
 }
 
 /*
- * Whether the GPU may have entries for the pages while nothing of it runs. A closed VM has
- * none, and its page tables may be gone along with the device.
+ * Whether something of the GPU may run with entries for the pages although all fences have
+ * signaled. A closed VM has no entries, and its page tables may be gone along with the device.
  */
 static bool has_entries(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
-	return xe_vm_in_fault_mode(vm) && !xe_vm_is_closed(vm) && uvma->userptr.initial_bind;
+	return xe_vm_in_lr_mode(vm) && !xe_vm_is_closed(vm) && uvma->userptr.initial_bind;
 }
 
 /* Stage 2, with all fences signaled. Returns whether the flush has to be waited for. */

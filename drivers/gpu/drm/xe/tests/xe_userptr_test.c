@@ -568,8 +568,9 @@ static void invalidation_without_faults(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, job->asked);
 	KUNIT_EXPECT_EQ(test, job->mapped, 1);
 	KUNIT_EXPECT_FALSE(test, is_mapped(uvma));
-	/* Its tables are written anew before it goes on. */
-	KUNIT_EXPECT_EQ(test, svm->gpu.zaps, 0);
+	/* If it was about to be killed it has not stopped. */
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, GPU_ADDR, GPU_ADDR + SZ_64K));
 	KUNIT_EXPECT_TRUE(test, needs_repin(test));
 
 	KUNIT_EXPECT_EQ(test, pin_all(test), 0);
