@@ -9,9 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/sizes.h>
 
-#include <kunit/static_stub.h>
-#include <kunit/visibility.h>
-
+#include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
@@ -85,12 +83,6 @@
  *
  * A VM that is closed, or whose process was killed, has the services that are under way
  * cancelled, see xe_svm_cancel(). All its faults are answered with an error then.
- *
- * Suspend. Page tables are saved while engines still run, and what is bound behind that
- * copy would be missing after the resume, with nobody knowing. So no fault is served, and
- * no garbage collected, from the time before they are saved until the engines run again.
- * Services that wait for a process, which is frozen by then, are interrupted. A closed VM
- * binds nothing, so that its faults are answered meanwhile, too.
  */
 
 /* Where faults may have one range. It is the largest one that a fault on a mirror binds. */
@@ -577,6 +569,54 @@ void xe_pagefault_vm_fini(struct xe_vm *vm)
 		destroy_workqueue(vm->usm.pf.wq);
 }
 
+/**
+ * xe_pagefault_work_begin() - Begin a work that writes page tables
+ * @xe: The device
+ *
+ * Return: false if it has to wait for the resume; true if it may go on, until
+ * xe_pagefault_work_end().
+ */
+bool xe_pagefault_work_begin(struct xe_device *xe)
+{
+	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
+
+	guard(spinlock_irq)(&queue->lock);
+
+	if (queue->suspended)
+		return false;
+	enter_locked(queue);
+
+	return true;
+}
+
+/**
+ * xe_pagefault_work_end() - End a work that writes page tables
+ * @xe: The device
+ */
+void xe_pagefault_work_end(struct xe_device *xe)
+{
+	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
+
+	guard(spinlock_irq)(&queue->lock);
+
+	leave_locked(queue);
+}
+
+/**
+ * xe_pagefault_wake_vm() - Have the faults of a VM served, or answered
+ * @vm: The VM, in fault mode; it was closed, or the system is awake again
+ */
+void xe_pagefault_wake_vm(struct xe_vm *vm)
+{
+	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
+	struct list_head *pos;
+
+	guard(spinlock_irq)(&queue->lock);
+
+	list_for_each(pos, &vm->usm.pf.waiting)
+		wake_locked(queue, vm);
+}
+
 /* ------------------------------------------------------------------------
  * From the queue to the VMs
  */
@@ -712,172 +752,6 @@ void xe_pagefault_reset(struct xe_device *xe, struct xe_gt *gt)
 	for (i = 0; i < queue->size; i++)
 		if (queue->entries[i].pf.gt == gt)
 			squash_locked(queue, &queue->entries[i]);
-}
-
-/* ------------------------------------------------------------------------
- * Suspend
- */
-
-/* How long to wait for services that are through with binding, and only wait for that. */
-#define XE_PAGEFAULT_SUSPEND_TIMEOUT	(5 * HZ)
-
-/* A device without page faults may have memory that others get. */
-static void suspend_queue(struct xe_pagefault_queue *queue, bool suspend)
-{
-	if (!queue->entries) {
-		WRITE_ONCE(queue->suspended, suspend);
-		return;
-	}
-
-	guard(spinlock_irq)(&queue->lock);
-
-	WRITE_ONCE(queue->suspended, suspend);
-}
-
-/* VMs that come meanwhile have no services. */
-static void interrupt_vms(struct xe_device *xe)
-{
-	unsigned long asid;
-	struct xe_vm *vm;
-
-	guard(rwsem_read)(&xe->usm.lock);
-
-	xa_for_each(&xe->usm.asid_to_vm, asid, vm) {
-		if (!xe_vm_in_fault_mode(vm))
-			continue;
-		vm->usm.pf.interrupted = true;
-		xe_svm_interrupt(vm);
-		xe_svm_interrupt_lock(vm);
-	}
-}
-
-static void resume_vms(struct xe_device *xe)
-{
-	unsigned long asid;
-	struct xe_vm *vm;
-
-	guard(rwsem_read)(&xe->usm.lock);
-
-	xa_for_each(&xe->usm.asid_to_vm, asid, vm) {
-		if (!vm->usm.pf.interrupted)
-			continue;
-		vm->usm.pf.interrupted = false;
-		xe_svm_resume_lock(vm);
-		xe_svm_resume(vm);
-	}
-}
-
-/* Returns whether all works have ended. Those that come now do nothing. */
-VISIBLE_IF_KUNIT bool xe_pagefault_wait_for_works(struct xe_pagefault_queue *queue)
-{
-	KUNIT_STATIC_STUB_REDIRECT(xe_pagefault_wait_for_works, queue);
-
-	return wait_event_timeout(queue->idle, !READ_ONCE(queue->works),
-				  XE_PAGEFAULT_SUSPEND_TIMEOUT);
-}
-
-/**
- * xe_pagefault_suspend() - Serve no page faults until xe_pagefault_resume()
- * @xe: The device, which is about to be suspended
- *
- * Faults that come meanwhile wait, or are squashed by a reset. Who binds, or gets VRAM for
- * another device, has done so by the end of this, or does not. A service that waits for a
- * process where nothing can interrupt it may go on, but it binds nothing any more.
- */
-void xe_pagefault_suspend(struct xe_device *xe)
-{
-	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
-
-	suspend_queue(queue, true);
-	interrupt_vms(xe);
-	down_write(&xe->val.lock);
-	up_write(&xe->val.lock);
-	if (queue->entries && !xe_pagefault_wait_for_works(queue))
-		drm_dbg(&xe->drm, "A page fault is not served in time for a suspend\n");
-	resume_vms(xe);
-}
-
-/**
- * xe_pagefault_is_suspended() - Whether who writes page tables is asked to end
- * @xe: The device
- *
- * Return: true from the beginning of xe_pagefault_suspend() to xe_pagefault_resume().
- */
-bool xe_pagefault_is_suspended(struct xe_device *xe)
-{
-	return READ_ONCE(xe->usm.pf_queue.suspended);
-}
-
-/**
- * xe_pagefault_work_begin() - Begin a work that writes page tables
- * @xe: The device
- *
- * Return: false if it has to wait for the resume; true if it may go on, until
- * xe_pagefault_work_end().
- */
-bool xe_pagefault_work_begin(struct xe_device *xe)
-{
-	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
-
-	guard(spinlock_irq)(&queue->lock);
-
-	if (queue->suspended)
-		return false;
-	enter_locked(queue);
-
-	return true;
-}
-
-/**
- * xe_pagefault_work_end() - End a work that writes page tables
- * @xe: The device
- */
-void xe_pagefault_work_end(struct xe_device *xe)
-{
-	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
-
-	guard(spinlock_irq)(&queue->lock);
-
-	leave_locked(queue);
-}
-
-/**
- * xe_pagefault_wake_vm() - Have the faults of a VM served, or answered
- * @vm: The VM, in fault mode; it was closed, or the system is awake again
- */
-void xe_pagefault_wake_vm(struct xe_vm *vm)
-{
-	struct xe_pagefault_queue *queue = xe_pagefault_queue_of(vm);
-	struct list_head *pos;
-
-	guard(spinlock_irq)(&queue->lock);
-
-	list_for_each(pos, &vm->usm.pf.waiting)
-		wake_locked(queue, vm);
-}
-
-/**
- * xe_pagefault_resume() - Undo xe_pagefault_suspend()
- * @xe: The device
- */
-void xe_pagefault_resume(struct xe_device *xe)
-{
-	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
-	unsigned long asid;
-	struct xe_vm *vm;
-
-	suspend_queue(queue, false);
-	if (!queue->entries)
-		return;
-
-	guard(rwsem_read)(&xe->usm.lock);
-
-	xa_for_each(&xe->usm.asid_to_vm, asid, vm) {
-		if (!xe_vm_in_fault_mode(vm))
-			continue;
-		xe_pagefault_wake_vm(vm);
-		xe_svm_queue_garbage_collector(vm);
-	}
 }
 
 /* ------------------------------------------------------------------------

@@ -25,12 +25,15 @@ int xe_pagefault_vm_init(struct xe_vm *vm);
 void xe_pagefault_vm_fini(struct xe_vm *vm);
 int xe_pagefault_handler(struct xe_device *xe, struct xe_pagefault *pf);
 void xe_pagefault_reset(struct xe_device *xe, struct xe_gt *gt);
-void xe_pagefault_suspend(struct xe_device *xe);
-void xe_pagefault_resume(struct xe_device *xe);
-bool xe_pagefault_is_suspended(struct xe_device *xe);
 void xe_pagefault_wake_vm(struct xe_vm *vm);
 bool xe_pagefault_work_begin(struct xe_device *xe);
 void xe_pagefault_work_end(struct xe_device *xe);
+
+/* Suspend: xe_pagefault_suspend.c */
+
+int xe_pagefault_suspend(struct xe_device *xe);
+void xe_pagefault_resume(struct xe_device *xe);
+bool xe_pagefault_is_suspended(struct xe_device *xe);
 #if IS_ENABLED(CONFIG_KUNIT)
 bool xe_pagefault_wait_for_works(struct xe_pagefault_queue *queue);
 #endif

@@ -13,6 +13,7 @@
 #include "xe_device_types.h"
 #include "xe_pagefault.h"
 #include "xe_svm_internal.h"
+#include "xe_validation.h"
 #include "xe_vm.h"
 #include "xe_vm_types.h"
 
@@ -50,20 +51,55 @@ static void range_unmap(struct xe_vm *vm, struct xe_svm_range *range)
 			       &ctx);
 }
 
+/* Returns the fence of the job; -EINTR if page tables are being saved. */
+static struct dma_fence *range_submit_unbind(struct xe_vm *vm, struct xe_svm_range *range)
+{
+	struct xe_validation_ctx vctx;
+	struct dma_fence *fence = NULL;
+	struct drm_exec exec;
+	int err = 0;
+
+	xe_validation_guard(&vctx, &vm->xe->val, &exec, (struct xe_val_flags) {}, err) {
+		/* What is freed now would be back with them. */
+		if (xe_pagefault_is_suspended(vm->xe)) {
+			err = -EINTR;
+			break;
+		}
+		err = xe_vm_drm_exec_lock(vm, &exec);
+		drm_exec_retry_on_contention(&exec);
+		if (err)
+			break;
+
+		fence = xe_vm_range_unbind(vm, range);
+		if (IS_ERR(fence))
+			err = PTR_ERR(fence);
+	}
+
+	return err ? ERR_PTR(err) : fence;
+}
+
 /*
  * Jobs wait for room, and that with signals on. One to whoever happens to collect is not for
- * the range.
+ * the range, unless it kills: that one would not arrive any more. Nor do threads of the
+ * kernel forget what they have blocked, while they ignore all but the end of a service.
  */
+static void block_signals(sigset_t *old)
+{
+	sigset_t mask = current->blocked;
+
+	if (!(current->flags & PF_KTHREAD))
+		siginitsetinv(&mask, sigmask(SIGKILL) | sigmask(SIGSTOP));
+	sigprocmask(SIG_SETMASK, &mask, old);
+}
+
 static int range_unbind(struct xe_vm *vm, struct xe_svm_range *range)
 {
 	struct dma_fence *fence;
 	sigset_t old;
 
-	xe_svm_block_signals(&old);
-	xe_vm_lock(vm, false);
-	fence = xe_vm_range_unbind(vm, range);
-	xe_vm_unlock(vm);
-	xe_svm_unblock_signals(&old);
+	block_signals(&old);
+	fence = range_submit_unbind(vm, range);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (!IS_ERR(fence))
 		dma_fence_put(fence);
 
@@ -94,8 +130,7 @@ static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 	lockdep_assert_held_write(&vm->lock);
 	xe_svm_range_debug(range, "GARBAGE COLLECTOR");
 
-	/* Page tables are being saved, and what is freed now would be back. */
-	if (xe_pagefault_is_suspended(vm->xe))
+	if (fatal_signal_pending(current))
 		return -EINTR;
 
 	/* Page tables are freed when they are unbound: until then the GPU may read them. */

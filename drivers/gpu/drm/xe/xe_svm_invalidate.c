@@ -321,8 +321,8 @@ void xe_svm_range_zap_and_flush(struct xe_vm *vm, struct xe_svm_range *range,
  * @start: First address
  * @end: Address behind the last one
  *
- * The caller flushes the TLBs and holds the VM's lock for writing and the
- * notifier lock for reading until it has.
+ * The caller flushes the TLBs. Until it has, it holds the VM's lock for writing and the
+ * notifier lock for reading, or the other way round.
  *
  * Return: mask of the tiles whose TLBs have to be flushed.
  */
@@ -332,8 +332,8 @@ u8 xe_svm_ranges_zap_ptes_in_range(struct xe_vm *vm, u64 start, u64 end)
 	struct drm_gpusvm_range *r;
 	u8 tiles = 0;
 
-	lockdep_assert_held_write(&vm->lock);
-	lockdep_assert_held_read(&vm->svm.gpusvm.notifier_lock);
+	lockdep_assert_held(&vm->lock);
+	lockdep_assert_held(&vm->svm.gpusvm.notifier_lock);
 
 	/* The device went meanwhile. */
 	if (xe_vm_is_closed(vm))

@@ -18,6 +18,7 @@
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
@@ -36,6 +37,7 @@
 #include "xe_gt_stats.h"
 #include "xe_hw_engine.h"
 #include "xe_irq.h"
+#include "xe_mmio.h"
 #include "xe_pagefault.h"
 #include "xe_svm.h"
 #include "xe_tlb_inval.h"
@@ -487,6 +489,30 @@ void xsvm_close_vm(struct kunit *test)
 /* ------------------------------------------------------------------------
  * Set-up and tear-down
  */
+
+KUNIT_DEFINE_ACTION_WRAPPER(free_memory, vfree, void *);
+
+/* Memory that the CPU uses in place of that of the device; not zeroed. */
+void *xsvm_vmalloc(struct kunit *test, unsigned long size)
+{
+	void *p = vmalloc(size);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_memory, p));
+	memset(p, 0x5a, size);
+
+	return p;
+}
+
+/* A device with memory of its own writes to a register, to have writes to that arrive. */
+void xsvm_init_registers(struct kunit *test)
+{
+	struct xe_device *xe = to_svm(test)->xe;
+	struct xe_tile *tile = xe_device_get_root_tile(xe);
+
+	xe_mmio_init(&tile->mmio, tile, (void __iomem *)xsvm_vmalloc(test, SZ_2M), SZ_2M);
+	xe->mmio.regs = tile->mmio.regs;
+}
 
 /* What is read from the hardware, as far as faults and flushes need it. */
 static void init_gt(struct kunit *test, struct xe_gt *gt)

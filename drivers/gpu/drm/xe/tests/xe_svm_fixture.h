@@ -231,6 +231,8 @@ bool xsvm_run_work(struct work_struct *work);
 
 /* The driver */
 
+void *xsvm_vmalloc(struct kunit *test, unsigned long size);
+void xsvm_init_registers(struct kunit *test);
 struct xe_vm *xsvm_create_vm(struct kunit *test, u32 flags);
 void xsvm_close_vm(struct kunit *test);
 struct xe_vma *xsvm_add_mirror(struct kunit *test, u64 start, u64 size, u32 flags);

@@ -7,7 +7,6 @@
 #include <linux/mm.h>
 #include <linux/pm_runtime.h>
 #include <linux/sched/signal.h>
-#include <linux/suspend.h>
 #include <linux/workqueue.h>
 
 #include <drm/drm_pagemap.h>
@@ -21,8 +20,6 @@
 #include "tests/xe_svm_pagemap_fixture.h"
 #include "xe_bo.h"
 #include "xe_device.h"
-#include "xe_pagefault.h"
-#include "xe_pm.h"
 #include "xe_svm.h"
 #include "xe_tlb_inval.h"
 #include "xe_vm.h"
@@ -359,53 +356,12 @@ static void eviction(struct kunit *test)
 	xsvm_expect_contents(test, SVM_BASE, len);
 }
 
-/* Workers that are queued have no fault yet. */
-static bool wait_for_nothing(struct xe_pagefault_queue *queue)
-{
-	return true;
-}
-
-/* As the driver does it before page tables are saved, and when its engines run again. */
-static void suspend(struct kunit *test)
-{
-	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_nothing);
-	xe_pagefault_suspend(to_svm(test)->xe);
-}
-
-static void resume(struct kunit *test)
-{
-	xe_pagefault_resume(to_svm(test)->xe);
-}
-
-static void remember_bo(struct xe_bo *bo)
-{
-	struct test_copies *copies = to_copies(kunit_get_current_test());
-
-	dma_resv_unlock(bo->ttm.base.resv);
-	if (!copies->bo && bo->flags & XE_BO_FLAG_CPU_ADDR_MIRROR)
-		copies->bo = xe_bo_get(bo);
-}
-
-/* Returns what the memory is in, with a reference. */
-static struct xe_bo *bring_to_object(struct kunit *test)
-{
-	struct test_copies *copies = to_copies(test);
-
-	kunit_activate_static_stub(test, xe_bo_unlock, remember_bo);
-	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
-	kunit_deactivate_static_stub(test, xe_bo_unlock);
-	KUNIT_ASSERT_NOT_NULL(test, copies->bo);
-	KUNIT_ASSERT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
-
-	return copies->bo;
-}
-
 /* What can't be had, for whatever reason, keeps nobody from what comes after it. */
 static void eviction_fails(struct kunit *test)
 {
 	struct test_copies *copies = to_copies(test);
 
-	bring_to_object(test);
+	xsvm_bring_to_object(test);
 	copies->err = -EIO;
 	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(copies->bo), -EBUSY);
 	copies->err = 0;
@@ -489,26 +445,6 @@ static void removal_of_a_wedged_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, to_copies(test)->jobs, jobs);
 	KUNIT_EXPECT_EQ(test, get_user(value, (u64 __user *)SVM_BASE), -EFAULT);
 	KUNIT_EXPECT_EQ(test, value, 0);
-}
-
-/* It keeps the system awake no longer than that. */
-static void suspend_of_a_wedged_device(struct kunit *test)
-{
-	struct xe_device *xe = to_svm(test)->xe;
-	struct xe_bo *bo;
-	u64 value = 1;
-
-	bo = bring_to_object(test);
-	atomic_set(&xe->wedged.flag, 1);
-	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(bo), -EBUSY);
-	suspend(test);
-	KUNIT_EXPECT_EQ(test, xe_svm_bo_evict(bo), 0);
-	resume(test);
-	atomic_set(&xe->wedged.flag, 0);
-	KUNIT_EXPECT_FALSE(test, xsvm_in_vram(test, SVM_BASE));
-	KUNIT_EXPECT_EQ(test, get_user(value, (u64 __user *)SVM_BASE), -EFAULT);
-	KUNIT_EXPECT_EQ(test, value, 0);
-	xe_bo_put(bo);
 }
 
 /* The GPU may still write, but there is no way to VRAM. */
@@ -596,226 +532,6 @@ static void sleeping_device_is_not_waited_for(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, devmem, ERR_PTR(-EBUSY));
 	KUNIT_EXPECT_TRUE(test, pm_runtime_status_suspended(svm->xe->drm.dev));
 	set_power(test, true);
-}
-
-/* VRAM is saved before the system sleeps, and what comes there later would be lost. */
-static void nothing_moves_to_vram_during_a_suspend(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct drm_pagemap *dpagemap = &svm->vm->svm.pagemaps[0]->dpagemap;
-
-	suspend(test);
-	KUNIT_EXPECT_PTR_EQ(test, dpagemap->ops->devmem_alloc(dpagemap, current->mm, SZ_64K, true),
-			    ERR_PTR(-EBUSY));
-	resume(test);
-}
-
-/* A fault that comes while somebody waits is not served. */
-static bool wait_in_vain(struct xe_pagefault_queue *queue)
-{
-	struct kunit *test = kunit_get_current_test();
-
-	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
-	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
-
-	return false;
-}
-
-static void fini_pm(void *arg)
-{
-	struct xe_device *xe = arg;
-
-	xe_pm_fini(xe);
-	pm_runtime_put_noidle(xe->drm.dev);
-}
-
-/* Have the driver listen to what the system is about to do. */
-static void init_pm(struct kunit *test)
-{
-	struct xe_device *xe = to_svm(test)->xe;
-
-	/* That lets go of the device, which is to stay awake. */
-	pm_runtime_get_noresume(xe->drm.dev);
-	KUNIT_ASSERT_EQ(test, 0, xe_pm_init(xe));
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, fini_pm, xe));
-}
-
-static void announce(struct kunit *test, unsigned long action)
-{
-	struct notifier_block *nb = &to_svm(test)->xe->pm_notifier;
-
-	KUNIT_EXPECT_EQ(test, nb->notifier_call(nb, action, NULL), NOTIFY_DONE);
-}
-
-/*
- * While processes may still run, engines do, and a job that waits for a fault would keep
- * others from them.
- */
-static void faults_are_served_until_devices_sleep(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	init_pm(test);
-	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	announce(test, PM_SUSPEND_PREPARE);
-	KUNIT_EXPECT_EQ(test, xsvm_fault(test, SVM_BASE, GPU_ATOMIC), 0);
-	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
-
-	suspend(test);
-	xsvm_raise_fault(test, SVM_BASE + PAGE_SIZE, GPU_WRITE);
-	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
-	/* Where the device does not come back, that is the end of it. */
-	announce(test, PM_POST_SUSPEND);
-	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
-}
-
-/* What would be bound behind the copy of the page tables would be lost. */
-static void faults_wait_for_the_resume(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	svm->mirror->attr.atomic_access = DRM_XE_ATOMIC_GLOBAL;
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	xsvm_raise_fault(test, SVM_BASE, GPU_READ);
-	suspend(test);
-	/* The worker had been woken already. */
-	xsvm_serve_once(test);
-	xsvm_raise_fault(test, SVM_BASE, GPU_ATOMIC);
-	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
-	KUNIT_EXPECT_EQ(test, svm->acks, 0);
-	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 0);
-
-	resume(test);
-	while (xsvm_serve_once(test))
-		;
-	KUNIT_EXPECT_EQ(test, svm->acks, 2);
-	KUNIT_EXPECT_EQ(test, svm->ack, 0);
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
-	KUNIT_EXPECT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
-}
-
-/* Nobody would answer them when the VM is gone. */
-static void closed_vm_waits_for_no_resume(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-	struct xe_vm *vm = svm->vm;
-
-	suspend(test);
-	xsvm_raise_fault(test, SVM_BASE, GPU_READ);
-	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
-
-	xe_vm_get(vm);
-	xe_vm_close_and_put(vm);
-	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
-	KUNIT_EXPECT_EQ(test, svm->acks, 1);
-	KUNIT_EXPECT_NE(test, svm->ack, 0);
-	KUNIT_EXPECT_TRUE(test, list_empty(&vm->usm.pf.waiting));
-	resume(test);
-
-	svm->vm = NULL;
-	complete_all(&svm->vm_go_on);
-	xe_vm_put(vm);
-	KUNIT_EXPECT_NE(test, 0, wait_for_completion_timeout(&svm->vm_gone, SVM_PATIENCE));
-}
-
-/* A service that nothing can interrupt keeps no system awake. */
-static void suspend_waits_in_vain(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_in_vain);
-	xe_pagefault_suspend(svm->xe);
-	KUNIT_EXPECT_FALSE(test, xsvm_serve_once(test));
-	resume(test);
-	while (xsvm_serve_once(test))
-		;
-	KUNIT_EXPECT_EQ(test, svm->acks, 1);
-	KUNIT_EXPECT_EQ(test, svm->ack, 0);
-	KUNIT_EXPECT_TRUE(test, xsvm_gpu_reaches(test, SVM_BASE, SVM_BASE + PAGE_SIZE));
-}
-
-static int suspend_meanwhile(struct xe_vm *vm, struct xe_svm_range *range,
-			     struct drm_gpusvm_ctx *ctx)
-{
-	struct kunit *test = kunit_get_current_test();
-	int err;
-
-	kunit_deactivate_static_stub(test, xe_svm_range_get_pages);
-	err = xe_svm_range_get_pages(vm, range, ctx);
-	suspend(test);
-
-	return err;
-}
-
-/* Not even by a service that was under way, and could not be interrupted. */
-static void nothing_is_bound_during_a_suspend(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	svm->mirror->attr.preferred_loc.devmem_fd = DRM_XE_PREFERRED_LOC_DEFAULT_SYSTEM;
-	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
-	xsvm_touch(test, SVM_BASE, SZ_64K);
-	kunit_activate_static_stub(test, xe_svm_range_get_pages, suspend_meanwhile);
-	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
-	KUNIT_EXPECT_TRUE(test, xsvm_serve_once(test));
-	KUNIT_EXPECT_EQ(test, svm->acks, 0);
-	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 0);
-
-	resume(test);
-	while (xsvm_serve_once(test))
-		;
-	KUNIT_EXPECT_EQ(test, svm->acks, 1);
-	KUNIT_EXPECT_EQ(test, svm->ack, 0);
-	KUNIT_EXPECT_EQ(test, svm->gpu.binds, 1);
-}
-
-/* Page tables that were freed would come back, too. */
-static void garbage_waits_for_the_resume(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
-	suspend(test);
-	xsvm_unmap(test, SVM_BASE, SZ_64K);
-	xsvm_run_collector(test);
-	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 0);
-	KUNIT_EXPECT_FALSE(test, xsvm_collector_pending(test));
-
-	resume(test);
-	xsvm_run_collector(test);
-	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
-}
-
-static void suspend_before_unbind(struct kunit *test, struct xe_svm_range *range)
-{
-	to_svm(test)->before_unbind = NULL;
-	xsvm_meanwhile(test, suspend);
-}
-
-/* However much there is of it, it does not keep the system awake. */
-static void suspend_ends_a_collection(struct kunit *test)
-{
-	struct xe_svm_fixture *svm = to_svm(test);
-
-	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
-	xsvm_map_and_touch(test, SVM_BASE + SZ_2M, SZ_64K);
-	xsvm_unmap(test, SVM_BASE, SZ_64K);
-	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
-	svm->before_unbind = suspend_before_unbind;
-	xsvm_run_collector(test);
-	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 1);
-	KUNIT_EXPECT_EQ(test, svm->xe->usm.pf_queue.works, 0);
-
-	resume(test);
-	xsvm_run_collector(test);
-	KUNIT_EXPECT_EQ(test, svm->gpu.unbinds, 2);
-	KUNIT_EXPECT_EQ(test, xsvm_stat(svm, ranges), 0);
 }
 
 /* An eviction takes the first chance that it has. It finds an allocation without pages. */
@@ -923,17 +639,8 @@ static struct kunit_case xe_svm_migrate_cases[] = {
 	KUNIT_CASE(removal_brings_all_back),
 	KUNIT_CASE(removal_is_not_interrupted),
 	KUNIT_CASE(sleeping_device_is_not_waited_for),
-	KUNIT_CASE(nothing_moves_to_vram_during_a_suspend),
-	KUNIT_CASE(faults_are_served_until_devices_sleep),
-	KUNIT_CASE(faults_wait_for_the_resume),
-	KUNIT_CASE(closed_vm_waits_for_no_resume),
-	KUNIT_CASE(suspend_waits_in_vain),
-	KUNIT_CASE(nothing_is_bound_during_a_suspend),
-	KUNIT_CASE(garbage_waits_for_the_resume),
-	KUNIT_CASE(suspend_ends_a_collection),
 	KUNIT_CASE(removal_ends_where_copies_fail),
 	KUNIT_CASE(removal_of_a_wedged_device),
-	KUNIT_CASE(suspend_of_a_wedged_device),
 	KUNIT_CASE(wedged_device_gets_no_memory),
 	KUNIT_CASE(partial_unmap),
 	KUNIT_CASE(partial_unmap_of_large_pages),

@@ -21,7 +21,6 @@
 #include "xe_device.h"
 #include "xe_exec_queue_types.h"
 #include "xe_migrate.h"
-#include "xe_mmio.h"
 #include "xe_res_cursor.h"
 #include "xe_svm.h"
 #include "xe_tile.h"
@@ -113,20 +112,6 @@ static struct xe_exec_queue *copy_queue(struct xe_migrate *migrate)
 	return to_copies(kunit_get_current_test())->queue;
 }
 
-KUNIT_DEFINE_ACTION_WRAPPER(free_memory, vfree, void *);
-
-/* Memory that the CPU uses in place of that of the device; not zeroed. */
-static void *vmalloc_for(struct kunit *test, unsigned long size)
-{
-	void *p = vmalloc(size);
-
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_memory, p));
-	memset(p, 0x5a, size);
-
-	return p;
-}
-
 static void init_copies(struct kunit *test)
 {
 	struct test_copies *copies = kunit_kzalloc(test, sizeof(*copies), GFP_KERNEL);
@@ -151,14 +136,11 @@ static void init_vram(struct kunit *test)
 	struct xe_tile *tile = xe_device_get_root_tile(xe);
 	struct xe_vram_region *vram;
 
-	svm->gpu.vram = vmalloc_for(test, VRAM_SIZE);
+	svm->gpu.vram = xsvm_vmalloc(test, VRAM_SIZE);
 	svm->gpu.vram_base = VRAM_DPA;
 	init_copies(test);
 
-	/* A register is written to, to have writes to VRAM arrive. */
-	xe_mmio_init(&tile->mmio, tile, (void __iomem *)vmalloc_for(test, SZ_2M), SZ_2M);
-	xe->mmio.regs = tile->mmio.regs;
-
+	xsvm_init_registers(test);
 	tile->migrate = xe_migrate_alloc(tile);
 	KUNIT_ASSERT_NOT_NULL(test, tile->migrate);
 	vram = xe_vram_region_alloc(xe, 0, XE_PL_VRAM0);
@@ -210,4 +192,27 @@ void xsvm_expect_contents(struct kunit *test, u64 addr, u64 len)
 
 	for (; addr < end; addr += PAGE_SIZE)
 		KUNIT_ASSERT_EQ(test, xsvm_read(test, addr), addr);
+}
+
+static void remember_bo(struct xe_bo *bo)
+{
+	struct test_copies *copies = to_copies(kunit_get_current_test());
+
+	dma_resv_unlock(bo->ttm.base.resv);
+	if (!copies->bo && bo->flags & XE_BO_FLAG_CPU_ADDR_MIRROR)
+		copies->bo = xe_bo_get(bo);
+}
+
+/* Returns what the memory is in, with a reference. */
+struct xe_bo *xsvm_bring_to_object(struct kunit *test)
+{
+	struct test_copies *copies = to_copies(test);
+
+	kunit_activate_static_stub(test, xe_bo_unlock, remember_bo);
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	kunit_deactivate_static_stub(test, xe_bo_unlock);
+	KUNIT_ASSERT_NOT_NULL(test, copies->bo);
+	KUNIT_ASSERT_TRUE(test, xsvm_in_vram(test, SVM_BASE));
+
+	return copies->bo;
 }

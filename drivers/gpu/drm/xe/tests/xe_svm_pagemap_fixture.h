@@ -56,6 +56,7 @@ static inline struct test_copies *to_copies(struct kunit *test)
 int xsvm_pagemap_init(struct kunit *test);
 struct drm_pagemap *xsvm_local_pagemap(struct kunit *test);
 bool xsvm_in_vram(struct kunit *test, u64 addr);
+struct xe_bo *xsvm_bring_to_object(struct kunit *test);
 void xsvm_expect_contents(struct kunit *test, u64 addr, u64 len);
 
 #endif

@@ -817,6 +817,27 @@ static void suspend_does_not_wait_for_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm->ack, 0);
 }
 
+/* What the CPU takes away behind the copy of the page tables must not be in it. */
+static void suspend_zaps(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+	struct xe_userptr_vma *uvma;
+
+	map_file(test, CPU_ADDR, SZ_64K);
+	uvma = add_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	bind(test, uvma);
+	/* They are copied if they are in VRAM. */
+	xsvm_init_registers(test);
+	svm->xe->info.is_dgfx = true;
+	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
+	svm->xe->info.is_dgfx = false;
+	KUNIT_EXPECT_FALSE(test, xsvm_gpu_reaches(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+	KUNIT_EXPECT_TRUE(test, xsvm_flushed(test, GPU_ADDR, GPU_ADDR + SZ_64K));
+	KUNIT_EXPECT_EQ(test, uvma->vma.tile_invalidated, BIT(0));
+	xe_pagefault_resume(svm->xe);
+	KUNIT_EXPECT_EQ(test, xe_vma_userptr_check_repin(uvma), 0);
+}
+
 static bool is_contended_soon(struct rw_semaphore *lock)
 {
 	unsigned long deadline = jiffies + PATIENCE;
@@ -940,6 +961,7 @@ static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(wait_for_memory_is_interrupted),
 	KUNIT_CASE(suspend_does_not_wait_for_memory),
 	KUNIT_CASE(suspend_does_not_wait_for_the_lock),
+	KUNIT_CASE(suspend_zaps),
 	KUNIT_CASE(injection_with_faults),
 	KUNIT_CASE(injection_without_faults),
 	{}
