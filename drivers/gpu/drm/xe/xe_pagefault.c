@@ -203,6 +203,10 @@ static void record_fault(struct xe_pagefault *pf)
 
 static void report_failure(struct xe_pagefault *pf, int err)
 {
+	/* All fail that a device still has when it goes. */
+	if (drm_dev_is_unplugged(&gt_to_xe(pf->gt)->drm))
+		return;
+
 	record_fault(pf);
 	if (!is_prefetch(pf)) {
 		print_fault(pf, err);
@@ -684,8 +688,8 @@ static void queue_func(struct work_struct *work)
  * May be called from interrupts, and allocates nothing, since what reclaim waits for may
  * be behind this fault.
  *
- * Return: 0 if the fault will be answered, or squashed by a reset; -ENOSPC if there are
- * more faults than the device can have.
+ * Return: 0 if the fault will be answered, squashed by a reset, or is of a device that
+ * goes; -ENOSPC if there are more faults than the device can have.
  */
 int xe_pagefault_handler(struct xe_device *xe, struct xe_pagefault *pf)
 {
@@ -693,6 +697,10 @@ int xe_pagefault_handler(struct xe_device *xe, struct xe_pagefault *pf)
 	struct xe_pagefault_entry *entry;
 
 	guard(spinlock_irqsave)(&queue->lock);
+
+	/* The engines are stopped soon, and wait for no answer. */
+	if (queue->gone)
+		return 0;
 
 	entry = list_first_entry_or_null(&queue->free, struct xe_pagefault_entry, link);
 	if (!entry) {
@@ -777,8 +785,14 @@ static unsigned int count_units(struct xe_device *xe)
 	return units;
 }
 
+static void free_entries(struct drm_device *drm, void *entries)
+{
+	kvfree(entries);
+}
+
 static int init_queue(struct xe_device *xe, struct xe_pagefault_queue *queue)
 {
+	int err;
 	u32 i;
 
 	queue->xe = xe;
@@ -790,10 +804,15 @@ static int init_queue(struct xe_device *xe, struct xe_pagefault_queue *queue)
 	INIT_WORK(&queue->work, queue_func);
 	init_waitqueue_head(&queue->idle);
 
-	queue->entries = drmm_kcalloc(&xe->drm, queue->size, sizeof(*queue->entries),
-				      GFP_KERNEL);
+	queue->entries = kvcalloc(queue->size, sizeof(*queue->entries), GFP_KERNEL);
 	if (!queue->entries)
 		return -ENOMEM;
+
+	err = drmm_add_action_or_reset(&xe->drm, free_entries, queue->entries);
+	if (err) {
+		queue->entries = NULL;
+		return err;
+	}
 
 	for (i = 0; i < queue->size; i++) {
 		INIT_LIST_HEAD(&queue->entries[i].chain);
@@ -811,6 +830,8 @@ static void fini(void *arg)
 	struct xe_vm *vm;
 	unsigned long asid;
 
+	scoped_guard(spinlock_irq, &queue->lock)
+		queue->gone = true;
 	destroy_workqueue(xe->usm.pf_wq);
 
 	/* The device goes: nobody has to wait for memory that it would use. */

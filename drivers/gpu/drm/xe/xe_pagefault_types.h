@@ -197,6 +197,8 @@ struct xe_pagefault_queue {
 	wait_queue_head_t idle;
 	/** @suspended: No fault is served */
 	bool suspended;
+	/** @gone: No fault is taken any more */
+	bool gone;
 };
 
 /* Each is a thread of the kernel while its service waits. */
