@@ -192,14 +192,28 @@ static bool holds_run(const char *mem, size_t len, unsigned int run)
 	return i == len;
 }
 
+/* What a dump of a hang would look at. The jobs of a device that goes don't hang. */
+static int bind_dumpable(const struct xe_gpu *gpu, char *mem)
+{
+	struct xe_bind bind = {
+		.what = XE_BIND_OBJECT, .mem = mem, .len = LEN, .dumpable = true,
+	};
+	int err = xe_create_object(gpu, LEN, &bind.object);
+
+	return err ? err : xe_bind(gpu, &bind, 1);
+}
+
 /* Faults, copies and jobs are under way: nothing is lost but what was not written yet */
 REMOVAL_TEST(under_work)
 {
+	char *dumpable = svm_map_aligned(LEN, SVM_PMD_SIZE);
 	struct writer writer = {
 		.queue = self->copy, .gpu = &self->gpu, .mem = self->mem,
 	};
 	pthread_t thread;
 
+	ASSERT_NE(NULL, dumpable);
+	ASSERT_EQ(0, bind_dumpable(&self->gpu, dumpable)) TH_LOG("%s", svm_why());
 	memset(self->mem, 0, LEN);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, write_on, &writer));
 	/* A touch brings memory back; one that wrote would hide what is lost */
@@ -212,6 +226,7 @@ REMOVAL_TEST(under_work)
 		TH_LOG("%u runs, but %#x at first and %#x at last", writer.runs,
 		       self->mem[0] & 0xff, self->mem[LEN - 1] & 0xff);
 	munmap(self->mem, LEN);
+	munmap(dumpable, LEN);
 	xe_close(&self->gpu);
 	GPU_COMES_BACK();
 	xe_close(&self->gpu);
