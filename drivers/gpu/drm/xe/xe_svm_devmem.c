@@ -199,16 +199,17 @@ static void bo_empty_or_abandon(struct xe_bo *bo)
  * The memory goes, and its pages have to be gone before. Others have a reference on some
  * for the moment, and those of an object that is not used yet are just about to be used.
  *
- * A signal to whoever removes the device changes nothing of that. Jobs wait for room in a
- * way that it would disturb.
+ * A signal to whoever removes the device changes nothing of that, not even one that kills.
+ * Jobs wait for room in a way that it would disturb.
  */
 static int bo_empty(struct xe_bo *bo)
 {
-	sigset_t old;
+	sigset_t all, old;
 
-	xe_svm_block_signals(&old);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
 	bo_empty_or_abandon(bo);
-	xe_svm_unblock_signals(&old);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 
 	return 0;
 }

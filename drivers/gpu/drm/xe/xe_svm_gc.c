@@ -4,6 +4,7 @@
  */
 
 #include <linux/dma-fence.h>
+#include <linux/sched/signal.h>
 
 #include <drm/drm_print.h>
 
@@ -121,7 +122,8 @@ static bool range_must_leave_vram(struct xe_vm *vm, struct xe_svm_range *range)
 
 /*
  * Unmap, unbind and remove a range. It is gone then, unless the caller has a
- * reference; after an error it is still there. A suspend counts as an interruption.
+ * reference; after an error it is still there. A suspend counts as an interruption, and
+ * so does that the caller was killed: there may be any number of ranges.
  */
 static int range_collect(struct xe_vm *vm, struct xe_svm_range *range)
 {

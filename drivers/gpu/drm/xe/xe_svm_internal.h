@@ -25,7 +25,6 @@
 
 #include <linux/io.h>
 #include <linux/memremap.h>
-#include <linux/sched/signal.h>
 
 #include <drm/drm_gpusvm.h>
 #include <drm/drm_pagemap.h>
@@ -34,21 +33,6 @@
 #include "xe_svm.h"
 #include "xe_vm_types.h"
 #include "xe_vram_types.h"
-
-/* Around what a signal to whoever happens to do it would disturb */
-
-static inline void xe_svm_block_signals(sigset_t *old)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, old);
-}
-
-static inline void xe_svm_unblock_signals(sigset_t *old)
-{
-	sigprocmask(SIG_SETMASK, old, NULL);
-}
 
 /* Ranges */
 

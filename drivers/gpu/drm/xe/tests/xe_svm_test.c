@@ -462,9 +462,11 @@ static void closed_before_it_is_removed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm->gpu.nr_flushes, flushes);
 }
 
-static void expect_signals_blocked(struct kunit *test, struct xe_svm_range *range)
+/* A kill would get lost, and this is a thread of the kernel, which would keep any other. */
+static void expect_signals(struct kunit *test, struct xe_svm_range *range)
 {
-	KUNIT_EXPECT_TRUE(test, sigismember(&current->blocked, SIGALRM));
+	KUNIT_EXPECT_FALSE(test, sigismember(&current->blocked, SIGKILL));
+	KUNIT_EXPECT_FALSE(test, sigismember(&current->blocked, SIGALRM));
 }
 
 /* A job waits for room. Who is interrupted by that comes again, and the VM is as it was. */
@@ -475,7 +477,7 @@ static void collection_is_interrupted(struct kunit *test)
 	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
 	xsvm_unmap(test, SVM_BASE, SZ_64K);
 	KUNIT_EXPECT_TRUE(test, cancel_work(&svm->vm->svm.garbage_collector.work));
-	svm->before_unbind = expect_signals_blocked;
+	svm->before_unbind = expect_signals;
 	svm->gpu.unbind_err = -ERESTARTSYS;
 	KUNIT_EXPECT_EQ(test, xe_svm_flush(svm->vm), -ERESTARTSYS);
 	KUNIT_EXPECT_FALSE(test, sigismember(&current->blocked, SIGALRM));
@@ -586,6 +588,36 @@ static void killed_caller_does_not_wait_to_collect(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, killed_err, -EINTR);
 	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
 	xsvm_run_collector(test);
+}
+
+static void be_killed_before_unbind(struct kunit *test, struct xe_svm_range *range)
+{
+	to_svm(test)->before_unbind = NULL;
+	send_sig(SIGKILL, current, 1);
+}
+
+static void flush_until_killed(struct kunit *test)
+{
+	allow_kernel_signal(SIGKILL);
+	to_svm(test)->before_unbind = be_killed_before_unbind;
+	killed_err = xe_svm_flush(to_svm(test)->vm);
+	disallow_signal(SIGKILL);
+}
+
+/* There may be any number of ranges. The collector has those that are left. */
+static void killed_caller_collects_no_more(struct kunit *test)
+{
+	xsvm_map_and_touch(test, SVM_BASE, SZ_64K);
+	xsvm_map_and_touch(test, SVM_BASE + SZ_2M, SZ_64K);
+	xsvm_unmap(test, SVM_BASE, SZ_64K);
+	xsvm_unmap(test, SVM_BASE + SZ_2M, SZ_64K);
+	killed_err = 0;
+	xsvm_start_meanwhile(test, flush_until_killed);
+	xsvm_wait_meanwhile(test);
+	KUNIT_EXPECT_EQ(test, killed_err, -EINTR);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 1);
+	xsvm_run_collector(test);
+	KUNIT_EXPECT_EQ(test, garbage_length(test), 0);
 }
 
 /* A fault that has to collect it is tried again. */
@@ -745,6 +777,7 @@ static struct kunit_case xe_svm_cases[] = {
 	KUNIT_CASE(collection_for_a_fault_is_interrupted),
 	KUNIT_CASE(collection_for_calls_is_interrupted),
 	KUNIT_CASE(killed_caller_does_not_wait_to_collect),
+	KUNIT_CASE(killed_caller_collects_no_more),
 	KUNIT_CASE(partial_unmap_keeps_the_rest),
 	KUNIT_CASE(ranges_give_way_to_a_vma),
 	KUNIT_CASE(closed_vm),
