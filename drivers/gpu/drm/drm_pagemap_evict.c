@@ -226,35 +226,70 @@ static unsigned long evict_max_pages(struct drm_pagemap_devmem **devmem,
 	return size >> PAGE_SHIFT;
 }
 
-/* Two migrations that any of the allocations fits in, or NULL. */
-static struct drm_pagemap_migration *evict_alloc(struct drm_pagemap_devmem **devmem,
-						 unsigned int count)
+/**
+ * struct eviction - What it takes to evict some allocations
+ *
+ * @m: Two migrations that any of the allocations fits in
+ * @count: How many allocations there are
+ * @held: What keeps the struct pages of each in existence, which its last page may not do
+ *	  for as long as they are looked at; NULL for those that have no page any more
+ */
+struct eviction {
+	struct drm_pagemap_migration m[2];
+	unsigned int count;
+	struct drm_pagemap *held[] __counted_by(count);
+};
+
+static struct drm_pagemap *evict_hold(struct drm_pagemap_devmem *devmem)
+{
+	struct drm_pagemap *dpagemap;
+
+	if (!kref_get_unless_zero(&devmem->zdd.refcount)) {
+		/* Its release has begun. */
+		wait_for_completion(&devmem->detached);
+		return NULL;
+	}
+	dpagemap = drm_pagemap_get(devmem->dpagemap);
+	pagemap_zdd_put(&devmem->zdd);
+
+	return dpagemap;
+}
+
+static struct eviction *evict_begin(struct drm_pagemap_devmem **devmem, unsigned int count)
 {
 	unsigned long npages = evict_max_pages(devmem, count);
-	struct drm_pagemap_migration *m = kcalloc(2, sizeof(*m), GFP_KERNEL);
+	struct eviction *e = kzalloc_flex(*e, held, count);
+	unsigned int i;
 
-	if (!m)
+	if (!e)
 		return NULL;
-	if (pagemap_migration_alloc(&m[0], npages))
+	e->count = count;
+	if (pagemap_migration_alloc(&e->m[0], npages))
 		goto err_free;
-	if (pagemap_migration_alloc(&m[1], npages))
+	if (pagemap_migration_alloc(&e->m[1], npages))
 		goto err_free_first;
+	for (i = 0; i < count; i++)
+		e->held[i] = evict_hold(devmem[i]);
 
-	return m;
+	return e;
 
 err_free_first:
-	pagemap_migration_free(&m[0]);
+	pagemap_migration_free(&e->m[0]);
 err_free:
-	kfree(m);
+	kfree(e);
 
 	return NULL;
 }
 
-static void evict_free(struct drm_pagemap_migration *m)
+static void evict_end(struct eviction *e)
 {
-	pagemap_migration_free(&m[0]);
-	pagemap_migration_free(&m[1]);
-	kfree(m);
+	unsigned int i;
+
+	for (i = 0; i < e->count; i++)
+		drm_pagemap_put(e->held[i]);
+	pagemap_migration_free(&e->m[0]);
+	pagemap_migration_free(&e->m[1]);
+	kfree(e);
 }
 
 /* One attempt for each allocation, two of them in flight. */
@@ -300,21 +335,21 @@ static void evict_pipeline(struct drm_pagemap_migration m[2],
 int drm_pagemap_evict_many(struct drm_pagemap_devmem **devmem, unsigned int count)
 {
 	unsigned long deadline = jiffies + EVICT_PATIENCE;
-	struct drm_pagemap_migration *m;
+	struct eviction *e;
 	int err, ret = 0;
 	unsigned int i;
 
-	m = evict_alloc(devmem, count);
-	if (!m)
+	e = evict_begin(devmem, count);
+	if (!e)
 		return -ENOMEM;
 
-	evict_pipeline(m, devmem, count);
+	evict_pipeline(e->m, devmem, count);
 	for (i = 0; i < count; i++) {
-		err = evict_rest(&m[0], devmem[i], deadline);
+		err = evict_rest(&e->m[0], devmem[i], deadline);
 		trace_drm_pagemap_evict(devmem[i], err);
 		ret = ret ?: err;
 	}
-	evict_free(m);
+	evict_end(e);
 
 	return ret;
 }
@@ -380,19 +415,19 @@ static int abandon(struct drm_pagemap_migration m[2], struct drm_pagemap_devmem 
  */
 int drm_pagemap_abandon_many(struct drm_pagemap_devmem **devmem, unsigned int count)
 {
-	struct drm_pagemap_migration *m = evict_alloc(devmem, count);
+	struct eviction *e = evict_begin(devmem, count);
 	int err, ret = 0;
 	unsigned int i;
 
-	if (!m)
+	if (!e)
 		return -ENOMEM;
 
 	for (i = 0; i < count; i++) {
-		err = abandon(m, devmem[i]);
+		err = abandon(e->m, devmem[i]);
 		trace_drm_pagemap_evict(devmem[i], err);
 		ret = ret ?: err;
 	}
-	evict_free(m);
+	evict_end(e);
 
 	return ret;
 }
