@@ -94,8 +94,10 @@ struct drm_gpusvm_ops {
 	 * Zaps the device's page table entries, waits until the device can't
 	 * use them, and calls drm_gpusvm_unmap_pages() with
 	 * &drm_gpusvm_ctx.in_notifier set on the pages of each overlapping
-	 * range. Called with the notifier lock held for writing, so no other
-	 * range of this GPU SVM can be mapped or committed while it waits.
+	 * range. That unmaps the whole range. So the whole range is zapped
+	 * before, what lies outside of @mmu_range included. Called with the
+	 * notifier lock held for writing, so no other range of this GPU SVM
+	 * can be mapped or committed while it waits.
 	 */
 	void (*invalidate)(struct drm_gpusvm *gpusvm,
 			   struct drm_gpusvm_notifier *notifier,
@@ -110,8 +112,11 @@ struct drm_gpusvm_ops {
 	 *
 	 * Zaps the device's page table entries, starts flushing its caches of
 	 * them without waiting, and calls drm_gpusvm_unmap_pages_deferred() on
-	 * the pages of each overlapping range. Called with the notifier lock
-	 * held for writing; must not wait for hardware.
+	 * the pages of each overlapping range. That takes the whole range. So
+	 * the whole range is zapped and flushed, what lies outside of
+	 * @mmu_range included. drm_gpusvm_unmap_part_deferred() takes less,
+	 * and tells what. Called with the notifier lock held for writing; must
+	 * not wait for hardware.
 	 *
 	 * Return: true if there is a flush to wait for, be it one that was sent
 	 * before. Where pages were taken away there is a second pass in any case.

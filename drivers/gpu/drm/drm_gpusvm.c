@@ -283,10 +283,10 @@
  *
  *			err = drm_gpusvm_range_get_pages(range, &to_drange(range)->pages,
  *							 1, &ctx);
- *			if (err == -EROFS)	// a write to what is bound for reading
+ *			if (err == -EROFS)	// a write to what is mapped for reading
  *				err = driver_take(vm, to_drange(range));
  *			else if (!err)
- *				err = driver_bind(vm, to_drange(range), write);
+ *				err = driver_bind(vm, to_drange(range));
  *		} while ((err == -EAGAIN || err == -ESTALE) &&
  *			 ++tries < DRIVER_MAX_TRIES);
  *
@@ -297,15 +297,15 @@
  *	{
  *		struct drm_gpusvm_ctx ctx = {};
  *
- *		driver_zap_and_flush(&vm->gpusvm, drm_gpusvm_range_start(&drange->base),
- *				     drm_gpusvm_range_end(&drange->base));
+ *		driver_zap(&vm->gpusvm, &drange->base);
+ *		driver_flush(&vm->gpusvm);	// and wait for it
  *		drm_gpusvm_unmap_pages(&vm->gpusvm, &drange->pages,
  *				       drm_gpusvm_range_size(&drange->base) >> PAGE_SHIFT,
  *				       &ctx);
  *		return -EAGAIN;
  *	}
  *
- *	int driver_bind(struct driver_vm *vm, struct driver_range *drange, bool write)
+ *	int driver_bind(struct driver_vm *vm, struct driver_range *drange)
  *	{
  *		int err = driver_prepare_page_tables(vm, drange);	// allocates
  *
@@ -314,7 +314,7 @@
  *
  *		drm_gpusvm_notifier_lock(&vm->gpusvm);
  *		if (drm_gpusvm_pages_valid(&vm->gpusvm, &drange->pages))
- *			driver_write_page_tables(vm, drange, write);	// does not
+ *			driver_write_page_tables(vm, drange);	// does not
  *		else
  *			err = -EAGAIN;
  *		drm_gpusvm_notifier_unlock(&vm->gpusvm);
@@ -329,8 +329,13 @@
  *		struct drm_gpusvm_ctx ctx = { .in_notifier = true };
  *		struct drm_gpusvm_range *range = NULL;
  *
- *		driver_zap_and_flush(gpusvm, mmu_range->start, mmu_range->end);
+ *		// All of each range, not only what is hit: all of it is unmapped.
+ *		drm_gpusvm_for_each_range(range, notifier, mmu_range->start,
+ *					  mmu_range->end)
+ *			driver_zap(gpusvm, range);
+ *		driver_flush(gpusvm);
  *
+ *		range = NULL;
  *		drm_gpusvm_for_each_range(range, notifier, mmu_range->start,
  *					  mmu_range->end) {
  *			struct driver_range *drange = to_drange(range);
@@ -350,7 +355,7 @@
  *	{
  *		struct drm_gpusvm_ctx ctx = {};
  *
- *		driver_unbind(vm, drange);
+ *		driver_unbind(vm, drange);	// waits for the flush
  *		// Unmap first: once removed, an invalidation does not find it.
  *		drm_gpusvm_unmap_pages(&vm->gpusvm, &drange->pages,
  *				       drm_gpusvm_range_size(&drange->base) >> PAGE_SHIFT,
@@ -366,12 +371,12 @@
  *	struct driver_range {
  *		struct drm_gpusvm_range base;
  *		struct mutex lock;		// serialises work on the pages
+ *		struct list_head gc_link;	// with a reference
  *		unsigned int num_pages;
  *		struct drm_gpusvm_pages pages[] __counted_by(num_pages);
  *	};
  *
- *	int driver_fault(struct driver_device *ddev, struct driver_vm *vm,
- *			 unsigned long addr, bool write)
+ *	int driver_fault(struct driver_vm *vm, unsigned long addr, bool write)
  *	{
  *		...
  *		range = drm_gpusvm_range_get_or_insert(&vm->gpusvm, addr, vm->start,
@@ -380,13 +385,18 @@
  *		mutex_lock(&drange->lock);
  *		err = drm_gpusvm_range_get_pages(range, drange->pages,
  *						 drange->num_pages, &ctx);
- *		if (!err)
- *			err = driver_bind(ddev, drange, write);
+ *		if (err == -EROFS)
+ *			err = driver_take(vm, drange);	// from all devices
+ *		else if (!err)
+ *			err = driver_bind(vm, drange);	// on all devices
  *		mutex_unlock(&drange->lock);
+ *		if (err == -ESTALE)		// the garbage collector is late
+ *			driver_collect(vm, drange);
  *		drm_gpusvm_range_put(range);
  *		...
  *	}
  *
+ *	// With a reference: the range must not be freed with its lock held.
  *	void driver_collect(struct driver_vm *vm, struct driver_range *drange)
  *	{
  *		guard(mutex)(&drange->lock);
@@ -410,13 +420,14 @@
  *			struct driver_range *drange = to_drange(range);
  *
  *			for (i = 0; i < drange->num_pages; i++) {
- *				driver_zap(gpusvm, i, drange);
+ *				driver_zap(gpusvm, i, range);	// all of it
  *				drm_gpusvm_unmap_pages_deferred(notifier,
  *								&drange->pages[i]);
  *			}
  *			...
  *		}
- *		return driver_flush_submit(gpusvm, notifier, mmu_range);
+ *		driver_flush_submit(gpusvm, notifier);	// for all that was zapped
+ *		return true;
  *	}
  *
  *	void driver_invalidate_finish(struct drm_gpusvm *gpusvm,

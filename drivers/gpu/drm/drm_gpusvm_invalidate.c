@@ -327,6 +327,10 @@ void gpusvm_pages_finish_and_lock(struct drm_gpusvm *gpusvm,
  * When it returns the device can't reach the memory any more, as far as the
  * IOMMU can see to that. Pages that are not mapped are left alone.
  *
+ * Unmaps all of the object. In an invalidation that includes what lies outside of the
+ * addresses that are hit. The driver has zapped all of it before, and waited for the
+ * flush: the DMA addresses may be somebody else's when it returns.
+ *
  * Context: With in_notifier set the notifier lock is held for writing.
  * Otherwise it is taken here, and the call may wait for a second pass of an
  * invalidation that took the pages.
@@ -380,8 +384,9 @@ static void pages_unmap_part_locked(struct drm_gpusvm *gpusvm,
  * @start: First address of the part
  * @end: Address behind the last one
  *
- * Unmaps the segments that overlap the part. No device can use them any more: the
- * driver has zapped them, and waited for the flush. The next get fills the gap.
+ * Unmaps the segments that overlap the part, each as a whole. No device can use them any
+ * more: the driver has zapped them, outside of the part as well, and waited for the flush.
+ * The next get fills the gap.
  *
  * Context: The owner of the pages; not from a notifier. Takes the notifier lock, and
  * may wait for a second pass of an invalidation that took some of the pages.
@@ -412,6 +417,9 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_part);
  * The pages are not valid any more when it returns, and unmapped once
  * &drm_gpusvm_ops.invalidate_finish has returned. Pages that are not mapped are
  * left alone.
+ *
+ * Takes all of the object. That includes what lies outside of the addresses that are hit.
+ * All of it has to be zapped, and flushed when the second pass returns.
  *
  * Context: Called from &drm_gpusvm_ops.invalidate_start, with the notifier lock
  * held for writing.
@@ -475,8 +483,8 @@ static bool pages_take_part_locked(struct drm_gpusvm_notifier *notifier,
  * @end: Address behind the last one
  *
  * Takes the segments that overlap the interval; the interval grows to what they
- * cover. The device has to forget all of it, as with
- * drm_gpusvm_unmap_pages_deferred(). The other segments stay mapped, and bindings of
+ * cover. The driver zaps all of it, as with drm_gpusvm_unmap_pages_deferred(), but after
+ * the call, which tells what it is. The other segments stay mapped, and bindings of
  * them may stay, although the pages are not valid before the next get. That looks
  * at no more than what is missing and leaves the other segments as they are.
  *
@@ -515,7 +523,8 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_unmap_part_deferred);
  * @svm_pages: The pages object
  * @npages: Number of pages that it was got for
  *
- * Unmaps what is still mapped. The object may be got again afterwards.
+ * Unmaps what is still mapped. No device can use it any more: the driver has zapped it, and
+ * waited for the flush. The object may be got again afterwards.
  *
  * Context: May sleep; takes the notifier lock.
  */
