@@ -146,6 +146,10 @@ static int request_get(const struct drm_gpusvm_request *req)
  * error is the error of that page, and the other pages are mapped as far as they can
  * be. drm_gpusvm_pages_mapped_around() tells how far that is.
  *
+ * Knows no range, and does not notice that one was removed. What it maps then is not found
+ * by any invalidation. For a range that others may remove meanwhile there is
+ * drm_gpusvm_range_get_pages().
+ *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
  * Return: 0; or an error, and what is mapped then may have fewer gaps than before,
@@ -194,6 +198,11 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_get_pages);
  *
  * Walks the CPU's page tables once, however many devices there are. Pages of the
  * array that are mapped already are left as they are.
+ *
+ * The others are mapped for all of the devices or for none: what one of them can't reach
+ * fails the call, as does one that was unplugged. So @pages are those of devices which have
+ * one owner of device private pages, see drm_pagemap_acquire_owner(), and of none that is
+ * unplugged. For another owner there is another call.
  *
  * Context: May sleep; takes the mmap lock and the notifier lock for reading.
  *
