@@ -178,10 +178,13 @@ struct drm_pagemap_ops {
 						   size_t size, bool may_wait);
 
 	/**
-	 * @destroy: Free the pagemap (optional; without it, kfree())
+	 * @destroy: Free the pagemap
 	 *
 	 * @dpagemap: the pagemap
 	 * @is_atomic_or_reclaim: the context may be atomic or reclaim
+	 *
+	 * Optional for a pagemap of drm_pagemap_create(), which is passed to
+	 * kfree() without it. Required for one that the driver embeds.
 	 *
 	 * May be called after the device was unbound, so it must not release
 	 * what devm has released. Work that it defers has to be flushed before

@@ -31,10 +31,11 @@
  *
  * A driver that provides memory
  *
- * - registers it with memremap_pages() as MEMORY_DEVICE_PRIVATE, with the
- *   operations that drm_pagemap_pagemap_ops_get() returns,
+ * - registers it with memremap_pages() as MEMORY_DEVICE_PRIVATE, with an owner and
+ *   with the operations that drm_pagemap_pagemap_ops_get() returns,
  *
- * - embeds a &struct drm_pagemap for the region,
+ * - embeds a &struct drm_pagemap for the region, calls drm_pagemap_init() on it, and
+ *   implements &drm_pagemap_ops.destroy,
  *
  * - embeds a &struct drm_pagemap_devmem in its allocation object, and implements
  *   &struct drm_pagemap_devmem_ops: list the pages, copy in and out, release,
@@ -360,7 +361,8 @@ EXPORT_SYMBOL(drm_pagemap_reinit);
  * @ops: the provider's operations
  *
  * References on @drm and on its driver's module are held until the last reference
- * on the pagemap is put.
+ * on the pagemap is put. Then &drm_pagemap_ops.destroy is called, which has to be there,
+ * since the pagemap is embedded in something.
  *
  * Return: 0 with one reference held; -ENOMEM; -ENODEV if the driver is going.
  */
@@ -386,6 +388,9 @@ EXPORT_SYMBOL(drm_pagemap_init);
  * @drm: the device that provides the memory
  * @pagemap: the &struct dev_pagemap of the memory
  * @ops: the provider's operations
+ *
+ * As drm_pagemap_init(), but without &drm_pagemap_ops.destroy the pagemap is freed when
+ * the last reference is put.
  *
  * Return: the pagemap, with one reference held, or an ERR_PTR().
  */
