@@ -447,7 +447,8 @@ struct drm_gpusvm {
  * @read_only: The device only reads. Needs no more than read permission,
  *	       breaks no copy-on-write, and maps with DMA_TO_DEVICE
  * @devmem_possible: Device memory can be used
- * @devmem_only: Only device memory will do
+ * @devmem_only: Only device memory will do, whichever device has it. What is mapped
+ *		 already stays mapped, be it system memory
  * @allow_mixed: System pages and pages of one drm_pagemap may be mapped
  *		 together
  * @partial: The page at @fault_addr has to be had, and the others if they can be: what
