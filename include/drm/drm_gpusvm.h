@@ -440,8 +440,9 @@ struct drm_gpusvm {
  *			       where they are; those of others move to RAM
  * @check_pages_threshold: A chunk of more than a page and at most this size is
  *			   chosen only if all its CPU pages are present; bytes
- * @timeslice_ms: How long memory stays with the device at least, once it is
- *		  there; milliseconds
+ * @timeslice_ms: For the driver to note how long memory is to stay with the device, in
+ *		  milliseconds. The core doesn't read it: the time counts when the driver
+ *		  passes it to drm_pagemap_populate_mm()
  * @fault_addr: The address that @partial is about
  * @in_notifier: Called from &drm_gpusvm_ops.invalidate
  * @read_only: The device only reads. Needs no more than read permission,
