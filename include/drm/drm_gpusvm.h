@@ -57,7 +57,7 @@ struct drm_gpusvm_ops {
 	 * @notifier_free: Free what @notifier_alloc returned
 	 * @notifier: The notifier; nothing refers to it any more
 	 *
-	 * Called without locks held.
+	 * Called without locks of the core's held.
 	 */
 	void (*notifier_free)(struct drm_gpusvm_notifier *notifier);
 
@@ -81,6 +81,11 @@ struct drm_gpusvm_ops {
 	 * Calls drm_gpusvm_free_pages() on each pages object of the range. May
 	 * sleep; the notifier lock is not held. After drm_gpusvm_fini() this may
 	 * be what frees the GPU SVM.
+	 *
+	 * A fault that finds another one to have been faster frees the range
+	 * that it has made with the mmap lock held for reading. So the op takes
+	 * no lock that is held where the mmap lock is taken. Such a range has
+	 * no &drm_gpusvm_range.notifier.
 	 */
 	void (*range_free)(struct drm_gpusvm_range *range);
 
