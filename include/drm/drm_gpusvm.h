@@ -141,6 +141,10 @@ struct drm_gpusvm_ops {
 	 * of the address space goes on meanwhile. Runs where memory is
 	 * reclaimed: it must not allocate with __GFP_DIRECT_RECLAIM, nor take a
 	 * lock under which that is done.
+	 *
+	 * It must not unmap, get or free pages, nor put or remove a range: these
+	 * wait for &drm_gpusvm_notifier.finish_lock, which is held, or for the
+	 * end of the invalidation.
 	 */
 	void (*invalidate_finish)(struct drm_gpusvm *gpusvm,
 				  struct drm_gpusvm_notifier *notifier);
