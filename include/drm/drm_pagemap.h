@@ -110,7 +110,9 @@ struct drm_pagemap_ops {
 	 * sleep nor allocate with reclaim.
 	 *
 	 * Return: the address for @dev, with &drm_pagemap_addr.addr set to
-	 * DMA_MAPPING_ERROR where @dev has no way to the memory.
+	 * DMA_MAPPING_ERROR where @dev has no way to the memory. Its protocol
+	 * is not %DRM_INTERCONNECT_SYSTEM: the core would take it for RAM, and
+	 * DMA unmap it in place of @device_unmap.
 	 */
 	struct drm_pagemap_addr (*device_map)(struct drm_pagemap *dpagemap,
 					      struct device *dev,
@@ -124,6 +126,9 @@ struct drm_pagemap_ops {
 	 * @dpagemap: the memory's pagemap
 	 * @dev: the device that had access
 	 * @addr: what @device_map returned
+	 *
+	 * Called where @device_map is, and in the second pass of an
+	 * invalidation, which may run in reclaim.
 	 */
 	void (*device_unmap)(struct drm_pagemap *dpagemap,
 			     struct device *dev,
@@ -262,6 +267,10 @@ struct drm_pagemap {
  * &drm_pagemap_addr.hole has no source: the page has to read as zeroes afterwards
  * (nothing to do where allocations are handed out zeroed). Its address is 0, but
  * others may have that as well.
+ *
+ * Nothing of a copy may be under way any more once an op has returned an error, or
+ * its fence has signaled one: the core unmaps the addresses at once, and the pages
+ * become somebody else's.
  */
 struct drm_pagemap_devmem_ops {
 	/**
@@ -329,7 +338,9 @@ struct drm_pagemap_devmem_ops {
 	 * mapped until the fence has signaled.
 	 *
 	 * Return: a fence reference, with an error set where the copy failed,
-	 * NULL where nothing is left to wait for, or an ERR_PTR().
+	 * NULL where nothing is left to wait for, or an ERR_PTR(). With the last
+	 * there is no fence to wait for: what was started before the error has
+	 * to be stopped, or waited for by the op.
 	 */
 	struct dma_fence *(*submit_to_devmem)(struct page **pages,
 					      struct drm_pagemap_addr *pagemap_addr,
