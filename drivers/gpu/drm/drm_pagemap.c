@@ -50,16 +50,35 @@
  *			    size_t size, bool may_wait)
  *	{
  *		struct driver_chunk *chunk;
+ *		int err;
  *
+ *		// Until the release. -EBUSY if it would have to wait and may not.
+ *		err = driver_get_awake(to_driver(dpagemap), may_wait);
+ *		if (err)
+ *			return ERR_PTR(err);
+ *
+ *		// driver_evict_oldest() gives up when it has tried often enough.
  *		chunk = driver_chunk_alloc(to_driver(dpagemap), size);
  *		while (IS_ERR(chunk) && may_wait && driver_evict_oldest(dpagemap))
  *			chunk = driver_chunk_alloc(to_driver(dpagemap), size);
- *		if (IS_ERR(chunk))
+ *		if (IS_ERR(chunk)) {
+ *			driver_put_awake(to_driver(dpagemap));
  *			return may_wait ? ERR_PTR(-ENOSPC) : ERR_PTR(-EBUSY);
+ *		}
  *
  *		drm_pagemap_devmem_init(&chunk->devmem, dpagemap->drm->dev, mm,
  *					&driver_devmem_ops, dpagemap, size, NULL);
  *		return &chunk->devmem;
+ *	}
+ *
+ *	// In any context. What has to sleep is deferred.
+ *	static void driver_chunk_release(struct drm_pagemap_devmem *devmem)
+ *	{
+ *		struct driver *driver = to_driver(devmem->dpagemap);
+ *
+ *		dma_fence_put(devmem->pre_migrate_fence);
+ *		driver_chunk_free(driver, to_chunk(devmem));
+ *		driver_put_awake(driver);	// pm_runtime_put(), for instance
  *	}
  */
 
