@@ -41,6 +41,11 @@
  *	drm_gpusvm_services_cancel(&vm->services);
  *	driver_drain_faults(vm);
  *
+ * They are ended before the VM is freed, while it has the mm::
+ *
+ *	drm_gpusvm_services_fini(&vm->services);
+ *	drm_gpusvm_fini(&vm->gpusvm);
+ *
  * A call may need what a service holds, such as the lock of the VM, and can't wait for it
  * when its process has been killed. Others may go on with the VM, so it doesn't cancel
  * the services, but interrupts them until it has that::
