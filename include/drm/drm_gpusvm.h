@@ -223,6 +223,8 @@ struct drm_gpusvm_notifier {
  * @writable: All of the segments that are mapped let the device write
  * @has_gaps: Some of the segments are not mapped: an invalidation has taken them, or
  *	      they could not be had. Excludes @has_dma_mapping
+ * @may_bounce: The device may have a copy of the memory while it is mapped. Never
+ *		changes, see drm_gpusvm_init_pages_may_bounce()
  * @__flags: All flags
  */
 struct drm_gpusvm_pages_flags {
@@ -233,6 +235,7 @@ struct drm_gpusvm_pages_flags {
 			u16 has_dma_mapping : 1;
 			u16 writable : 1;
 			u16 has_gaps : 1;
+			u16 may_bounce : 1;
 		};
 		u16 __flags;
 	};
@@ -499,6 +502,9 @@ void drm_gpusvm_fini(struct drm_gpusvm *gpusvm);
 int drm_gpusvm_check_device(struct drm_device *drm);
 
 int drm_gpusvm_init_pages(struct drm_gpusvm_pages *svm_pages, struct drm_device *drm);
+
+void drm_gpusvm_init_pages_may_bounce(struct drm_gpusvm_pages *svm_pages,
+				      struct drm_device *drm);
 
 unsigned long
 drm_gpusvm_find_vma_start(struct drm_gpusvm *gpusvm,

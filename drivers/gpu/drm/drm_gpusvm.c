@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 #include <linux/dma-map-ops.h>
+#include <linux/dma-mapping.h>
 #include <linux/export.h>
 #include <linux/iommu-dma.h>
 #include <linux/module.h>
@@ -471,7 +472,8 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_check_device);
  * Called once on each pages object, before it is first got, unmapped or freed.
  *
  * Return: 0; or -EOPNOTSUPP for a device that drm_gpusvm_check_device() refuses, and
- * the pages have no device then.
+ * the pages have no device then. Those of a userptr can do with such a device, see
+ * drm_gpusvm_init_pages_may_bounce().
  */
 int drm_gpusvm_init_pages(struct drm_gpusvm_pages *svm_pages, struct drm_device *drm)
 {
@@ -485,6 +487,40 @@ int drm_gpusvm_init_pages(struct drm_gpusvm_pages *svm_pages, struct drm_device 
 	return err;
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_init_pages);
+
+/*
+ * Whether the DMA API may bounce pages of a device, or has caches to look after. A limit to
+ * the size of mappings is that of bounce buffers, which an IOMMU has no use for with pages.
+ */
+static bool device_may_bounce(struct device *dev)
+{
+	return !dev_is_dma_coherent(dev) ||
+	       (!use_dma_iommu(dev) && dma_max_mapping_size(dev) < SIZE_MAX);
+}
+
+/**
+ * drm_gpusvm_init_pages_may_bounce() - Bind pages that may be bounced to their device
+ * @svm_pages: The pages object
+ * @drm: The device that the pages will be mapped for, any device
+ *
+ * For userptrs, in place of drm_gpusvm_init_pages(). A device that
+ * drm_gpusvm_check_device() refuses, or that can't reach all memory, gets from the DMA
+ * API what it needs: bounce buffers or cache maintenance. Such a device sees the memory
+ * as it was when it was mapped, and the CPU sees what the device wrote when it is
+ * unmapped. If the device may write, what the CPU wrote to these pages meanwhile is lost.
+ *
+ * Not for the pages of a range, whose memory CPU and device share.
+ */
+void drm_gpusvm_init_pages_may_bounce(struct drm_gpusvm_pages *svm_pages,
+				      struct drm_device *drm)
+{
+	*svm_pages = (struct drm_gpusvm_pages) {
+		.drm = drm,
+		.notifier_seq = LONG_MAX,
+		.flags = { .may_bounce = device_may_bounce(drm->dev) },
+	};
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_init_pages_may_bounce);
 
 static bool chunk_sizes_valid(const unsigned long *sizes, int num)
 {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
+#include <linux/dma-mapping.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+
+#include <drm/drm_device.h>
 
 #include "drm_gpusvm_internal.h"
 
@@ -309,6 +312,15 @@ static int request_commit(const struct drm_gpusvm_request *req,
 	}
 }
 
+/*
+ * Whether each page is to have a bounce buffer of its own. There are none for large
+ * segments, and of those for several pages the last may be taken long before the others.
+ */
+static bool pages_bounce_alone(const struct drm_gpusvm_pages *pages)
+{
+	return pages_may_bounce(pages) && dma_max_mapping_size(pages->drm->dev) < SIZE_MAX;
+}
+
 static int request_walk_begin(const struct drm_gpusvm_request *req,
 			      const struct drm_gpusvm_progress *progress,
 			      const struct drm_gpusvm_gap *gap,
@@ -327,6 +339,8 @@ static int request_walk_begin(const struct drm_gpusvm_request *req,
 	walk->may_write = req->ctx->may_write;
 	walk->allow_mixed = req->ctx->allow_mixed;
 	walk->trim = progress->trim;
+	/* Those of a range, which may be several, are not bounced. */
+	walk->by_page = pages_bounce_alone(req->pages);
 	if (req->wanted != WALK_WANTS_ALL) {
 		walk->wanted = req->wanted - gap->page;
 		if (req->ctx->alone)

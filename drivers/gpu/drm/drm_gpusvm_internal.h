@@ -116,6 +116,7 @@ enum drm_gpusvm_walk_mode {
  * @bring_home: WALK_TOUCH moves a page from device memory to RAM
  * @allow_mixed: The result may have device memory and RAM
  * @trim: Only what is around @wanted is taken of the result
+ * @by_page: Each page of system memory is a segment
  * @may_write: The result is to be writable if that costs nothing
  * @has_devmem: Some of the pages found are device memory
  * @writable: All of the pages found may be written to by the device
@@ -145,6 +146,7 @@ struct drm_gpusvm_walk {
 	bool bring_home;
 	bool allow_mixed;
 	bool trim;
+	bool by_page;
 	bool may_write;
 	bool has_devmem;
 	bool writable;
@@ -208,6 +210,12 @@ static inline void pages_set_flags(struct drm_gpusvm_pages *pages,
 				   struct drm_gpusvm_pages_flags flags)
 {
 	WRITE_ONCE(pages->flags.__flags, flags.__flags);
+}
+
+/* Whether the DMA API may bounce the pages, or has caches to look after. */
+static inline bool pages_may_bounce(const struct drm_gpusvm_pages *pages)
+{
+	return drm_gpusvm_pages_read_flags(pages).may_bounce;
 }
 
 /*

@@ -19,8 +19,14 @@
  * The mapping of a pages object
  */
 
-/* SVM has CPU and device at the same memory at once: no bounces, no flushes. */
-#define DRM_GPUSVM_DMA_ATTRS	DMA_ATTR_REQUIRE_COHERENT
+/*
+ * SVM has CPU and device at the same memory at once: no bounces, no flushes. Only pages
+ * that may bounce take what the DMA API does for them.
+ */
+static unsigned long pages_dma_attrs(const struct drm_gpusvm_pages *pages)
+{
+	return pages_may_bounce(pages) ? 0 : DMA_ATTR_REQUIRE_COHERENT;
+}
 
 void gpusvm_pages_clear_mapped(struct drm_gpusvm_pages *pages)
 {
@@ -53,14 +59,18 @@ static bool addr_is_linked(struct drm_gpusvm_pages *pages,
  *
  * @pages: What the segments belong to
  * @dev: The device
+ * @attrs: How the segments were mapped
  * @unmap_system: System memory outside of the IOVA space has to be unmapped
+ * @dir: Direction of the segments that are to be unlinked
  * @start: First byte in the IOVA space that is to be unlinked
  * @end: The byte behind the last; segments in a row are unlinked together
  */
 struct drm_gpusvm_unmapper {
 	struct drm_gpusvm_pages *pages;
 	struct device *dev;
+	unsigned long attrs;
 	bool unmap_system;
+	enum dma_data_direction dir;
 	size_t start;
 	size_t end;
 };
@@ -71,17 +81,23 @@ static void unmap_begin(struct drm_gpusvm_unmapper *unmap,
 	*unmap = (struct drm_gpusvm_unmapper) {
 		.pages = pages,
 		.dev = pages->drm->dev,
+		.attrs = pages_dma_attrs(pages),
 		.unmap_system = dma_need_unmap(pages->drm->dev),
 	};
 }
 
 static void unmap_end(struct drm_gpusvm_unmapper *unmap)
 {
-	/* Only devices that are not coherent care for the direction. */
 	if (unmap->start < unmap->end)
 		dma_iova_unlink(unmap->dev, &unmap->pages->state, unmap->start,
-				unmap->end - unmap->start, DMA_BIDIRECTIONAL,
-				DRM_GPUSVM_DMA_ATTRS);
+				unmap->end - unmap->start, unmap->dir, unmap->attrs);
+}
+
+/* Only devices that are not coherent care for the direction. */
+static bool unmap_same_dir(const struct drm_gpusvm_unmapper *unmap,
+			   const struct drm_pagemap_addr *addr)
+{
+	return (unmap->attrs & DMA_ATTR_REQUIRE_COHERENT) || addr->dir == unmap->dir;
 }
 
 static void unmap_linked(struct drm_gpusvm_unmapper *unmap,
@@ -89,9 +105,10 @@ static void unmap_linked(struct drm_gpusvm_unmapper *unmap,
 {
 	size_t offset = addr->addr - unmap->pages->state.addr;
 
-	if (offset != unmap->end) {
+	if (offset != unmap->end || !unmap_same_dir(unmap, addr)) {
 		unmap_end(unmap);
 		unmap->start = offset;
+		unmap->dir = addr->dir;
 	}
 	unmap->end = offset + (PAGE_SIZE << addr->order);
 }
@@ -108,7 +125,7 @@ static void unmap_addr(struct drm_gpusvm_unmapper *unmap,
 		unmap_linked(unmap, addr);
 	} else if (unmap->unmap_system) {
 		dma_unmap_phys(unmap->dev, addr->addr, PAGE_SIZE << addr->order,
-			       addr->dir, DRM_GPUSVM_DMA_ATTRS);
+			       addr->dir, unmap->attrs);
 	}
 }
 
@@ -243,6 +260,7 @@ static enum dma_data_direction walk_dir(const struct drm_gpusvm_walk *walk)
  * @nr_addrs: How many there are so far
  * @dev: The device that maps
  * @dir: What the device may do
+ * @attrs: How to map
  * @offset: Where in the IOVA space the first page of @walk has its place
  * @use_iova: System pages go to the IOVA space
  * @may_ask_iova: The first system page is to ask for an IOVA space
@@ -256,6 +274,7 @@ struct drm_gpusvm_mapper {
 	unsigned int nr_addrs;
 	struct device *dev;
 	enum dma_data_direction dir;
+	unsigned long attrs;
 	size_t offset;
 	bool use_iova;
 	bool may_ask_iova;
@@ -264,18 +283,21 @@ struct drm_gpusvm_mapper {
 
 /*
  * Whether a mapping that is refused may be granted later: an IOMMU, or what a platform has
- * in place of one, needs addresses and memory for its tables. Without it nothing is
- * allocated, since nothing is bounced: the device can't reach the memory, and never will.
+ * in place of one, needs addresses and memory for its tables, and there are only so many
+ * bounce buffers. Otherwise nothing is allocated: the device can't reach the memory, and
+ * never will.
  */
-static bool map_may_lack_memory(struct device *dev)
+static bool map_may_lack_memory(const struct drm_gpusvm_pages *pages)
 {
-	return use_dma_iommu(dev) || get_dma_ops(dev);
+	struct device *dev = pages->drm->dev;
+
+	return use_dma_iommu(dev) || get_dma_ops(dev) || pages_may_bounce(pages);
 }
 
 /* Who asks for a page and will ask again has to tell a shortage from one for good. */
-static int map_error(struct device *dev, const struct drm_gpusvm_ctx *ctx)
+static int map_error(const struct drm_gpusvm_pages *pages, const struct drm_gpusvm_ctx *ctx)
 {
-	return ctx->partial && map_may_lack_memory(dev) ? -ENOMEM : -EFAULT;
+	return ctx->partial && map_may_lack_memory(pages) ? -ENOMEM : -EFAULT;
 }
 
 /*
@@ -321,7 +343,7 @@ static int map_system_iova(struct drm_gpusvm_mapper *map, phys_addr_t phys,
 	int err;
 
 	err = dma_iova_link(map->dev, state, phys, offset, PAGE_SIZE << order,
-			    map->dir, DRM_GPUSVM_DMA_ATTRS);
+			    map->dir, map->attrs);
 	if (err)
 		return err;
 
@@ -334,10 +356,10 @@ static int map_system_plain(struct drm_gpusvm_mapper *map, phys_addr_t phys,
 			    unsigned int order)
 {
 	dma_addr_t addr = dma_map_phys(map->dev, phys, PAGE_SIZE << order,
-				       map->dir, DRM_GPUSVM_DMA_ATTRS);
+				       map->dir, map->attrs);
 
 	if (dma_mapping_error(map->dev, addr))
-		return map_error(map->dev, map->ctx);
+		return map_error(map->pages, map->ctx);
 
 	map_add(map, addr, order);
 
@@ -384,7 +406,7 @@ static int map_devmem(struct drm_gpusvm_mapper *map, unsigned long index,
 	addr = dpagemap->ops->device_map(dpagemap, map->dev, page, order,
 					 map->dir);
 	if (dma_mapping_error(map->dev, addr.addr))
-		return map_error(map->dev, map->ctx);
+		return map_error(pages, map->ctx);
 
 	map->addrs[map->nr_addrs++] = addr;
 
@@ -498,6 +520,7 @@ static int pages_fill_any(struct drm_gpusvm_pages *pages, const struct drm_gpusv
 		.ctx = ctx,
 		.dev = pages->drm->dev,
 		.dir = walk_dir(walk),
+		.attrs = pages_dma_attrs(pages),
 		.offset = pages->state_offset + (page << PAGE_SHIFT),
 		.use_iova = dma_use_iova(&pages->state),
 		.may_ask_iova = walk->has_devmem && pages_may_have_iova(pages, gap, walk),
@@ -531,6 +554,7 @@ static int pages_fill_plain(struct drm_gpusvm_pages *pages, const struct drm_gpu
 	const unsigned long *pfns = walk->hmm.hmm_pfns;
 	unsigned long i, npages = walk->npages;
 	enum dma_data_direction dir = walk_dir(walk);
+	unsigned long attrs = pages_dma_attrs(pages);
 	struct drm_pagemap_addr *addr = addrs;
 	struct device *dev = pages->drm->dev;
 	unsigned int order;
@@ -540,10 +564,10 @@ static int pages_fill_plain(struct drm_gpusvm_pages *pages, const struct drm_gpu
 
 		order = hmm_pfn_to_map_order(pfns[i]);
 		dma = dma_map_phys(dev, hmm_pfn_to_phys(pfns[i]),
-				   PAGE_SIZE << order, dir, DRM_GPUSVM_DMA_ATTRS);
+				   PAGE_SIZE << order, dir, attrs);
 		if (dma_mapping_error(dev, dma)) {
 			gpusvm_pages_unfill_locked(pages, gap, walk, addr - addrs);
-			return map_error(dev, ctx);
+			return map_error(pages, ctx);
 		}
 		*addr++ = drm_pagemap_addr_encode(dma, DRM_INTERCONNECT_SYSTEM,
 						  order, dir);

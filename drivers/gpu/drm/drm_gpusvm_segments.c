@@ -291,7 +291,7 @@ static unsigned int walk_segment_order(struct drm_gpusvm_walk *walk,
 	unsigned int order = gpusvm_walk_cpu_order(walk, index);
 
 	if (!is_zone_device_page(hmm_pfn_to_page(pfn)))
-		order = walk_merge_order(walk, index, order);
+		order = walk->by_page ? 0 : walk_merge_order(walk, index, order);
 	walk_set_order(walk, index, order);
 
 	return order;

@@ -88,6 +88,7 @@ int gpusvm_walk_begin(struct drm_gpusvm_walk *walk, struct drm_gpusvm *gpusvm,
 	walk->bring_home = false;
 	walk->allow_mixed = false;
 	walk->trim = false;
+	walk->by_page = false;
 	walk->may_write = false;
 	walk->hmm.notifier = notifier;
 	walk->hmm.start = start;

@@ -5,6 +5,7 @@
  */
 
 #include <linux/device.h>
+#include <linux/dma-direct.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/hmm.h>
@@ -772,7 +773,13 @@ static void device_that_bounces_is_refused(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, dev);
 	KUNIT_ASSERT_NOT_NULL(test, drm);
 	drm->dev = dev;
+	dev->dma_mask = &dev->coherent_dma_mask;
+	dev->coherent_dma_mask = DMA_BIT_MASK(64);
 	dev->dma_io_tlb_mem = mem;
+	mem->nslabs = IO_TLB_SEGSIZE;
+	drm_gpusvm_init_pages_may_bounce(&pages, drm);
+	KUNIT_EXPECT_PTR_EQ(test, pages.drm, drm);
+	KUNIT_EXPECT_FALSE(test, pages.flags.may_bounce);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_check_device(drm), 0);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_init_pages(&pages, drm), 0);
 	KUNIT_EXPECT_PTR_EQ(test, pages.drm, drm);
@@ -781,15 +788,84 @@ static void device_that_bounces_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_check_device(drm), -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_init_pages(&pages, drm), -EOPNOTSUPP);
 	KUNIT_EXPECT_NULL(test, pages.drm);
+	drm_gpusvm_init_pages_may_bounce(&pages, drm);
+	KUNIT_EXPECT_PTR_EQ(test, pages.drm, drm);
+	KUNIT_EXPECT_TRUE(test, pages.flags.may_bounce);
 
 #ifdef CONFIG_IOMMU_DMA
 	dev_set_dma_iommu(dev);
 	KUNIT_EXPECT_EQ(test, drm_gpusvm_check_device(drm), 0);
+	drm_gpusvm_init_pages_may_bounce(&pages, drm);
+	KUNIT_EXPECT_FALSE(test, pages.flags.may_bounce);
 #endif
 #else
 	kunit_skip(test, "no bounce buffers");
 #endif
 }
+
+#ifdef CONFIG_SWIOTLB
+KUNIT_DEFINE_ACTION_WRAPPER(end_to_bounce, swiotlb_dev_init, struct device *);
+
+/* Bounce what is mapped for a device from now on, in the buffers that all devices have. */
+static void begin_to_bounce(struct kunit *test, struct device *dev)
+{
+	struct io_tlb_mem *mem = kunit_kzalloc(test, sizeof(*mem), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	if (!is_swiotlb_active(dev))
+		kunit_skip(test, "no bounce buffers: give the guest 4 GiB of memory");
+	mem->defpool = dev->dma_io_tlb_mem->defpool;
+	mem->nslabs = dev->dma_io_tlb_mem->nslabs;
+	mem->cc_shared = dev->dma_io_tlb_mem->cc_shared;
+	mem->force_bounce = true;
+#ifdef CONFIG_SWIOTLB_DYNAMIC
+	INIT_LIST_HEAD(&mem->pools);
+	list_add(&mem->defpool.node, &mem->pools);
+#endif
+	dev->dma_io_tlb_mem = mem;
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_to_bounce, dev));
+}
+
+/* More than a bounce buffer holds, of what is one segment where nothing is bounced. */
+static void userptr_may_be_bounced(struct kunit *test)
+{
+	const unsigned long size = 2 * IO_TLB_SEGSIZE * IO_TLB_SIZE, npages = size >> PAGE_SHIFT;
+	const unsigned long addr = AT + size - PAGE_SIZE;
+	struct svm_fixture *svm = to_svm(test);
+	struct device *dev = svm->devices[0].dev;
+	struct drm_gpusvm_pages pages;
+	struct svm_range *range;
+	u64 *copy;
+
+	svm_map_huge(test, AT);
+	begin_to_bounce(test, dev);
+	range = svm_fault(test, AT, &write_ctx);
+	KUNIT_EXPECT_EQ(test, svm_get(range, 1, &write_ctx), -EINVAL);
+
+	drm_gpusvm_init_pages_may_bounce(&pages, svm->devices[0].drm);
+	KUNIT_ASSERT_EQ(test, 0, drm_gpusvm_get_pages(&svm->gpusvm, &pages, current->mm,
+						      &range->base.notifier->notifier, AT,
+						      AT + size, &write_ctx));
+	KUNIT_EXPECT_EQ(test, pages.nr_addrs, npages);
+	copy = phys_to_virt(dma_to_phys(dev, pages.dma_addr[npages - 1].addr));
+	KUNIT_EXPECT_EQ(test, *copy, addr);
+	*copy = 1;
+	KUNIT_EXPECT_EQ(test, svm_read(test, addr), addr);
+	drm_gpusvm_free_pages(&svm->gpusvm, &pages, npages);
+	KUNIT_EXPECT_EQ(test, svm_read(test, addr), 1);
+
+	/* What the device only reads stays as the CPU has it. */
+	KUNIT_ASSERT_EQ(test, 0, drm_gpusvm_get_pages(&svm->gpusvm, &pages, current->mm,
+						      &range->base.notifier->notifier, AT,
+						      AT + size, &read_ctx));
+	copy = phys_to_virt(dma_to_phys(dev, pages.dma_addr[npages - 1].addr));
+	svm_write(test, addr, 2);
+	KUNIT_EXPECT_EQ(test, *copy, 1);
+	drm_gpusvm_free_pages(&svm->gpusvm, &pages, npages);
+	KUNIT_EXPECT_EQ(test, svm_read(test, addr), 2);
+	svm_remove(test, range);
+}
+#endif
 
 /* What is aligned in the address space is aligned for the device. */
 static void userptr_is_aligned_for_the_device(struct kunit *test)
@@ -864,6 +940,9 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(flush_is_waited_for_though_nothing_was_taken),
 	KUNIT_CASE(invalidation_that_hits_nothing_need_not_block),
 	KUNIT_CASE(device_that_bounces_is_refused),
+#ifdef CONFIG_SWIOTLB
+	KUNIT_CASE(userptr_may_be_bounced),
+#endif
 	KUNIT_CASE(userptr_is_aligned_for_the_device),
 	KUNIT_CASE(range_that_was_removed_is_not_evicted),
 	{}
