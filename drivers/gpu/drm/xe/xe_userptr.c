@@ -539,9 +539,8 @@ int xe_userptr_setup(struct xe_userptr_vma *uvma, struct mm_struct *mm, u64 star
 	INIT_LIST_HEAD(&userptr->invalidate_link);
 	INIT_LIST_HEAD(&userptr->repin_link);
 	mutex_init(&userptr->finish_lock);
-	err = drm_gpusvm_init_pages(&userptr->pages, userptr_drm(uvma));
-	if (err)
-		return err;
+	/* Who binds it expects no more than what it is at that time, and after the unbind. */
+	drm_gpusvm_init_pages_may_bounce(&userptr->pages, userptr_drm(uvma));
 
 	if (!mmget_not_zero(mm)) {
 		mm = current->mm;

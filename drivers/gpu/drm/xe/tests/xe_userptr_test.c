@@ -9,6 +9,7 @@
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/signal.h>
+#include <linux/swiotlb.h>
 
 #include <kunit/resource.h>
 #include <kunit/static_stub.h>
@@ -162,6 +163,44 @@ static void set_up_before_the_notifier(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&uvma->userptr.repin_link));
 	kfree(uvma);
 }
+
+#ifdef CONFIG_SWIOTLB
+/* Begin, and end, with a userptr of a device whose memory is bounced. */
+static int try_bounced(struct kunit *test, bool *may_bounce)
+{
+	struct xe_userptr_vma *uvma = new_userptr(test, CPU_ADDR, GPU_ADDR, SZ_64K);
+	static struct io_tlb_mem bounces = { .nslabs = 1, .force_bounce = true };
+	struct device *dev = to_svm(test)->xe->drm.dev;
+	struct io_tlb_mem *mem = dev->dma_io_tlb_mem;
+	int err;
+
+	dev->dma_io_tlb_mem = &bounces;
+	err = xe_userptr_setup(uvma, current->mm, CPU_ADDR, SZ_64K);
+	dev->dma_io_tlb_mem = mem;
+	*may_bounce = uvma->userptr.pages.flags.may_bounce;
+	if (!err)
+		xe_userptr_remove(uvma);
+	kfree(uvma);
+
+	return err;
+}
+
+static void expect_bounced(struct kunit *test)
+{
+	bool may_bounce;
+
+	KUNIT_EXPECT_EQ(test, try_bounced(test, &may_bounce), 0);
+	KUNIT_EXPECT_TRUE(test, may_bounce);
+}
+
+/* A copy of the memory will do. */
+static void device_that_bounces(struct kunit *test)
+{
+	expect_bounced(test);
+	use_vm_without_faults(test);
+	expect_bounced(test);
+}
+#endif
 
 static void get_pages(struct kunit *test)
 {
@@ -934,6 +973,9 @@ static void injection_without_faults(struct kunit *test)
 
 static struct kunit_case xe_userptr_cases[] = {
 	KUNIT_CASE(set_up_before_the_notifier),
+#ifdef CONFIG_SWIOTLB
+	KUNIT_CASE(device_that_bounces),
+#endif
 	KUNIT_CASE(get_pages),
 	KUNIT_CASE(no_pages_for_what_is_destroyed),
 	KUNIT_CASE(removal_unmaps),
