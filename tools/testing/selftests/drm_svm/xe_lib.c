@@ -198,19 +198,25 @@ uint32_t xe_clock_hz(const struct xe_gpu *gpu)
  * The VM. A bind is done when its fence has been written, by the kernel.
  */
 
-static int wait_fence(int fd, volatile uint64_t *fence, uint64_t value,
-		      uint32_t queue)
+static int wait_fence_for(int fd, volatile uint64_t *fence, uint64_t value,
+			  uint32_t queue, unsigned int ms)
 {
 	struct drm_xe_wait_user_fence wait = {
 		.addr = svm_addr(fence),
 		.op = DRM_XE_UFENCE_WAIT_OP_EQ,
 		.value = value,
 		.mask = ~0ULL,
-		.timeout = SVM_WAIT_MS * 1000000LL,
+		.timeout = ms * 1000000LL,
 		.exec_queue_id = queue,
 	};
 
 	return CALL(fd, WAIT_USER_FENCE, &wait);
+}
+
+static int wait_fence(int fd, volatile uint64_t *fence, uint64_t value,
+		      uint32_t queue)
+{
+	return wait_fence_for(fd, fence, value, queue, SVM_WAIT_MS);
 }
 
 static struct drm_xe_sync done_sync(volatile uint64_t *done)
@@ -228,24 +234,35 @@ int xe_wait_bind(const struct xe_gpu *gpu, volatile uint64_t *done)
 	return wait_fence(gpu->fd, done, 1, 0);
 }
 
-static int bind_list(const struct xe_gpu *gpu, const struct drm_xe_vm_bind_op *ops,
-		     size_t n)
+int xe_poll_bind(const struct xe_gpu *gpu, volatile uint64_t *done)
 {
-	volatile uint64_t done = 0;
-	struct drm_xe_sync sync = done_sync(&done);
+	return wait_fence_for(gpu->fd, done, 1, 0, 0);
+}
+
+static int begin_list(const struct xe_gpu *gpu, const struct drm_xe_vm_bind_op *ops,
+		      size_t n, volatile uint64_t *done)
+{
+	struct drm_xe_sync sync = done_sync(done);
 	struct drm_xe_vm_bind args = {
 		.vm_id = gpu->vm,
 		.num_binds = n,
 		.num_syncs = 1,
 		.syncs = svm_addr(&sync),
 	};
-	int err;
 
 	if (n == 1)
 		args.bind = *ops;
 	else
 		args.vector_of_binds = svm_addr(ops);
-	err = CALL(gpu->fd, VM_BIND, &args);
+	return CALL(gpu->fd, VM_BIND, &args);
+}
+
+static int bind_list(const struct xe_gpu *gpu, const struct drm_xe_vm_bind_op *ops,
+		     size_t n)
+{
+	volatile uint64_t done = 0;
+	int err = begin_list(gpu, ops, n, &done);
+
 	return err ? err : xe_wait_bind(gpu, &done);
 }
 
@@ -337,6 +354,14 @@ int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n)
 	err = bind_list(gpu, ops, n);
 	free(ops);
 	return err;
+}
+
+int xe_bind_begin(const struct xe_gpu *gpu, const struct xe_bind *bind,
+		  volatile uint64_t *done)
+{
+	struct drm_xe_vm_bind_op op = to_op(bind);
+
+	return begin_list(gpu, &op, 1, done);
 }
 
 static int queue_create_on(const struct xe_gpu *gpu,

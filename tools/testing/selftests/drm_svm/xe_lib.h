@@ -97,12 +97,20 @@ struct xe_bind {
 int xe_bind(const struct xe_gpu *gpu, const struct xe_bind *binds, size_t n);
 
 /*
+ * Not waited for: @done, which the caller has cleared, becomes 1. Until then
+ * xe_poll_bind() returns -ETIME
+ */
+int xe_bind_begin(const struct xe_gpu *gpu, const struct xe_bind *bind,
+		  volatile uint64_t *done);
+int xe_wait_bind(const struct xe_gpu *gpu, volatile uint64_t *done);
+int xe_poll_bind(const struct xe_gpu *gpu, volatile uint64_t *done);
+
+/*
  * On a queue of its own, which is destroyed at once, when the fence in a file has signalled.
  * @done is for xe_wait_bind(), and 0 until then.
  */
 int xe_bind_behind(const struct xe_gpu *gpu, const struct xe_bind *bind, int sync_file,
 		   volatile uint64_t *done);
-int xe_wait_bind(const struct xe_gpu *gpu, volatile uint64_t *done);
 
 /* How much VRAM nobody uses; root only, others are told that it is all of it */
 int xe_vram_free(const struct xe_gpu *gpu, uint64_t *bytes);
