@@ -116,6 +116,27 @@ static int wait_for_binds(struct xe_vm *vm)
 	return left > 0 ? 0 : left ?: -ETIMEDOUT;
 }
 
+/* With the lock of each object until its TLBs are flushed: others may move it then. */
+static int zap_bos(struct xe_vm *vm)
+{
+	struct drm_gpuva *gpuva;
+	int err = 0;
+
+	drm_gpuvm_for_each_va(gpuva, &vm->gpuvm) {
+		struct xe_bo *bo = xe_vma_bo(gpuva_to_vma(gpuva));
+
+		if (!bo)
+			continue;
+		xe_bo_lock(bo, false);
+		err = xe_vm_invalidate_vma(gpuva_to_vma(gpuva));
+		xe_bo_unlock(bo);
+		if (err)
+			break;
+	}
+
+	return err;
+}
+
 static u8 vma_zap(struct xe_vma *vma)
 {
 	struct xe_tile *tile;
@@ -126,24 +147,6 @@ static u8 vma_zap(struct xe_vma *vma)
 			tiles |= BIT(id);
 	/* Pairs with the READ_ONCE in xe_vm_has_valid_gpu_mapping(). */
 	WRITE_ONCE(vma->tile_invalidated, vma->tile_invalidated | tiles);
-
-	return tiles;
-}
-
-static u8 zap_bos(struct xe_vm *vm)
-{
-	struct drm_gpuva *gpuva;
-	u8 tiles = 0;
-
-	drm_gpuvm_for_each_va(gpuva, &vm->gpuvm) {
-		struct xe_bo *bo = xe_vma_bo(gpuva_to_vma(gpuva));
-
-		if (!bo)
-			continue;
-		xe_bo_lock(bo, false);
-		tiles |= vma_zap(gpuva_to_vma(gpuva));
-		xe_bo_unlock(bo);
-	}
 
 	return tiles;
 }
@@ -188,10 +191,13 @@ static int zap_vm_locked(struct xe_vm *vm)
 	if (err)
 		return err;
 
-	tiles = zap_bos(vm);
+	err = zap_bos(vm);
+	if (err)
+		return err;
+
 	/* Against invalidations, and who has a range in hand. */
 	guard(rwsem_write)(&vm->svm.gpusvm.notifier_lock);
-	tiles |= zap_userptrs_locked(vm);
+	tiles = zap_userptrs_locked(vm);
 	tiles |= xe_svm_ranges_zap_ptes_in_range(vm, 0, vm->size);
 
 	return flush(vm, tiles);
@@ -262,6 +268,7 @@ static int zap_vms(struct xe_device *xe)
 int xe_pagefault_suspend(struct xe_device *xe)
 {
 	struct xe_pagefault_queue *queue = &xe->usm.pf_queue;
+	int err;
 
 	suspend_queue(queue, true);
 	interrupt_vms(xe);
@@ -272,7 +279,12 @@ int xe_pagefault_suspend(struct xe_device *xe)
 	resume_vms(xe);
 
 	/* Page tables in RAM are not copied. */
-	return IS_DGFX(xe) ? zap_vms(xe) : 0;
+	err = IS_DGFX(xe) ? zap_vms(xe) : 0;
+	if (err)
+		drm_warn(&xe->drm, "Memory of processes is in use, try again: %pe\n",
+			 ERR_PTR(err));
+
+	return err;
 }
 
 /**

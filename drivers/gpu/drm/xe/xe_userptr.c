@@ -10,6 +10,8 @@
 #include <linux/pci.h>
 #include <linux/sched/mm.h>
 
+#include <drm/drm_drv.h>
+
 #include "xe_device.h"
 #include "xe_tlb_inval.h"
 #include "xe_trace_bo.h"
@@ -178,11 +180,13 @@ static void wait_fences(struct xe_vm *vm)
 
 /*
  * Whether something of the GPU may run with entries for the pages although all fences have
- * signaled. A closed VM has no entries, and its page tables may be gone along with the device.
+ * signaled. A closed VM has no entries. When page tables go along with the device, no pages
+ * are mapped any more.
  */
 static bool has_entries(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
-	return xe_vm_in_lr_mode(vm) && !xe_vm_is_closed(vm) && uvma->userptr.initial_bind;
+	return xe_vm_in_lr_mode(vm) && !xe_vm_is_closed(vm) && uvma->userptr.initial_bind &&
+	       drm_gpusvm_pages_mapped(&uvma->userptr.pages);
 }
 
 /* Stage 2, with all fences signaled. Returns whether the flush has to be waited for. */
@@ -442,8 +446,8 @@ static void return_invalidated(struct xe_vm *vm)
  */
 static int give_up_pages(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 {
-	struct xe_tlb_inval_batch batch;
-	int err;
+	struct xe_tlb_inval_batch batch = {};
+	int idx, err = 0;
 
 	/* An earlier attempt may have got as far as this. */
 	list_del_init(&uvma->vma.combined_links.rebind);
@@ -451,7 +455,12 @@ static int give_up_pages(struct xe_vm *vm, struct xe_userptr_vma *uvma)
 	xe_vm_lock(vm, false);
 	wait_fences(vm);
 	xe_svm_notifier_lock(vm);
-	err = xe_vm_invalidate_vma_submit(&uvma->vma, &batch);
+	if (drm_dev_enter(&vm->xe->drm, &idx)) {
+		/* What was zapped while the device slept is back with its page tables. */
+		WRITE_ONCE(uvma->vma.tile_invalidated, 0);
+		err = xe_vm_invalidate_vma_submit(&uvma->vma, &batch);
+		drm_dev_exit(idx);
+	}
 	xe_svm_notifier_unlock(vm);
 	if (!err) {
 		xe_tlb_inval_batch_wait(&batch);

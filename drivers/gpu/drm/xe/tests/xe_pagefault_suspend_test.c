@@ -295,6 +295,94 @@ static void suspend_of_a_wedged_device(struct kunit *test)
 	xe_bo_put(bo);
 }
 
+static void serve_meanwhile(struct kunit *test)
+{
+	xsvm_serve_once(test);
+}
+
+/* A worker that has served for a while lets others run, and comes back. */
+static void serve_all(struct kunit *test)
+{
+	while (xsvm_serve_once(test))
+		;
+}
+
+static bool services_end;
+
+static bool wait_for_service(struct xe_pagefault_queue *queue)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	if (!xsvm_meanwhile_ends(test))
+		return false;
+	serve_all(test);
+	services_end = !queue->works;
+
+	return services_end;
+}
+
+/* Who would give the memory to a fault is going to be frozen. */
+static void suspend_does_not_wait_for_memory(struct kunit *test)
+{
+	struct xsvm_silence *silence = xsvm_map_silence(test, SVM_BASE, SZ_64K);
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_service);
+	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
+	xsvm_start_meanwhile(test, serve_meanwhile);
+	KUNIT_EXPECT_TRUE(test, wait_event_timeout(silence->wq, READ_ONCE(silence->asked),
+						   SVM_PATIENCE));
+	services_end = false;
+	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), 0);
+	KUNIT_EXPECT_TRUE(test, services_end);
+	KUNIT_EXPECT_FALSE(test, silence->answered);
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+
+	xsvm_answer(silence);
+	xsvm_wait_meanwhile(test);
+	xe_pagefault_resume(svm->xe);
+	serve_all(test);
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+}
+
+static bool is_contended_soon(struct rw_semaphore *lock)
+{
+	unsigned long deadline = jiffies + SVM_PATIENCE;
+
+	while (!rwsem_is_contended(lock) && time_before(jiffies, deadline))
+		schedule_timeout_uninterruptible(1);
+
+	return rwsem_is_contended(lock);
+}
+
+/* Nor for a call that has the VM until it is frozen itself. */
+static void suspend_does_not_wait_for_the_lock(struct kunit *test)
+{
+	struct xe_svm_fixture *svm = to_svm(test);
+
+	xsvm_map(test, SVM_BASE, SZ_64K, PROT_RW);
+	xsvm_touch(test, SVM_BASE, SZ_64K);
+	kunit_activate_static_stub(test, xe_pagefault_wait_for_works, wait_for_service);
+	down_write(&svm->vm->lock);
+	xsvm_raise_fault(test, SVM_BASE, GPU_WRITE);
+	xsvm_start_meanwhile(test, serve_meanwhile);
+	/* Before that the worker would find that it has nothing to do. */
+	KUNIT_EXPECT_TRUE(test, is_contended_soon(&svm->vm->lock));
+	services_end = false;
+	/* The call that has it may be about to bind. */
+	KUNIT_EXPECT_EQ(test, xe_pagefault_suspend(svm->xe), -EBUSY);
+	KUNIT_EXPECT_TRUE(test, services_end);
+	KUNIT_EXPECT_EQ(test, svm->acks, 0);
+	up_write(&svm->vm->lock);
+
+	xsvm_wait_meanwhile(test);
+	xe_pagefault_resume(svm->xe);
+	serve_all(test);
+	KUNIT_EXPECT_EQ(test, svm->acks, 1);
+	KUNIT_EXPECT_EQ(test, svm->ack, 0);
+}
+
 /* What is taken away behind the copy of the page tables must not be in it. */
 static void page_tables_are_saved_empty(struct kunit *test)
 {
@@ -349,6 +437,8 @@ static struct kunit_case xe_pagefault_suspend_cases[] = {
 	KUNIT_CASE(garbage_waits_for_the_resume),
 	KUNIT_CASE(suspend_ends_a_collection),
 	KUNIT_CASE(suspend_of_a_wedged_device),
+	KUNIT_CASE(suspend_does_not_wait_for_memory),
+	KUNIT_CASE(suspend_does_not_wait_for_the_lock),
 	KUNIT_CASE(page_tables_are_saved_empty),
 	KUNIT_CASE(binds_are_waited_for),
 	KUNIT_CASE(vm_in_use_is_not_saved),
