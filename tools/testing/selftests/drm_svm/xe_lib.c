@@ -289,7 +289,7 @@ static int mirror(const struct xe_gpu *gpu)
 
 static int vm_create(struct xe_gpu *gpu, uint32_t flags)
 {
-	struct drm_xe_vm_create args = { .flags = flags };
+	struct drm_xe_vm_create args = { .flags = DRM_XE_VM_CREATE_FLAG_LR_MODE | flags };
 	int err = CALL(gpu->fd, VM_CREATE, &args);
 
 	gpu->vm = args.vm_id;
@@ -578,13 +578,6 @@ int xe_submit(struct xe_queue *queue)
 	return CALL(queue->fd, EXEC, &args);
 }
 
-int xe_submit_nothing(const struct xe_queue *queue)
-{
-	struct drm_xe_exec args = { .exec_queue_id = queue->id };
-
-	return CALL(queue->fd, EXEC, &args);
-}
-
 int xe_wait(const struct xe_queue *queue)
 {
 	return wait_fence(queue->fd, &queue->job->fence, queue->seqno, queue->id);
@@ -608,8 +601,7 @@ static int set_up(struct xe_gpu *gpu)
 	if (!err)
 		err = read_regions(gpu);
 	if (!err)
-		err = vm_create(gpu, DRM_XE_VM_CREATE_FLAG_LR_MODE |
-				     DRM_XE_VM_CREATE_FLAG_FAULT_MODE);
+		err = vm_create(gpu, DRM_XE_VM_CREATE_FLAG_FAULT_MODE);
 	if (!err)
 		err = mirror(gpu);
 	for (int i = 0; !err && i < XE_ENGINES; i++)
@@ -630,29 +622,19 @@ int xe_open(struct xe_gpu *gpu)
 	return err;
 }
 
-static int open_with_userptr(struct xe_gpu *gpu, uint32_t flags, void *mem, size_t len)
+int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len)
 {
 	int err;
 
 	*gpu = (struct xe_gpu) { .fd = open_first() };
 	if (gpu->fd < 0)
 		return gpu->fd;
-	err = vm_create(gpu, flags);
+	err = vm_create(gpu, 0);
 	if (!err)
 		err = bind_userptr(gpu, mem, len);
 	if (err)
 		xe_close(gpu);
 	return err;
-}
-
-int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len)
-{
-	return open_with_userptr(gpu, DRM_XE_VM_CREATE_FLAG_LR_MODE, mem, len);
-}
-
-int xe_open_fenced(struct xe_gpu *gpu, void *mem, size_t len)
-{
-	return open_with_userptr(gpu, 0, mem, len);
 }
 
 int xe_use_userptr(struct xe_gpu *gpu)

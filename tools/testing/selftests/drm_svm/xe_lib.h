@@ -129,12 +129,6 @@ int xe_count_binds(const struct xe_gpu *gpu, void *mem, size_t len);
 int xe_open_userptr(struct xe_gpu *gpu, void *mem, size_t len);
 int xe_use_userptr(struct xe_gpu *gpu);
 
-/* The same, but changes wait for its jobs, and the next one to be submitted gets the pages */
-int xe_open_fenced(struct xe_gpu *gpu, void *mem, size_t len);
-
-/* What comes before a batch, and none; a queue without one will do */
-int xe_submit_nothing(const struct xe_queue *queue);
-
 int xe_destroy_queue(const struct xe_queue *queue);
 
 /*

@@ -98,6 +98,19 @@ static bool gpu_zap_vma(struct xe_tile *tile, struct xe_vma *vma)
 }
 
 /*
+ * The GPU may look at an entry at any time, and does it at once: whatever has been there
+ * takes a flush. What it has already it keeps.
+ */
+static void gpu_write_pte(struct kunit *test, u64 addr, u64 pte)
+{
+	struct xe_svm_gpu *gpu = &xsvm_current->gpu;
+
+	entries_set(test, &gpu->ptes, addr, pte);
+	if (!entries_get(&gpu->tlb, addr))
+		entries_set(test, &gpu->tlb, addr, pte);
+}
+
+/*
  * Write page tables for what was got at an address, as far as it is in an interval.
  * Returns the address behind what was got.
  */
@@ -119,8 +132,8 @@ u64 xsvm_gpu_write_ptes(struct kunit *test, u64 addr, u64 start, u64 end,
 				entries_clear(&xsvm_current->gpu.ptes, addr + offset,
 					      addr + offset + PAGE_SIZE);
 			else
-				entries_set(test, &xsvm_current->gpu.ptes, addr + offset,
-					    (a->addr + offset) | write | vram);
+				gpu_write_pte(test, addr + offset,
+					      (a->addr + offset) | write | vram);
 		}
 		addr += offset;
 	}
@@ -211,9 +224,22 @@ static struct dma_fence *gpu_unbind_range(struct xe_vm *vm, struct xe_svm_range 
  * TLBs
  */
 
+/* What is still there is looked at anew. Invalidations come here, which can't allocate. */
+static void gpu_refill(struct xe_svm_gpu *gpu, u64 start, u64 end)
+{
+	int nth = xsvm_stop_failures();
+	unsigned long index;
+	void *entry;
+
+	xa_for_each_range(&gpu->ptes, index, entry, addr_to_index(start), addr_to_index(end - 1))
+		xa_store(&gpu->tlb, index, entry, GFP_ATOMIC);
+	xsvm_resume_failures(nth);
+}
+
 static void gpu_finish_flush(struct xe_svm_gpu *gpu, const struct xe_svm_flush *flush)
 {
 	entries_clear(&gpu->tlb, flush->start, flush->end);
+	gpu_refill(gpu, flush->start, flush->end);
 	xe_tlb_inval_done_handler(&flush->gt->tlb_inval, flush->seqno);
 }
 
