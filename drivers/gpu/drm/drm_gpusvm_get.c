@@ -162,8 +162,8 @@ static int request_get(const struct drm_gpusvm_request *req)
  * writing, -EOPNOTSUPP for a mix of memory that is not allowed,
  * -EBUSY if invalidations did not leave enough time, -EINTR on a fatal signal, -ENOMEM.
  * With &drm_gpusvm_ctx.partial, -ENOMEM is also that an IOMMU can't map the memory: for
- * lack of tables, say, so that it is worth another attempt. Without an IOMMU, memory that
- * the device can't reach is -EFAULT in any case, unless the pages may be bounced.
+ * lack of tables, say, so that it is worth another attempt. So is a lack of bounce buffers,
+ * in any case. Without both, memory that the device can't reach is -EFAULT.
  */
 int drm_gpusvm_get_pages(struct drm_gpusvm *gpusvm,
 			 struct drm_gpusvm_pages *svm_pages,

@@ -129,9 +129,13 @@ static void unmap_addr(struct drm_gpusvm_unmapper *unmap,
 	}
 }
 
-/* Unmap @n segments but for gaps. Where nothing has to be done, none is looked at. */
+/*
+ * Unmap @n segments but for gaps, with @attrs in addition to those that they were mapped
+ * with. Where nothing has to be done, none is looked at.
+ */
 static void pages_unmap_segments(struct drm_gpusvm_pages *pages,
-				 const struct drm_pagemap_addr *addrs, unsigned int n)
+				 const struct drm_pagemap_addr *addrs, unsigned int n,
+				 unsigned long attrs)
 {
 	struct drm_gpusvm_unmapper unmap;
 	unsigned int i;
@@ -140,6 +144,7 @@ static void pages_unmap_segments(struct drm_gpusvm_pages *pages,
 		return;
 
 	unmap_begin(&unmap, pages);
+	unmap.attrs |= attrs;
 	for (i = 0; i < n; i++)
 		if (!addrs[i].hole)
 			unmap_addr(&unmap, &addrs[i]);
@@ -159,7 +164,7 @@ static void pages_free_iova(struct drm_gpusvm_pages *pages)
 /* Release all that is mapped. */
 void gpusvm_pages_unmap_addrs(struct drm_gpusvm_pages *pages)
 {
-	pages_unmap_segments(pages, pages->dma_addr, pages->nr_addrs);
+	pages_unmap_segments(pages, pages->dma_addr, pages->nr_addrs, 0);
 	pages_free_iova(pages);
 	pages->nr_addrs = 0;
 	drm_pagemap_put(pages->dpagemap);
@@ -294,10 +299,14 @@ static bool map_may_lack_memory(const struct drm_gpusvm_pages *pages)
 	return use_dma_iommu(dev) || get_dma_ops(dev) || pages_may_bounce(pages);
 }
 
-/* Who asks for a page and will ask again has to tell a shortage from one for good. */
+/*
+ * Who asks for a page and will ask again has to tell a shortage from one for good. So has
+ * who bounces a userptr: what is not there for good is given up.
+ */
 static int map_error(const struct drm_gpusvm_pages *pages, const struct drm_gpusvm_ctx *ctx)
 {
-	return ctx->partial && map_may_lack_memory(pages) ? -ENOMEM : -EFAULT;
+	return (ctx->partial || pages_may_bounce(pages)) && map_may_lack_memory(pages) ?
+	       -ENOMEM : -EFAULT;
 }
 
 /*
@@ -502,7 +511,8 @@ void gpusvm_pages_unfill_locked(struct drm_gpusvm_pages *pages,
 	const struct drm_pagemap_addr *addrs = pages->dma_addr + pages->fill_first +
 					       gap_segments(gap_pages_before(walk));
 
-	pages_unmap_segments(pages, addrs, n);
+	/* No device has written to a copy, but the CPU may have to what it is of. */
+	pages_unmap_segments(pages, addrs, n, DMA_ATTR_SKIP_CPU_SYNC);
 	pages_close_gap(pages, gap, walk);
 	if (!pages->nr_addrs)
 		pages_free_iova(pages);

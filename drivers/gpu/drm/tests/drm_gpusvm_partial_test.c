@@ -865,6 +865,30 @@ static void userptr_may_be_bounced(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, svm_read(test, addr), 2);
 	svm_remove(test, range);
 }
+
+/* It is not gone for good, and what was mapped of it so far has not been changed. */
+static void userptr_may_be_too_large_to_be_bounced(struct kunit *test)
+{
+	struct svm_fixture *svm = to_svm(test);
+	struct device *dev = svm->devices[0].dev;
+	struct drm_gpusvm_pages pages;
+	struct svm_range *range;
+	unsigned long size;
+
+	begin_to_bounce(test, dev);
+	size = (dev->dma_io_tlb_mem->nslabs + 1) * IO_TLB_SIZE;
+	size = round_up(size, PAGE_SIZE);
+	svm_map(test, AT, size, RW);
+	svm_touch(test, AT, size);
+	range = svm_fault(test, AT, &write_ctx);
+	drm_gpusvm_init_pages_may_bounce(&pages, svm->devices[0].drm);
+	KUNIT_EXPECT_EQ(test, drm_gpusvm_get_pages(&svm->gpusvm, &pages, current->mm,
+						   &range->base.notifier->notifier, AT,
+						   AT + size, &write_ctx), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, pages.nr_addrs, 0);
+	KUNIT_EXPECT_EQ(test, svm_read(test, AT), AT);
+	svm_remove(test, range);
+}
 #endif
 
 /* What is aligned in the address space is aligned for the device. */
@@ -942,6 +966,7 @@ static struct kunit_case drm_gpusvm_partial_cases[] = {
 	KUNIT_CASE(device_that_bounces_is_refused),
 #ifdef CONFIG_SWIOTLB
 	KUNIT_CASE(userptr_may_be_bounced),
+	KUNIT_CASE(userptr_may_be_too_large_to_be_bounced),
 #endif
 	KUNIT_CASE(userptr_is_aligned_for_the_device),
 	KUNIT_CASE(range_that_was_removed_is_not_evicted),
