@@ -32,7 +32,7 @@ struct task_struct;
  * @mm: The memory that is watched, or NULL; not a reference
  * @process: The process that has begun to use @mm, with a reference
  * @cred: With whose credentials kernel threads serve, with a reference; NULL without
- *	@mm
+ *	@process
  * @death: Waits for the end of @process
  * @work: Cancels them when nobody uses @mm any more
  */
@@ -67,6 +67,8 @@ struct drm_gpusvm_service {
 
 void drm_gpusvm_services_init(struct drm_gpusvm_services *services,
 			      struct mm_struct *mm);
+void drm_gpusvm_services_watch(struct drm_gpusvm_services *services,
+			       struct mm_struct *mm);
 void drm_gpusvm_services_fini(struct drm_gpusvm_services *services);
 void drm_gpusvm_services_cancel(struct drm_gpusvm_services *services);
 void drm_gpusvm_services_interrupt(struct drm_gpusvm_services *services);

@@ -232,6 +232,20 @@ void drm_gpusvm_services_init(struct drm_gpusvm_services *services,
 EXPORT_SYMBOL_GPL(drm_gpusvm_services_init);
 
 /**
+ * drm_gpusvm_services_watch() - Have services cancelled when nobody uses some memory
+ * @services: The services, initialised without memory; none has begun
+ * @mm: The memory, which the caller keeps until drm_gpusvm_services_fini()
+ *
+ * For who finds out later, and not in the process that uses it. They are cancelled within
+ * a second then. Whose credentials kernel threads have, and who is charged, stays as it is.
+ */
+void drm_gpusvm_services_watch(struct drm_gpusvm_services *services, struct mm_struct *mm)
+{
+	services->mm = mm;
+}
+EXPORT_SYMBOL_GPL(drm_gpusvm_services_watch);
+
+/**
  * drm_gpusvm_services_fini() - Undo drm_gpusvm_services_init()
  * @services: The services, of which none is under way; may be zeroed memory
  *
@@ -242,11 +256,12 @@ void drm_gpusvm_services_fini(struct drm_gpusvm_services *services)
 	if (services->process) {
 		remove_wait_queue(&services->process->wait_pidfd,
 				  &services->death);
-		cancel_delayed_work_sync(&services->work);
 		put_pid(services->process);
 		put_cred(services->cred);
 		services->process = NULL;
 	}
+	if (services->mm)
+		cancel_delayed_work_sync(&services->work);
 }
 EXPORT_SYMBOL_GPL(drm_gpusvm_services_fini);
 
@@ -269,13 +284,17 @@ EXPORT_SYMBOL_GPL(drm_gpusvm_services_cancelled);
 static void put_on(struct drm_gpusvm_services *services,
 		   struct drm_gpusvm_service *service)
 {
-	if (!services->cred || !is_interruptible(current))
+	if (!is_interruptible(current))
+		return;
+
+	if (services->mm)
+		watch(services);
+	if (!services->cred)
 		return;
 
 	service->cred = override_creds(services->cred);
 	service->charged = get_mem_cgroup_from_mm(services->mm);
 	service->memcg = set_active_memcg(service->charged);
-	watch(services);
 }
 
 static void take_off(const struct drm_gpusvm_service *service)

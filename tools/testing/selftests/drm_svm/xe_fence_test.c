@@ -30,6 +30,7 @@
 /* A process that has such a fence */
 struct silent {
 	pid_t pid;
+	int gpu;		/* its file, which the test has, too */
 	int uffd;		/* that of its memory, which stays when it goes */
 	uint64_t fence;		/* its address there */
 };
@@ -103,6 +104,7 @@ static int be_silent(int tell)
 		return 2;
 	silent.uffd = protect_page((void *)fence);
 	silent.fence = svm_addr(fence);
+	silent.gpu = gpu.fd;
 	bind.len = svm_page_size();
 	bind.region = gpu.system;
 	if (silent.uffd < 0 || xe_bind_begin(&gpu, &bind, fence))
@@ -149,8 +151,9 @@ static bool start_silent(struct silent *silent)
 		waitpid(pid, NULL, 0);
 		return false;
 	}
+	silent->gpu = take_file(silent->pid, silent->gpu);
 	silent->uffd = take_file(silent->pid, silent->uffd);
-	return silent->uffd >= 0;
+	return silent->gpu >= 0 && silent->uffd >= 0;
 }
 
 /* Nobody uses its memory any more: it can't be filled */
