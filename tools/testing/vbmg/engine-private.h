@@ -24,6 +24,7 @@
 #define MAX_COMMAND_DW		1025	/* MI_STORE_DATA_IMM has a length of ten bits */
 #define ENGINE_REGS		1024	/* 4 KiB of registers */
 #define MAX_FAULTS		8	/* at once, of one engine */
+#define MAX_ASID		BIT(20)
 
 /* Registers that more than one file knows; regs/xe_engine_regs.h */
 #define RING_INT_SRC_RPT_PTR	0x0a4
@@ -125,6 +126,7 @@ struct engine {
 
 	pthread_mutex_t tlb_lock;
 	struct tlb tlb;
+	u64 audited_at;		/* engine clock */
 
 	struct engine_stats stats;	/* relaxed atomics */
 };
@@ -141,10 +143,27 @@ struct engines {
 	bool stop;
 	u16 next_pdata;
 	u64 stray_replies;
+	u64 served[MAX_ASID / 64];	/* ASIDs with faults that were; relaxed atomics */
 };
 
 #define count(field, n) \
 	__atomic_fetch_add(&(field), (n), __ATOMIC_RELAXED)
+
+/*
+ * Whether an address space is served faults: its driver invalidates what it takes away.
+ * Others wait until nothing runs, and invalidate before the next job.
+ */
+static inline bool asid_is_served(struct engines *engines, u32 asid)
+{
+	return asid < MAX_ASID &&
+	       __atomic_load_n(&engines->served[asid / 64], __ATOMIC_RELAXED) & BIT_ULL(asid % 64);
+}
+
+static inline void note_served(struct engines *engines, u32 asid)
+{
+	if (asid < MAX_ASID)
+		__atomic_fetch_or(&engines->served[asid / 64], BIT_ULL(asid % 64), __ATOMIC_RELAXED);
+}
 
 static inline bool flagged(const bool *flag)
 {

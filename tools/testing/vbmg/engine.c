@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "exec.h"
+#include "mem.h"
 
 static const struct engine_place {
 	enum engine_class class;
@@ -355,6 +356,7 @@ void engines_tlb_invalidate(struct engines *engines, const struct tlb_invalidati
 		struct engine *e = &engines->engine[i];
 
 		pthread_mutex_lock(&e->tlb_lock);
+		mem_audit_tlb(e);
 		invalidate(&e->tlb, inv);
 		pthread_mutex_unlock(&e->tlb_lock);
 	}

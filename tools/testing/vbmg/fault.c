@@ -116,6 +116,8 @@ static bool answer(struct engine *e, const struct fault_reply *reply)
 			continue;
 		e->slots[i].pending = false;
 		e->slots[i].failed = reply->failed;
+		if (!reply->failed)
+			note_served(e->parent, reply->asid);
 		pthread_cond_broadcast(&e->wake);
 		return true;
 	}

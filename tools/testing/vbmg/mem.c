@@ -11,6 +11,7 @@
 #define MAX_WINDOW	SZ_64K	/* bounds how long an invalidation can wait */
 #define MAX_COPIED_BY_QWORD SZ_4K	/* beyond it the C library is as fast */
 #define PROBE_STEP	SZ_64K	/* how far apart a blitter has pages in flight */
+#define AUDIT_PAUSE	(19200000 / 20) /* engine clock; an audit costs as much as some accesses */
 
 enum mem_kind {
 	KIND_HOST,	/* at window->host */
@@ -84,6 +85,13 @@ static int walk(struct engine *e, enum mem_space space, u64 va, struct translati
 	return ggtt_walk(config->ggtt, config->ggtt_entries, va, t) ? -EIO : 0;
 }
 
+static void tell_overdue(struct engine *e, const struct tlb_entry *entry, u64 va)
+{
+	count(e->stats.stale_accesses, 1);
+	log_warn("%s: driver bug: asid %u va %#llx still cached 2 s after its PTE changed: no invalidation covered it",
+		 e->name, entry->asid, (unsigned long long)va);
+}
+
 /* False if the entry can't be used any more */
 static bool still_good(struct engine *e, enum mem_space space, u64 va, struct tlb_entry *entry)
 {
@@ -101,10 +109,35 @@ static bool still_good(struct engine *e, enum mem_space space, u64 va, struct tl
 	case TLB_OVERDUE:
 		break;
 	}
-	count(e->stats.stale_accesses, 1);
-	log_warn("%s: driver bug: asid %u va %#llx still cached 2 s after its PTE changed: no invalidation covered it",
-		 e->name, entry->asid, (unsigned long long)va);
+	tell_overdue(e, entry, va);
 	return false;
+}
+
+static void audit_entry(struct engine *e, struct tlb_entry *entry, u64 clock)
+{
+	struct translation now;
+	u32 level;
+	u64 va;
+	int ret;
+
+	if (!entry->valid || entry->asid == TLB_ASID_GGTT ||
+	    !asid_is_served(e->parent, entry->asid))
+		return;
+	va = tlb_entry_va(&e->tlb, entry);
+	ret = ppgtt_walk(&e->parent->vram, entry->root, va, &now, &level);
+	if (tlb_check(entry, va, ret ? NULL : &now, clock) == TLB_OVERDUE)
+		tell_overdue(e, entry, va);
+}
+
+void mem_audit_tlb(struct engine *e)
+{
+	u64 clock = engine_clock();
+
+	if (clock - e->audited_at < AUDIT_PAUSE)
+		return;
+	e->audited_at = clock;
+	for (struct tlb_entry *entry = NULL; (entry = tlb_next(&e->tlb, entry));)
+		audit_entry(e, entry, clock);
 }
 
 static int translate(struct engine *e, enum mem_space space, u64 va, enum fault_access access,
@@ -129,7 +162,7 @@ static int translate(struct engine *e, enum mem_space space, u64 va, enum fault_
 	}
 	if (!allows(t, access))
 		return space == MEM_GGTT ? -EIO : note_fault(e, va, access, level, t);
-	tlb_insert(&e->tlb, asid, va, t);
+	tlb_insert(&e->tlb, asid, va, space == MEM_PPGTT ? e->ctx->lrc.root : 0, t);
 	return 0;
 }
 

@@ -55,4 +55,10 @@ int mem_copy(struct engine *e, u64 dst, u64 src, u64 len, u64 *done);
 /* @pattern repeats every @size bytes: 1, 2, 4, 8 or 16 */
 int mem_fill(struct engine *e, u64 dst, u64 len, const void *pattern, u32 size, u64 *done);
 
+/*
+ * Look at what is cached, with the TLB's lock. A translation that nobody uses any more
+ * shows nothing by itself, but the GPU could have used it.
+ */
+void mem_audit_tlb(struct engine *e);
+
 #endif

@@ -54,6 +54,7 @@ int mi_store_data_imm(struct engine *e, const struct command *cmd)
 int exec_flush_tlb(struct engine *e)
 {
 	pthread_mutex_lock(&e->tlb_lock);
+	mem_audit_tlb(e);
 	tlb_flush(&e->tlb);
 	pthread_mutex_unlock(&e->tlb_lock);
 	trace(TRACE_TLB, "%s: flush", e->name);

@@ -31,7 +31,8 @@ struct tlb_entry *tlb_lookup(struct tlb *tlb, u32 asid, u64 va)
 	return matches(entry, asid, va >> LARGE_SHIFT) ? entry : NULL;
 }
 
-struct tlb_entry *tlb_insert(struct tlb *tlb, u32 asid, u64 va, const struct translation *t)
+struct tlb_entry *tlb_insert(struct tlb *tlb, u32 asid, u64 va, u64 root,
+			     const struct translation *t)
 {
 	bool large = t->shift >= LARGE_SHIFT;
 	struct tlb_entry *entry = slot(tlb, asid, va, large);
@@ -46,6 +47,7 @@ struct tlb_entry *tlb_insert(struct tlb *tlb, u32 asid, u64 va, const struct tra
 		.asid = asid,
 		.tag = va >> (large ? LARGE_SHIFT : SMALL_SHIFT),
 		.t = *t,
+		.root = root,
 	};
 	return entry;
 }
@@ -83,6 +85,25 @@ void tlb_flush_range(struct tlb *tlb, u32 asid, u64 start, u64 size)
 		last = ~0ull;
 	flush_array(tlb->small, TLB_SMALL, asid, start >> SMALL_SHIFT, last >> SMALL_SHIFT);
 	flush_array(tlb->large, TLB_LARGE, asid, start >> LARGE_SHIFT, last >> LARGE_SHIFT);
+}
+
+static bool is_large(const struct tlb *tlb, const struct tlb_entry *entry)
+{
+	return entry >= tlb->large && entry < tlb->large + TLB_LARGE;
+}
+
+u64 tlb_entry_va(const struct tlb *tlb, const struct tlb_entry *entry)
+{
+	return entry->tag << (is_large(tlb, entry) ? LARGE_SHIFT : SMALL_SHIFT);
+}
+
+struct tlb_entry *tlb_next(struct tlb *tlb, struct tlb_entry *entry)
+{
+	if (!entry)
+		return tlb->small;
+	if (entry == tlb->small + TLB_SMALL - 1)
+		return tlb->large;
+	return entry == tlb->large + TLB_LARGE - 1 ? NULL : entry + 1;
 }
 
 /* Does the cached translation lead where the table no longer leads? */

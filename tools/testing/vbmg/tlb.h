@@ -7,7 +7,7 @@
  * forgets to invalidate is served the old page, as on hardware.
  *
  * To tell that it happened, tlb_check() compares an entry with the page table at
- * each use. A difference alone is no bug: between the write of a PTE and the
+ * each use, and before an invalidation, which may be about to take the evidence away. A difference alone is no bug: between the write of a PTE and the
  * acknowledged invalidation the old translation may be used. But an entry that
  * is still used long after it went stale is one that no invalidation covered.
  * Only differences that give away something count: an entry that allows less
@@ -32,6 +32,7 @@ struct tlb_entry {
 	u32 asid;
 	u64 tag;		/* va >> 12 or >> 21 */
 	struct translation t;
+	u64 root;		/* of the table that it is from */
 	u64 stale_since;	/* engine clock, 0 if it never differed */
 };
 
@@ -41,7 +42,8 @@ struct tlb {
 };
 
 struct tlb_entry *tlb_lookup(struct tlb *tlb, u32 asid, u64 va);
-struct tlb_entry *tlb_insert(struct tlb *tlb, u32 asid, u64 va, const struct translation *t);
+struct tlb_entry *tlb_insert(struct tlb *tlb, u32 asid, u64 va, u64 root,
+			     const struct translation *t);
 
 void tlb_flush(struct tlb *tlb);
 void tlb_flush_asid(struct tlb *tlb, u32 asid);
@@ -59,5 +61,11 @@ enum tlb_verdict {
 /* @now is what the page table says, NULL if it has no such page any more */
 enum tlb_verdict tlb_check(struct tlb_entry *entry, u64 va, const struct translation *now,
 			   u64 clock);
+
+/* The address that an entry is for: the first of them, if it is for many */
+u64 tlb_entry_va(const struct tlb *tlb, const struct tlb_entry *entry);
+
+/* All entries, valid or not: the next one behind @entry, the first one behind NULL */
+struct tlb_entry *tlb_next(struct tlb *tlb, struct tlb_entry *entry);
 
 #endif

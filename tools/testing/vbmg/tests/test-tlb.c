@@ -27,7 +27,7 @@ static void insert(u32 asid, u64 va, u64 phys, u8 shift)
 {
 	struct translation t = page(phys, shift);
 
-	tlb_insert(&tlb, asid, va, &t);
+	tlb_insert(&tlb, asid, va, 0, &t);
 }
 
 static void entries_belong_to_an_address_space(void **state)
@@ -142,6 +142,25 @@ static void only_lost_rights_are_stale(void **state)
 	assert_int_equal(tlb_check(tlb_lookup(&tlb, 1, VA), VA, &now, 1), TLB_STALE);
 }
 
+static void all_are_found(void **state)
+{
+	u32 all = 0, valid = 0;
+	u64 sum = 0;
+
+	(void)state;
+	insert(1, VA + 0x1000, 0x1000, 12);
+	insert(2, VA + SZ_2M + 0x5000, 0x200000, 21);
+	for (struct tlb_entry *e = NULL; (e = tlb_next(&tlb, e)); all++) {
+		if (!e->valid)
+			continue;
+		valid++;
+		sum += tlb_entry_va(&tlb, e);
+	}
+	assert_int_equal(all, TLB_SMALL + TLB_LARGE);
+	assert_int_equal(valid, 2);
+	assert_int_equal(sum, VA + 0x1000 + VA + SZ_2M);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +174,7 @@ int main(void)
 		cmocka_unit_test_setup(a_page_that_is_gone_is_stale, setup),
 		cmocka_unit_test_setup(the_same_page_in_another_size_is_good, setup),
 		cmocka_unit_test_setup(only_lost_rights_are_stale, setup),
+		cmocka_unit_test_setup(all_are_found, setup),
 	};
 
 	return cmocka_run_group_tests_name("tlb", tests, NULL, NULL);
