@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "exec.h"
+#include "mem.h"
 
 #define TICKS_PER_US		19	/* of engine_clock(), rounded down */
 #define DEFAULT_TIMESLICE_US	1000
@@ -187,7 +188,7 @@ static bool tell_one(struct engine *e, struct context *ctx)
 		ctx->tell_enabled = false;
 		leave_lock(e);
 		/* Preempt fences rely on it: bind_op_prepare() in xe_pt.c */
-		exec_flush_tlb(e);
+		mem_forget_unserved(e);
 		config->ops->sched_done(config->dev, guc_id, true);
 		enter_lock(e);
 	} else if (ctx->tell_disabled) {

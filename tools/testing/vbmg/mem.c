@@ -129,6 +129,16 @@ static void audit_entry(struct engine *e, struct tlb_entry *entry, u64 clock)
 		tell_overdue(e, entry, va);
 }
 
+void mem_forget_unserved(struct engine *e)
+{
+	pthread_mutex_lock(&e->tlb_lock);
+	for (struct tlb_entry *entry = NULL; (entry = tlb_next(&e->tlb, entry));) {
+		if (!asid_is_served(e->parent, entry->asid))
+			entry->valid = false;
+	}
+	pthread_mutex_unlock(&e->tlb_lock);
+}
+
 void mem_audit_tlb(struct engine *e)
 {
 	u64 clock = engine_clock();

@@ -61,4 +61,10 @@ int mem_fill(struct engine *e, u64 dst, u64 len, const void *pattern, u32 size, 
  */
 void mem_audit_tlb(struct engine *e);
 
+/*
+ * Drop all translations but those of address spaces that are served faults: nothing says
+ * that a context which comes to an engine has none that are cached there.
+ */
+void mem_forget_unserved(struct engine *e);
+
 #endif
