@@ -887,6 +887,7 @@ static void userptr_may_be_too_large_to_be_bounced(struct kunit *test)
 						   AT + size, &write_ctx), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, pages.nr_addrs, 0);
 	KUNIT_EXPECT_EQ(test, svm_read(test, AT), AT);
+	drm_gpusvm_free_pages(&svm->gpusvm, &pages, size >> PAGE_SHIFT);
 	svm_remove(test, range);
 }
 #endif
